@@ -1,0 +1,80 @@
+//! One run on one host: stages of steps, rendered as a script and a payload; and the journal lines that come back.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{OnLostContact, ReleaseId, RunId, ServiceName, Step};
+
+/// All that one run does on one host, in one exec.
+#[derive(Clone, Debug)]
+pub struct HostRun {
+    pub id: RunId,
+    /// The base folder on the host, absolute.
+    pub base: String,
+    /// `user@machine` of the controller, for the lock and the records. From outside: any text.
+    pub who: String,
+    /// How long to wait in the queue for the host's lock.
+    pub wait_lock: Duration,
+    /// The ticket of an earlier attempt of this run, so that planning again does not lose the place in the queue.
+    pub ticket: Option<String>,
+    /// The services' transactions, in order. Each waits for the verdict before the next may begin.
+    pub stages: Vec<Stage>,
+}
+
+/// One service's transaction.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub service: ServiceName,
+    /// The release that `current` must point to when the lock is ours (`None`: no release at all); if it points elsewhere,
+    /// somebody else was here since the look, and the run ends as `stale` before anything is touched.
+    pub expect: Option<ReleaseId>,
+    /// The release that `current` points to afterwards.
+    pub release: Option<ReleaseId>,
+    /// Done before the verdict, undone in reverse on a failure.
+    pub steps: Vec<Step>,
+    /// Done after the run's end was decided as kept; never undone (pruning).
+    pub after: Vec<Step>,
+    /// The dead man's switch: how long after the switch the verdict may take.
+    pub verdict_within: Duration,
+    /// How long the stage may wait for its `go`, counted from the run's start or the verdict of the stage before.
+    pub go_within: Duration,
+    pub on_lost_contact: OnLostContact,
+}
+
+/// A tree to be sent: the files of a release, read from this machine's disk when the payload is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    pub release: ReleaseId,
+    /// Sorted by path.
+    pub entries: Vec<TreeEntry>,
+}
+
+/// One file, link or folder of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeEntry {
+    /// Relative, `/` between parts, no `..`, no leading `/`.
+    pub path: String,
+    pub kind: TreeKind,
+}
+
+/// What a tree entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TreeKind {
+    Folder,
+    /// A file on this machine's disk.
+    File {
+        from: PathBuf,
+        mode: u32,
+        size: u64,
+        sha256: [u8; 32],
+    },
+    /// A file whose bytes we made (templates, env files, manifests).
+    Made {
+        content: crate::model::Content,
+        mode: u32,
+    },
+    /// A symbolic link; its target stays inside the tree.
+    Link {
+        target: String,
+    },
+}

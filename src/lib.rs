@@ -1,0 +1,13 @@
+//! portoser deploys services over plain SSH as transactions, proves that they are healthy, and keeps them healthy.
+//!
+//! The rooms below are ordered by floor; a room imports from lower floors only (`docs/ARCHITECTURE.md`, held by the
+//! tidy test).
+
+pub mod model;
+
+pub mod host;
+pub mod registry;
+
+pub mod check;
+
+pub mod transport;

@@ -1,0 +1,16 @@
+//! The words that every room speaks: names, commands, steps, events, time.
+//! No I/O, no async; the clock is passed in.
+
+mod clock;
+mod cmd;
+mod event;
+mod name;
+mod secret;
+mod step;
+
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use cmd::{Cmd, quote};
+pub use event::{Event, Outcome};
+pub use name::{BadName, HostName, ReleaseId, RunId, ServiceName};
+pub use secret::Secret;
+pub use step::{Content, OnLostContact, Owner, Probe, Scope, Step, UnitChange};

@@ -1,0 +1,120 @@
+//! What engines emit: steps as data. A step can be shown by `plan`, carried by any transport, and undone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Cmd, ReleaseId};
+
+/// The bytes of a file to write. They travel in the payload, never in the words of a step.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The bytes themselves.
+    pub bytes: Arc<[u8]>,
+    /// Whether they may be shown in a diff or a debug print.
+    pub secret: bool,
+}
+
+impl Content {
+    /// Content that may be shown.
+    #[must_use]
+    pub fn open(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into().into(), secret: false }
+    }
+
+    /// Content that is never shown.
+    #[must_use]
+    pub fn secret(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into().into(), secret: true }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.secret { "secret bytes" } else { "bytes" };
+        write!(f, "[{} {what}]", self.bytes.len())
+    }
+}
+
+/// Who owns a file on the host, as `chown` takes it: `user`, `user:group` or `:group`.
+pub type Owner = String;
+
+/// Which init system instance a unit belongs to.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The host's own.
+    #[default]
+    System,
+    /// The login user's (`systemctl --user`, `gui/UID`).
+    User,
+}
+
+/// What is done to a unit, a job or a supervised process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitChange {
+    /// Start it; a running one is left alone.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop and start it.
+    Restart,
+    /// Tell it to read its configuration again.
+    Reload,
+}
+
+/// The runner's own minimal gate: what it can see on the host without the controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// The unit is active and has not restarted since the step began.
+    UnitActive { unit: String, scope: Scope },
+    /// The supervised process of this service folder lives.
+    ProcessAlive { folder: String },
+    /// Something listens on this TCP port.
+    PortOpen { port: u16 },
+}
+
+/// One step of a host transaction. Paths are absolute. What a step changes, it can put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Makes a folder and its parents, if missing. Undo removes what it made, if empty.
+    Folder { path: String, mode: u32, owner: Option<Owner> },
+    /// Unpacks the tree with this digest (of the run's payload) as this new folder, which must not be there in part.
+    /// A complete one is left alone. Undo removes the folder if this run made it.
+    Unpack { release: ReleaseId, into: String, owner: Option<Owner> },
+    /// Writes a file by temporary name and rename. Undo brings the previous file back.
+    Put { path: String, content: Content, mode: u32, owner: Option<Owner> },
+    /// Makes a symbolic link, replacing an older one in one move. Undo brings the older one back.
+    Link { path: String, target: String },
+    /// Moves a file, link or folder of ours into the run's own folder. Undo moves it back.
+    Remove { path: String },
+    /// Runs words on the host. `undo`, if any, is run when a later step fails.
+    Run { cmd: Cmd, undo: Option<Cmd> },
+    /// Remembers what the unit does now; does nothing else. Its undo, which runs after the undo of all steps behind it,
+    /// reads the unit files again and brings the unit back to what was remembered.
+    HoldUnit { unit: String, scope: Scope },
+    /// Makes the init system read its unit files again.
+    ReloadUnits { scope: Scope },
+    /// Changes the state of a unit. Undo stops it if it did not run before; `HoldUnit` does the rest.
+    Unit { unit: String, scope: Scope, change: UnitChange },
+    /// Remembers whether the supervised process in this folder runs. Its undo brings it back to that.
+    HoldProcess { folder: String },
+    /// Changes the state of the supervised process of this service folder (hosts without an init system).
+    Process { folder: String, change: UnitChange },
+    /// Waits until the probe holds; fails when `within` has passed.
+    Wait { probe: Probe, within: Duration },
+    /// Removes old releases of a service folder: all but `keep`, oldest first. Never undone, so it comes after the verdict.
+    Prune { folder: String, keep: Vec<ReleaseId> },
+}
+
+/// What happens to an unproven change when the controller is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLostContact {
+    #[default]
+    Undo,
+    Keep,
+}

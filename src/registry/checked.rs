@@ -1,0 +1,319 @@
+//! The registry as checked: every name resolves, every value is in range, every path is absolute.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{HostName, OnLostContact, Scope, ServiceName};
+
+/// All that the registry says, for one chosen environment.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// The file it was read from, absolute.
+    pub file: PathBuf,
+    /// The environment chosen with `--env`, whose overlay is already applied.
+    pub environment: Option<String>,
+    /// Whether a change to this environment needs its typed name or `--approve`.
+    pub protected: bool,
+    /// The hosts, by name.
+    pub hosts: BTreeMap<HostName, Host>,
+    /// The services, by name.
+    pub services: BTreeMap<ServiceName, Service>,
+}
+
+/// How a host is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connection {
+    /// Over SSH.
+    #[default]
+    Ssh,
+    /// This very machine.
+    Local,
+}
+
+/// How a host's commands gain rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Become {
+    /// They run as the login user.
+    #[default]
+    None,
+    /// They run as root, through sudo.
+    Sudo,
+}
+
+/// A machine.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub name: HostName,
+    /// A name or address, or an alias that the SSH configuration knows. Defaults to the host's name.
+    pub address: String,
+    /// The login user; when none is given, the SSH configuration's, then this machine's user.
+    pub user: Option<String>,
+    /// The port; when none is given, the SSH configuration's, then 22.
+    pub port: Option<u16>,
+    /// Private key files, absolute; when empty, the SSH configuration's, then the usual ones.
+    pub identity: Vec<PathBuf>,
+    pub labels: BTreeMap<String, String>,
+    /// The base folder on the host, absolute; when none is given, `/opt/portoser` as root, else `~/.local/share/portoser`.
+    pub base: Option<String>,
+    /// The jump hosts, first hop first. Each is a host of this registry.
+    pub jump: Vec<HostName>,
+    pub connection: Connection,
+    pub r#become: Become,
+    /// Environment variables for every service on this host.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What kind of thing a service is, and what that kind needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A command or uploaded program that the host's init system runs.
+    Native(Native),
+}
+
+/// A native service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Native {
+    /// A command that we render a unit for. The first word may be relative to the release (`./bin/api`).
+    Run { words: Vec<String> },
+    /// A unit that exists on the host; we manage its state alone.
+    Unit { name: String },
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub name: ServiceName,
+    pub kind: Kind,
+    /// Where it runs, in the registry's order; never empty.
+    pub hosts: Vec<HostName>,
+    /// How many of it run on each host; at least 1. Instance `n` (from 1) gets the port `port + n - 1`.
+    pub instances: u16,
+    /// What must be proven before it.
+    pub needs: Vec<ServiceName>,
+    /// The folder or file that is sent along, absolute on this machine.
+    pub source: Option<PathBuf>,
+    /// Environment variables; values may hold `${PORT}` and the like (`VARIABLES`).
+    pub env: BTreeMap<String, String>,
+    /// Files written into the release, by their path relative to it.
+    pub files: BTreeMap<String, ManagedFile>,
+    /// The main port.
+    pub port: Option<u16>,
+    /// Further ports that it binds.
+    pub ports: Vec<u16>,
+    pub checks: Vec<Check>,
+    pub deploy: Policy,
+    pub restart: Restart,
+    pub limits: Limits,
+    /// The user on the host that it runs as; when none is given, root for system units, the login user else.
+    pub user: Option<String>,
+    pub scope: Scope,
+    pub log: LogLimits,
+    pub stop: Stop,
+    pub hooks: Hooks,
+    pub harden: bool,
+    pub labels: BTreeMap<String, String>,
+    pub protected: bool,
+}
+
+/// The variables that `run`, `env`, hooks and templates may name as `${NAME}` (templates: `{{ NAME }}`).
+pub const VARIABLES: &[&str] = &["PORT", "HOST", "ADDRESS", "SERVICE", "INSTANCE", "RELEASE_DIR", "SHARED_DIR"];
+
+/// Where the content of a managed file comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSource {
+    /// A minijinja template on this machine, absolute.
+    Template(PathBuf),
+    /// A file on this machine that is sent as it is, absolute.
+    Copy(PathBuf),
+    /// The text itself.
+    Text(String),
+}
+
+/// A file that we write on the host beside the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedFile {
+    pub source: FileSource,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// One health check, with its timing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub ask: Ask,
+    pub from: From,
+    /// How long after the start a failure is not yet counted.
+    pub start_period: Duration,
+    /// Between two questions.
+    pub interval: Duration,
+    /// For one question.
+    pub timeout: Duration,
+    /// How many failures in a row make it bad, after the start period.
+    pub retries: u32,
+}
+
+/// Who asks a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum From {
+    /// This machine, through the SSH connection it already has.
+    #[default]
+    Controller,
+    /// The host itself.
+    Host,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Http(Box<Http>),
+    /// A TCP connection to this port succeeds.
+    Tcp {
+        port: u16,
+    },
+    /// The words exit with 0 on the host.
+    Command {
+        words: Vec<String>,
+    },
+    /// The service's unit (or process) is active and not restarting.
+    Unit,
+    /// A regular expression is found in the service's log since the start.
+    Log {
+        pattern: String,
+    },
+}
+
+/// An HTTP question and the answer that is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    pub port: u16,
+    /// Path and query, beginning with `/`.
+    pub path: String,
+    /// The `Host` header; when none is given, `127.0.0.1`.
+    pub host: Option<String>,
+    /// Good status codes; never empty.
+    pub status: Vec<u16>,
+    /// Headers to send.
+    pub send: BTreeMap<String, String>,
+    /// Headers that must be in the answer, with the text their value must contain.
+    pub header: BTreeMap<String, String>,
+    pub body: Option<Body>,
+    pub tls: Option<Tls>,
+}
+
+/// What an HTTP body must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    Contains(String),
+    Matches(String),
+    /// An RFC 6901 pointer and the JSON value that must be there.
+    Json {
+        pointer: String,
+        equals: serde_json::Value,
+    },
+}
+
+/// HTTPS, and what makes the certificate good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The name that the certificate must carry.
+    pub name: String,
+    /// A PEM file of authorities, absolute; when none is given, this machine's.
+    pub ca: Option<PathBuf>,
+}
+
+/// A number of hosts, or a share of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    Count(usize),
+    Percent(u8),
+}
+
+/// How a deploy goes over the hosts of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How many hosts go first, alone.
+    pub canary: usize,
+    /// How many go at once after that.
+    pub batch: Batch,
+    /// How many hosts may fail before the rest is not touched.
+    pub max_fail: usize,
+    /// How long the gate must stay green before the change is kept.
+    pub soak: Duration,
+    pub on_lost_contact: OnLostContact,
+    /// How many old releases stay on a host, besides the current one and the rollback target.
+    pub keep_releases: usize,
+    /// Releases younger than this stay too.
+    pub keep_for: Duration,
+}
+
+/// When a service that ended is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    #[default]
+    Always,
+    OnFailure,
+    Never,
+}
+
+/// Restarting by the host's supervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restart {
+    pub policy: RestartPolicy,
+    /// At most so many starts ...
+    pub max: u32,
+    /// ... in this time; then it stays down.
+    pub within: Duration,
+    /// Between the end and the next start.
+    pub delay: Duration,
+}
+
+/// What a service may use at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Thousandths of a processor.
+    pub cpu_millis: Option<u32>,
+    /// Open files.
+    pub files: Option<u64>,
+    /// Processes and threads.
+    pub tasks: Option<u64>,
+}
+
+/// How much a service may log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogLimits {
+    /// At most so many lines ...
+    pub lines: Option<u32>,
+    /// ... in this time.
+    pub per: Option<Duration>,
+    /// For hosts without a journal: the size in bytes at which the log file is turned over.
+    pub max_size: Option<u64>,
+}
+
+/// How a service is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// A signal name with `SIG`, such as `SIGTERM`.
+    pub signal: String,
+    /// How long it has before it is killed.
+    pub timeout: Duration,
+}
+
+/// Commands of the user's at fixed points; they run on the host, in the release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Before the switch; a failure fails the deploy.
+    pub before: Vec<Hook>,
+    /// After the switch, before the gate; a failure undoes the deploy.
+    pub after: Vec<Hook>,
+}
+
+/// One hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    pub words: Vec<String>,
+    pub timeout: Duration,
+}
