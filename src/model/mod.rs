@@ -1,6 +1,7 @@
 //! The words that every room speaks: names, commands, steps, events, time.
 //! No I/O, no async; the clock is passed in.
 
+mod check;
 mod clock;
 mod cmd;
 mod event;
@@ -8,6 +9,7 @@ mod name;
 mod secret;
 mod step;
 
+pub use check::{Ask, Body, Check, From, Http, Tls};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use cmd::{Cmd, quote};
 pub use event::{Event, Outcome};
