@@ -1,4 +1,12 @@
 //! The far end: what a host is, how our files lie on its disk, and the run script with its wire format.
 //! Nothing here talks to a host; it makes text for one and reads what one said.
 
+mod facts;
+mod layout;
+pub mod look;
+mod record;
 pub mod run;
+
+pub use facts::{Facts, Init, Seen, SeenService, SeenUnit, TOOLS};
+pub use layout::{Layout, OURS};
+pub use record::{FORMAT, Record, Supervisor, UnitFile};

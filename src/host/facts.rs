@@ -1,0 +1,125 @@
+//! What a look found: facts about the host, and the state of each service on it. What was not seen is `None`, never bad.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::host::Record;
+use crate::model::{ReleaseId, RunId, ServiceName};
+
+/// A host as the look found it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `Linux`, `Darwin`, ...: the first word of `uname -sm`.
+    pub system: String,
+    /// `x86_64`, `aarch64`, ...: the second.
+    pub machine: String,
+    pub init: Init,
+    /// The numeric user that the look ran as; 0 is root.
+    pub uid: u32,
+    /// Its name.
+    pub user: String,
+    /// Its home folder.
+    pub home: String,
+    /// Seconds since 1970 on the host's clock.
+    pub clock: Option<i64>,
+    /// The tools of `TOOLS` that the host has.
+    pub tools: BTreeSet<String>,
+    /// The base folder on this host.
+    pub base: String,
+    /// Free bytes and all bytes where the base folder is.
+    pub disk: Option<(u64, u64)>,
+    /// Whether the base folder (or the folder where it will be made) can be written.
+    pub writable: bool,
+}
+
+/// The init system of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Init {
+    Systemd,
+    Launchd,
+    /// Neither, or none that answers.
+    #[default]
+    None,
+}
+
+/// The tools whose presence the look notes.
+pub const TOOLS: &[&str] = &[
+    "curl",
+    "docker",
+    "gzip",
+    "python3",
+    "setsid",
+    "sha256sum",
+    "shasum",
+    "ss",
+    "sudo",
+    "systemd-run",
+    "tar",
+    "uv",
+    "wget",
+    "zstd",
+];
+
+/// Everything that one look found on one host.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub facts: Facts,
+    pub services: BTreeMap<ServiceName, SeenService>,
+    /// The units that were asked for, by name.
+    pub units: BTreeMap<String, SeenUnit>,
+    /// Runs that stopped in the middle: their runner is dead and their journal has no end.
+    pub unfinished: Vec<RunId>,
+    /// Who holds the host's lock, alive.
+    pub holder: Option<String>,
+}
+
+/// A service as the look found it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeenService {
+    /// The release that `current` points to.
+    pub current: Option<ReleaseId>,
+    /// Its record, or why it cannot be read.
+    pub record: Option<Result<Record, String>>,
+    /// All releases that lie on the host.
+    pub releases: BTreeSet<ReleaseId>,
+    /// The releases that were proven here, oldest first.
+    pub proven: Vec<ReleaseId>,
+    /// Files of ours that differ from what we wrote, by path; with what is the matter.
+    pub drift: Vec<String>,
+}
+
+/// A unit, a job or a supervised process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenUnit {
+    /// Whether the supervisor knows it at all.
+    pub loaded: bool,
+    /// `active`, `inactive`, `failed`, `activating`, ...
+    pub active: String,
+    /// `running`, `dead`, `auto-restart`, ...
+    pub sub: String,
+    /// Why it ended: `success`, `exit-code`, `oom-kill`, ...
+    pub result: String,
+    /// The exit status of its last process.
+    pub status: String,
+    /// How often the supervisor started it again.
+    pub restarts: u32,
+    /// The main process, 0 if there is none.
+    pub pid: u32,
+    /// Whether it starts with the host.
+    pub enabled: bool,
+}
+
+impl SeenUnit {
+    /// Whether it runs.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.active == "active" || self.active == "reloading"
+    }
+}
+
+impl SeenService {
+    /// The record, if there is one that can be read.
+    #[must_use]
+    pub fn readable(&self) -> Option<&Record> {
+        self.record.as_ref().and_then(|record| record.as_ref().ok())
+    }
+}

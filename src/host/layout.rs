@@ -1,0 +1,62 @@
+//! Where our files lie on a host. Every path is made here, from checked names only.
+
+use crate::model::{ReleaseId, ServiceName};
+
+/// The folder inside a release that is ours; the rest is the user's tree.
+pub const OURS: &str = ".portoser";
+
+/// The base folder of a host, absolute and without a trailing `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    base: String,
+}
+
+impl Layout {
+    /// The layout under this base folder.
+    #[must_use]
+    pub fn new(base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// The base folder.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// All that belongs to a service.
+    #[must_use]
+    pub fn service(&self, service: &ServiceName) -> String {
+        format!("{}/services/{service}", self.base)
+    }
+
+    /// The folder of its releases.
+    #[must_use]
+    pub fn releases(&self, service: &ServiceName) -> String {
+        format!("{}/services/{service}/releases", self.base)
+    }
+
+    /// One release: the user's tree, with our folder in it.
+    #[must_use]
+    pub fn release(&self, service: &ServiceName, id: &ReleaseId) -> String {
+        format!("{}/services/{service}/releases/{id}", self.base)
+    }
+
+    /// The link to the release that runs.
+    #[must_use]
+    pub fn current(&self, service: &ServiceName) -> String {
+        format!("{}/services/{service}/current", self.base)
+    }
+
+    /// What outlives a release. Nothing of ours ever removes it.
+    #[must_use]
+    pub fn shared(&self, service: &ServiceName) -> String {
+        format!("{}/services/{service}/shared", self.base)
+    }
+
+    /// The folder of a supervised process, on a host without an init system.
+    #[must_use]
+    pub fn process(&self, service: &ServiceName, instance: u16) -> String {
+        format!("{}/services/{service}/process/{instance}", self.base)
+    }
+}

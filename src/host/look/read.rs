@@ -1,0 +1,210 @@
+//! The reader of a look's answer.
+
+use std::collections::BTreeMap;
+
+use crate::host::facts::{Facts, Init, Seen, SeenService, SeenUnit};
+use crate::host::record::Record;
+use crate::model::{ReleaseId, ServiceName};
+
+/// Why an answer cannot be read. The host was then not seen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    #[error("the host's answer does not begin as ours do; it said {0:?}")]
+    NotOurs(String),
+    #[error("the host's answer stops in the middle, after {0} parts")]
+    Cut(usize),
+    #[error("the host's answer has no readable `{0}`")]
+    Missing(&'static str),
+}
+
+const MARK: &[u8] = b"\n@portoser-look 1\n\n";
+
+/// Reads the answer to a look. What the login shell's start-up files print before it is skipped.
+pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
+    let start = answer.windows(MARK.len()).position(|window| window == MARK);
+    let Some(start) = start else {
+        return Err(LookError::NotOurs(String::from_utf8_lossy(&answer[..answer.len().min(200)]).into_owned()));
+    };
+    let parts = parts(&answer[start + MARK.len()..])?;
+    let mut seen = Seen { facts: facts(&parts)?, ..Seen::default() };
+    let mut units = BTreeMap::new();
+    for (key, value) in &parts {
+        if let Some((name, what)) = key.split_once(' ') {
+            if name == "units" {
+                units.extend(show(value));
+            } else if let Ok(name) = ServiceName::try_from(name) {
+                service(seen.services.entry(name).or_default(), what, value);
+            }
+        }
+    }
+    seen.units = units;
+    Ok(seen)
+}
+
+/// Splits the framed answer; the last part must be `end`.
+fn parts(mut rest: &[u8]) -> Result<Vec<(String, String)>, LookError> {
+    let mut parts = Vec::new();
+    loop {
+        let cut = LookError::Cut(parts.len());
+        let Some((head, tail)) = split_line(rest) else { return Err(cut) };
+        let head = std::str::from_utf8(head).ok().and_then(|head| head.strip_prefix('@')?.rsplit_once(' '));
+        let Some((key, Ok(length))) = head.map(|(key, length)| (key, length.parse::<usize>())) else { return Err(cut) };
+        if tail.len() <= length || tail[length] != b'\n' {
+            return Err(cut);
+        }
+        if key == "end" {
+            return Ok(parts);
+        }
+        parts.push((key.to_owned(), String::from_utf8_lossy(&tail[..length]).into_owned()));
+        rest = &tail[length + 1..];
+    }
+}
+
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|&b| b == b'\n')?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
+fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
+    let get = |key: &'static str| {
+        let part = parts.iter().find(|part| part.0 == key);
+        part.map(|part| part.1.trim()).ok_or(LookError::Missing(key))
+    };
+    let (system, machine) = get("system")?.split_once(' ').ok_or(LookError::Missing("system"))?;
+    let base = get("base")?;
+    if !base.starts_with('/') {
+        return Err(LookError::Missing("base"));
+    }
+    Ok(Facts {
+        system: system.into(),
+        machine: machine.into(),
+        init: match get("init")? {
+            "systemd" => Init::Systemd,
+            "launchd" => Init::Launchd,
+            _ => Init::None,
+        },
+        uid: get("uid")?.parse().map_err(|_| LookError::Missing("uid"))?,
+        user: get("user")?.into(),
+        home: get("home")?.into(),
+        clock: get("clock")?.parse().ok(),
+        tools: get("tools")?.split_whitespace().map(str::to_owned).collect(),
+        base: base.trim_end_matches('/').into(),
+        disk: disk(get("disk")?),
+        writable: get("writable")? == "yes",
+    })
+}
+
+/// Free and all bytes, from the last line of `df -Pk` (POSIX: name, blocks, used, available, capacity, mount point).
+fn disk(text: &str) -> Option<(u64, u64)> {
+    let words: Vec<&str> = text.lines().last()?.split_whitespace().collect();
+    // The name may hold blanks; the numbers are counted from the capacity, the only word with a `%`.
+    let capacity = words.iter().rposition(|word| word.ends_with('%'))?;
+    let number = |back: usize| words.get(capacity.checked_sub(back)?)?.parse::<u64>().ok();
+    Some((number(1)?.saturating_mul(1024), number(3)?.saturating_mul(1024)))
+}
+
+fn service(service: &mut SeenService, what: &str, value: &str) {
+    let ids = || value.split_whitespace().filter_map(|id| ReleaseId::try_from(id).ok());
+    match what {
+        "releases" => service.releases = ids().collect(),
+        "proven" => service.proven = ids().collect(),
+        "current" => service.current = value.rsplit('/').next().and_then(|id| ReleaseId::try_from(id).ok()),
+        "record" => service.record = Some(Record::parse(value)),
+        "drift" => service.drift = value.lines().map(str::to_owned).collect(),
+        _ => {}
+    }
+}
+
+/// Reads the answer of `systemctl show`: one block for each unit, `Key=value` lines, blocks parted by an empty line.
+fn show(text: &str) -> BTreeMap<String, SeenUnit> {
+    let mut units = BTreeMap::new();
+    for block in text.split("\n\n") {
+        let get = |key: &str| {
+            let line = block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            line.unwrap_or_default().to_owned()
+        };
+        let unit = SeenUnit {
+            loaded: get("LoadState") == "loaded",
+            active: get("ActiveState"),
+            sub: get("SubState"),
+            result: get("Result"),
+            status: get("ExecMainStatus"),
+            restarts: get("NRestarts").parse().unwrap_or_default(),
+            pid: get("MainPID").parse().unwrap_or_default(),
+            enabled: get("UnitFileState").starts_with("enabled"),
+        };
+        let name = get("Id");
+        if !name.is_empty() {
+            units.insert(name, unit);
+        }
+    }
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answer(parts: &[(&str, &str)]) -> Vec<u8> {
+        let mut text = b"welcome!\n\n@portoser-look 1\n\n".to_vec();
+        for (key, value) in parts.iter().chain([&("end", "")]) {
+            text.extend(format!("@{key} {}\n{value}\n", value.len()).into_bytes());
+        }
+        text
+    }
+
+    const HOST: &[(&str, &str)] = &[
+        ("uid", "0"),
+        ("user", "root"),
+        ("home", "/root"),
+        ("base", "/opt/portoser"),
+        ("init", "systemd"),
+        ("tools", " gzip tar"),
+        ("system", "Linux x86_64"),
+        ("clock", "1800000000"),
+        ("disk", "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/a b 100 40 60 40% /opt x"),
+        ("writable", "yes"),
+    ];
+
+    #[test]
+    fn facts_and_services_are_read() {
+        let mut parts = HOST.to_vec();
+        parts.push(("api releases", " 0123456789abcdef"));
+        parts.push(("api current", "/opt/portoser/services/api/releases/0123456789abcdef"));
+        parts.push(("units system", "Id=portoser-api.service\nLoadState=loaded\nActiveState=active\nNRestarts=2"));
+        let seen = read(&answer(&parts)).expect("readable");
+        assert_eq!(seen.facts.disk, Some((60 * 1024, 100 * 1024)));
+        assert_eq!(seen.facts.init, Init::Systemd);
+        let api = &seen.services[&ServiceName::try_from("api").expect("a name")];
+        assert_eq!(api.current.as_ref().map(ReleaseId::as_str), Some("0123456789abcdef"));
+        assert_eq!(seen.units["portoser-api.service"].restarts, 2);
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_anywhere_is_not_seen() {
+        let whole = answer(HOST);
+        for end in 0..whole.len() - 1 {
+            assert!(read(&whole[..end]).is_err(), "cut at {end}");
+        }
+        assert!(read(&whole).is_ok());
+    }
+
+    #[test]
+    fn a_value_cannot_pass_for_another_part() {
+        let mut parts = HOST.to_vec();
+        parts.push(("api drift", "x\n@uid 4\n1000\n@end 0\n\n"));
+        let seen = read(&answer(&parts)).expect("readable");
+        assert_eq!(seen.facts.uid, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(noise in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = read(&noise);
+            let mut marked = MARK.to_vec();
+            marked.extend(&noise);
+            let _ = read(&marked);
+        }
+    }
+}
