@@ -11,3 +11,5 @@ pub mod registry;
 pub mod check;
 
 pub mod transport;
+
+pub mod cli;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The operator's program. Everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    portoser::cli::main()
+}

@@ -1,0 +1,74 @@
+//! What clap has to say, in the manner of the house.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use crate::cli::flags::{Color, Flags};
+use crate::cli::{Exit, Face, Failure};
+use crate::model::FailureKind;
+
+/// Whether clap may colour its help; read from the words, as they are not parsed yet.
+pub(super) fn color_choice(words: &[OsString]) -> clap::ColorChoice {
+    match wished(words) {
+        Color::Auto => clap::ColorChoice::Auto,
+        Color::Always => clap::ColorChoice::Always,
+        Color::Never => clap::ColorChoice::Never,
+    }
+}
+
+fn wished(words: &[OsString]) -> Color {
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
+    let named = |name: &str, color: Color| {
+        let joined = format!("--color={name}");
+        (words.contains(&joined.as_str()) || words.windows(2).any(|pair| pair == ["--color", name])).then_some(color)
+    };
+    named("always", Color::Always).or_else(|| named("never", Color::Never)).unwrap_or_default()
+}
+
+/// Answers a wish for help with help, and anything else with what is wrong about the words.
+pub(super) fn answer(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let before_rest = || words.iter().take_while(|word| *word != "--");
+    let flags = Flags {
+        json: before_rest().any(|word| word == "--json"),
+        events: before_rest().any(|word| word == "--events"),
+        color: wished(words),
+        ..Flags::default()
+    };
+    let face = Face::new(flags);
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = error.render();
+            let text = if face.color_data() { text.ansi().to_string() } else { text.to_string() };
+            face.data(text.trim_end());
+            face.close(Ok(Exit::DONE))
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let text = error.render().to_string();
+            let lines = text.lines().map(str::to_owned).chain([String::new()]).collect();
+            let failure = Failure::say(FailureKind::Usage, "a command is missing").lines(lines);
+            face.close(Err(failure.hint("`portoser --help` names them all")))
+        }
+        _ => face.close(Err(failure(&error.render().to_string()))),
+    }
+}
+
+/// Turns clap's paragraphs (`error: ...`, `tip: ...`, `Usage: ...`) into a failure with hints.
+fn failure(text: &str) -> Failure {
+    let mut paragraphs = text.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let words: Vec<&str> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
+    let mut failure = Failure::say(FailureKind::Usage, words.join(" ").replace('\'', "`"));
+    let mut see = "portoser --help".to_owned();
+    for line in paragraphs.flat_map(str::lines).map(str::trim) {
+        if let Some(tip) = line.strip_prefix("tip: ") {
+            failure = failure.hint(tip.replace('\'', "`"));
+        } else if let Some(usage) = line.strip_prefix("Usage: ") {
+            let verb: Vec<&str> =
+                usage.split(' ').take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).collect();
+            see = format!("{} --help", verb.join(" "));
+        }
+    }
+    failure.hint(format!("see `{see}`"))
+}
