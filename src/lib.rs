@@ -8,7 +8,10 @@ pub mod model;
 pub mod host;
 pub mod registry;
 
+pub mod plan;
+
 pub mod check;
+pub mod engine;
 
 pub mod transport;
 

@@ -9,4 +9,4 @@ pub mod run;
 
 pub use facts::{Facts, Init, Seen, SeenService, SeenUnit, TOOLS};
 pub use layout::{Layout, OURS};
-pub use record::{FORMAT, Record, Supervisor, UnitFile};
+pub use record::{FORMAT, Hooks, Record, Supervisor, UnitFile};

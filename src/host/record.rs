@@ -26,10 +26,19 @@ pub struct Record {
     /// The user that it runs as.
     pub user: Option<String>,
     pub checks: Vec<Check>,
+    /// The user's commands before the switch and after it.
+    pub hooks: Hooks,
     /// What a person wants to compare: the command, the environment's names and open values, ports, limits.
     pub summary: BTreeMap<String, String>,
     /// The files of the release: path relative to it, and the hash of the content (a link: its target).
     pub files: BTreeMap<String, String>,
+}
+
+/// The user's own commands at fixed points of a deploy: words, and the seconds that they may take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    pub before: Vec<(Vec<String>, u64)>,
+    pub after: Vec<(Vec<String>, u64)>,
 }
 
 /// What runs a service on a host.

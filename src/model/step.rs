@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Cmd, ReleaseId};
+use crate::model::{Cmd, ReleaseId, quote};
 
 /// The bytes of a file to write. They travel in the payload, never in the words of a step.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,8 +106,54 @@ pub enum Step {
     Process { folder: String, change: UnitChange },
     /// Waits until the probe holds; fails when `within` has passed.
     Wait { probe: Probe, within: Duration },
-    /// Removes old releases of a service folder: all but `keep`, oldest first. Never undone, so it comes after the verdict.
-    Prune { folder: String, keep: Vec<ReleaseId> },
+    /// Removes releases from this folder: all but `keep` and those younger than `older_than`. Never undone, so it comes after
+    /// the verdict.
+    Prune { folder: String, keep: Vec<ReleaseId>, older_than: Duration },
+}
+
+impl fmt::Display for Step {
+    /// One line that a person can judge: what is done to what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |owner: &Option<Owner>| owner.as_ref().map(|owner| format!(" of {owner}")).unwrap_or_default();
+        match self {
+            Self::Folder { path, mode, owner } => write!(f, "make folder {} {mode:04o}{}", quote(path), of(owner)),
+            Self::Unpack { release, into, .. } => write!(f, "unpack {release} into {}", quote(into)),
+            Self::Put { path, mode, owner, .. } => write!(f, "write {} {mode:04o}{}", quote(path), of(owner)),
+            Self::Link { path, target } => write!(f, "link {} -> {}", quote(path), quote(target)),
+            Self::Remove { path } => write!(f, "remove {}", quote(path)),
+            Self::Run { cmd, .. } => write!(f, "run {}", cmd.line()),
+            Self::HoldUnit { unit, .. } => write!(f, "remember the state of {}", quote(unit)),
+            Self::ReloadUnits { .. } => f.write_str("read the units again"),
+            Self::Unit { unit, change, .. } => write!(f, "{change} {}", quote(unit)),
+            Self::HoldProcess { folder } => write!(f, "remember the state of the process in {}", quote(folder)),
+            Self::Process { folder, change } => write!(f, "{change} the process in {}", quote(folder)),
+            Self::Wait { probe, within } => write!(f, "wait until {probe}, at most {} s", within.as_secs()),
+            Self::Prune { folder, keep, .. } => {
+                write!(f, "remove old releases in {}, keep {}", quote(folder), keep.len())
+            }
+        }
+    }
+}
+
+impl fmt::Display for UnitChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+        })
+    }
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnitActive { unit, .. } => write!(f, "{} is active", quote(unit)),
+            Self::ProcessAlive { folder } => write!(f, "the process in {} lives", quote(folder)),
+            Self::PortOpen { port } => write!(f, "port {port} is open"),
+        }
+    }
 }
 
 /// What happens to an unproven change when the controller is lost.

@@ -1,0 +1,65 @@
+//! The plan itself: for each service on each host, what will be done and why.
+
+use serde::Serialize;
+
+use crate::host::Record;
+use crate::host::run::Tree;
+use crate::model::{HostName, ReleaseId, ServiceName, Step};
+
+/// What will be done for a service on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is in place and healthy.
+    Nothing,
+    /// The release is in place; only its record (checks, hooks) is written anew. Nothing is restarted.
+    Refresh,
+    /// The release is in place, but does not run or is not healthy; it is started again.
+    Restart,
+    /// Files of the release were changed on the host; they are written anew.
+    Repair,
+    /// Another release is brought into force.
+    Deploy,
+}
+
+/// One service on one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub service: ServiceName,
+    pub host: HostName,
+    pub action: Action,
+    /// Why, one reason a line, most telling first.
+    pub reasons: Vec<String>,
+    /// The release that runs now, as `current` tells.
+    pub before: Option<ReleaseId>,
+    /// Its record: when the change is undone, these checks prove that the old state is back.
+    pub before_record: Option<Record>,
+    /// The release that is wanted.
+    pub record: Record,
+    /// Its files, when they must be sent.
+    pub tree: Option<Tree>,
+    pub steps: Vec<Step>,
+    /// Done once the change is kept for good.
+    pub after: Vec<Step>,
+}
+
+/// What a deploy will do. Changes stand in the order of their waves, then of the service, then of the registry's hosts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The services in waves: a wave begins when the one before is proven.
+    pub waves: Vec<Vec<ServiceName>>,
+    pub changes: Vec<Change>,
+}
+
+impl Plan {
+    /// Whether all is in place.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.changes.iter().all(|change| change.action == Action::Nothing)
+    }
+
+    /// The changes of a service, in the registry's order of hosts.
+    pub fn of<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = &'a Change> {
+        self.changes.iter().filter(move |change| change.service == *service)
+    }
+}

@@ -1,0 +1,65 @@
+//! What a way to deploy must answer. Engines decide; they never do.
+
+use crate::host::run::Tree;
+use crate::host::{Facts, Layout, Record, Seen, SeenService};
+use crate::model::{Scope, Step, UnitChange};
+use crate::plan::render::Sources;
+use crate::registry::{Host, Kind, Service};
+
+/// One service on one host, with all that its release depends on.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    pub service: &'a Service,
+    pub host: &'a Host,
+    pub facts: &'a Facts,
+    pub sources: &'a Sources,
+}
+
+/// The release that is wanted: what it is, and its files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    pub record: Record,
+    pub tree: Tree,
+}
+
+/// Why a service cannot be planned on a host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Refused {
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Refused {
+    /// A refusal with its hint.
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// A way to deploy.
+pub trait Engine: Sync {
+    /// Its name in records.
+    fn name(&self) -> &'static str;
+
+    /// Whether it deploys services of this kind.
+    fn serves(&self, kind: &Kind) -> bool;
+
+    /// The units whose state the look must ask for.
+    fn units(&self, service: &Service) -> Vec<(Scope, String)>;
+
+    /// The release that the registry wants.
+    fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused>;
+
+    /// The steps that bring a release into force, whatever is there now.
+    fn activate(&self, record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step>;
+
+    /// The steps that change the state of what runs, and nothing else.
+    fn change(&self, record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step>;
+
+    /// The steps that take the service from the host, its shared data excepted.
+    fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step>;
+
+    /// Whether all that the record names runs, as far as the look saw it.
+    fn runs(&self, record: &Record, seen: &Seen) -> bool;
+}

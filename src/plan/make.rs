@@ -1,0 +1,168 @@
+//! The planner.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::host::run::TreeKind;
+use crate::host::{Layout, OURS, Record, Seen, SeenService};
+use crate::model::{HostName, ReleaseId, ServiceName, Step};
+use crate::plan::change::{Action, Change, Plan};
+use crate::plan::diff::differences;
+use crate::plan::engine::{Engine, Refused, Subject, Wanted};
+use crate::plan::render::Sources;
+use crate::registry::{Registry, Service};
+
+/// What the checks said when the host was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Good,
+    /// A check was bad; it says this.
+    Bad(String),
+    /// No check could be asked.
+    Unseen(String),
+}
+
+/// All that a plan depends on.
+pub struct Inputs<'a> {
+    pub registry: &'a Registry,
+    /// The services to plan, in waves of the graph of needs.
+    pub waves: Vec<Vec<ServiceName>>,
+    /// The hosts to plan for; a service's other hosts are left alone.
+    pub hosts: BTreeSet<HostName>,
+    pub seen: &'a BTreeMap<HostName, Seen>,
+    pub health: &'a BTreeMap<(ServiceName, HostName), Health>,
+    pub sources: &'a Sources,
+    pub engines: &'a [&'a dyn Engine],
+    /// Whether files that were edited on the host may be written over.
+    pub overwrite: bool,
+}
+
+/// A refusal, and where.
+pub type RefusedAt = (ServiceName, HostName, Refused);
+
+/// Makes the plan, or says for every service and host why it cannot be made.
+pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
+    let mut plan = Plan { waves: inputs.waves.clone(), changes: Vec::new() };
+    let mut refused = Vec::new();
+    for name in inputs.waves.iter().flatten() {
+        let Some(service) = inputs.registry.services.get(name) else { continue };
+        for host in service.hosts.iter().filter(|host| inputs.hosts.contains(*host)) {
+            let Some(seen) = inputs.seen.get(host) else { continue };
+            match change(inputs, service, host, seen) {
+                Ok(change) => plan.changes.push(change),
+                Err(why) => refused.push((name.clone(), host.clone(), why)),
+            }
+        }
+    }
+    if refused.is_empty() { Ok(plan) } else { Err(refused) }
+}
+
+fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) -> Result<Change, Refused> {
+    let engine = inputs.engines.iter().find(|engine| engine.serves(&service.kind));
+    let engine =
+        *engine.ok_or_else(|| Refused::new("no engine deploys this type of service", "see `portoser schema`"))?;
+    let far = inputs.registry.hosts.get(host);
+    let far = far.ok_or_else(|| Refused::new(format!("no host named `{host}`"), "see `portoser validate`"))?;
+    let wanted = engine.wanted(&Subject { service, host: far, facts: &seen.facts, sources: inputs.sources })?;
+    let nothing = SeenService::default();
+    let found = seen.services.get(&service.name).unwrap_or(&nothing);
+    if !found.drift.is_empty() && !inputs.overwrite {
+        return Err(Refused::new(
+            format!("files were changed on the host since the last deploy: {}", found.drift.join("; ")),
+            "bring the edits into the source and deploy, or give --overwrite to lose them",
+        ));
+    }
+    let health = inputs.health.get(&(service.name.clone(), host.clone()));
+    let (action, reasons) = judge(engine, &wanted.record, found, seen, health);
+    let layout = Layout::new(&seen.facts.base);
+    let steps = steps(engine, action, &wanted, found, &layout);
+    let send = match action {
+        Action::Nothing | Action::Refresh | Action::Restart => false,
+        Action::Repair => true,
+        Action::Deploy => !found.releases.contains(&wanted.record.release),
+    };
+    let after = match action {
+        Action::Nothing => Vec::new(),
+        _ => prune(service, &layout, found, &wanted.record.release),
+    };
+    Ok(Change {
+        service: service.name.clone(),
+        host: host.clone(),
+        action,
+        reasons,
+        before: found.current.clone(),
+        before_record: found.readable().cloned(),
+        record: wanted.record,
+        tree: send.then_some(wanted.tree),
+        steps,
+        after,
+    })
+}
+
+fn judge(
+    engine: &dyn Engine,
+    wanted: &Record,
+    found: &SeenService,
+    seen: &Seen,
+    health: Option<&Health>,
+) -> (Action, Vec<String>) {
+    if found.current.as_ref() != Some(&wanted.release) {
+        return (Action::Deploy, differences(found.readable(), wanted));
+    }
+    if !found.drift.is_empty() {
+        return (Action::Repair, found.drift.clone());
+    }
+    if !engine.runs(wanted, seen) {
+        return (Action::Restart, vec!["it does not run".into()]);
+    }
+    if let Some(Health::Bad(says)) = health {
+        return (Action::Restart, vec![format!("it is not healthy: {says}")]);
+    }
+    match found.readable() {
+        Some(record) if record == wanted => (Action::Nothing, Vec::new()),
+        Some(record) if record.checks != wanted.checks => (Action::Refresh, vec!["its checks".into()]),
+        Some(record) if record.hooks != wanted.hooks => (Action::Refresh, vec!["its hooks".into()]),
+        Some(_) => (Action::Refresh, vec!["its record".into()]),
+        None => (Action::Refresh, vec!["its record cannot be read".into()]),
+    }
+}
+
+fn steps(engine: &dyn Engine, action: Action, wanted: &Wanted, found: &SeenService, layout: &Layout) -> Vec<Step> {
+    let Wanted { record, tree } = wanted;
+    let folder = layout.release(&record.service, &record.release);
+    match action {
+        Action::Nothing => Vec::new(),
+        Action::Refresh => {
+            let ours = tree.entries.iter().filter(|entry| entry.path.split('/').next() == Some(OURS));
+            let put =
+                |(path, content, mode)| Step::Put { path: format!("{folder}/{path}"), content, mode, owner: None };
+            let made = ours.filter_map(|entry| match &entry.kind {
+                TreeKind::Made { content, mode } => Some((&entry.path, content.clone(), *mode)),
+                _ => None,
+            });
+            made.map(put).collect()
+        }
+        Action::Restart | Action::Deploy => engine.activate(record, layout, found),
+        Action::Repair => {
+            let mut steps = vec![Step::Remove { path: folder }];
+            steps.extend(engine.activate(record, layout, found));
+            steps
+        }
+    }
+}
+
+/// Old releases go, but never the new one, the one before it, or the last ones that were proven.
+fn prune(service: &Service, layout: &Layout, found: &SeenService, new: &ReleaseId) -> Vec<Step> {
+    let mut keep = BTreeSet::from([new.clone()]);
+    keep.extend(found.current.clone());
+    for id in found.proven.iter().rev() {
+        if keep.len() >= service.deploy.keep_releases + 2 {
+            break;
+        }
+        keep.insert(id.clone());
+    }
+    if found.releases.is_subset(&keep) {
+        return Vec::new();
+    }
+    let keep = keep.into_iter().collect();
+    vec![Step::Prune { folder: layout.releases(&service.name), keep, older_than: service.deploy.keep_for }]
+}

@@ -1,0 +1,16 @@
+//! Registry, facts and request become a plan; a pure function. What `plan` shows is what `deploy` does.
+//! No I/O, no clock, no randomness: whatever a plan depends on is handed in.
+
+mod change;
+mod diff;
+mod engine;
+mod make;
+mod render;
+mod show;
+
+pub use change::{Action, Change, Plan};
+pub use diff::differences;
+pub use engine::{Engine, Refused, Subject, Wanted};
+pub use make::{Health, Inputs, RefusedAt, plan};
+pub use render::{SourceTree, Sources, environment, fill, hex, instances, manifest, mark, tree, variables};
+pub use show::show;
