@@ -1,0 +1,10 @@
+//! One file per way to deploy. An engine decides which steps bring a release into force; it never does them.
+
+mod native;
+mod process;
+mod systemd;
+
+use crate::plan::Engine;
+
+/// Every engine.
+pub const ALL: &[&dyn Engine] = &[&native::Native];

@@ -1,0 +1,254 @@
+//! Native services: a command or an uploaded program that the host's init system runs, or a unit that is there already.
+//! Which supervisor a host has is a fact of the look; what each wants is in the files beside this one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::{process, systemd};
+use crate::host::run::{Tree, TreeEntry, TreeKind};
+use crate::host::{FORMAT, Hooks, Init, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
+use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote};
+use crate::plan::{self, Engine, Refused, Subject, Wanted};
+use crate::registry::{self, Kind, Service};
+
+/// The engine.
+pub(super) struct Native;
+
+impl Engine for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn serves(&self, kind: &Kind) -> bool {
+        matches!(kind, Kind::Native(_))
+    }
+
+    fn units(&self, service: &Service) -> Vec<(Scope, String)> {
+        match &service.kind {
+            Kind::Native(registry::Native::Unit { name }) => vec![(service.scope, name.clone())],
+            Kind::Native(registry::Native::Run { .. }) => plan::instances(service)
+                .map(|instance| (service.scope, systemd::unit_name(service, instance)))
+                .collect(),
+        }
+    }
+
+    fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
+        // The id is the digest of the release as it would be with an id of zeros: a release's files may name its own folder.
+        let zeros = ReleaseId::from_digest(&[0; 32]);
+        let draft = make(subject, &zeros)?;
+        let id = ReleaseId::from_digest(&digest(&draft));
+        make(subject, &id)
+    }
+
+    fn activate(&self, record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step> {
+        let folder = layout.release(&record.service, &record.release);
+        let own = record.units.iter().any(|unit| unit.path.is_some());
+        let mut steps = vec![
+            Step::Folder { path: layout.releases(&record.service), mode: 0o755, owner: None },
+            Step::Folder { path: layout.shared(&record.service), mode: 0o755, owner: record.user.clone() },
+            Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None },
+            Step::Run { cmd: verify(&folder), undo: None },
+        ];
+        steps.extend(record.hooks.before.iter().map(|hook| hook_step(&folder, hook)));
+        let link = Step::Link { path: layout.current(&record.service), target: format!("releases/{}", record.release) };
+        match record.supervisor {
+            Supervisor::Systemd if own => steps.extend(systemd::activate(record, seen.readable(), link)),
+            Supervisor::Systemd => steps.extend(systemd::adopt(record, link)),
+            Supervisor::Launchd | Supervisor::Process => {
+                steps.extend(process::activate(record, layout, seen.readable(), link))
+            }
+        }
+        steps.extend(record.hooks.after.iter().map(|hook| hook_step(&folder, hook)));
+        steps
+    }
+
+    fn change(&self, record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step> {
+        match record.supervisor {
+            Supervisor::Systemd => systemd::change(record, change),
+            Supervisor::Launchd | Supervisor::Process => process::change(record, layout, change),
+        }
+    }
+
+    fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step> {
+        let mut steps = match record.supervisor {
+            Supervisor::Systemd => systemd::remove(record),
+            Supervisor::Launchd | Supervisor::Process => process::remove(record, layout),
+        };
+        steps.push(Step::Remove { path: layout.current(&record.service) });
+        steps.push(Step::Remove { path: layout.releases(&record.service) });
+        steps
+    }
+
+    fn runs(&self, record: &Record, seen: &Seen) -> bool {
+        let name = |unit: &UnitFile| match record.supervisor {
+            Supervisor::Systemd | Supervisor::Launchd => unit.name.clone(),
+            Supervisor::Process => process::seen_name(record, unit),
+        };
+        record.units.iter().all(|unit| seen.units.get(&name(unit)).is_some_and(|found| found.runs()))
+    }
+}
+
+/// Everything about a release, for the id that is given.
+fn make(subject: &Subject<'_>, id: &ReleaseId) -> Result<Wanted, Refused> {
+    let service = subject.service;
+    let layout = Layout::new(&subject.facts.base);
+    let folder = layout.release(&service.name, id);
+    let supervisor = match subject.facts.init {
+        Init::Systemd => Supervisor::Systemd,
+        Init::Launchd => Supervisor::Launchd,
+        Init::None => Supervisor::Process,
+    };
+    let mut entries = plan::tree(subject, id)?;
+    let units = units(subject, supervisor, id, &folder)?;
+    let made = |name: &str, text: String, mode| {
+        let content = if name.starts_with("env") { Content::secret(text) } else { Content::open(text) };
+        TreeEntry { path: format!("{OURS}/{name}"), kind: TreeKind::Made { content, mode } }
+    };
+    entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
+    if !matches!(service.kind, Kind::Native(registry::Native::Unit { .. })) {
+        for instance in plan::instances(service) {
+            let env = plan::environment(subject, id, instance);
+            let text =
+                if supervisor == Supervisor::Systemd { systemd::env_file(&env)? } else { process::env_file(&env) };
+            entries.push(made(&format!("env.{instance}"), text, 0o600));
+        }
+    }
+    entries.push(made("env.sh", process::env_file(&plan::environment(subject, id, 1)), 0o600));
+    let record = Record {
+        format: FORMAT,
+        service: service.name.clone(),
+        release: id.clone(),
+        engine: Native.name().into(),
+        supervisor,
+        scope: service.scope,
+        units,
+        user: service.user.clone(),
+        checks: service.checks.clone(),
+        hooks: hooks(subject, id),
+        summary: summary(subject, id),
+        files: entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?))).collect(),
+    };
+    entries.push(made("release.json", record.line() + "\n", 0o644));
+    let hashes: Vec<(String, [u8; 32])> = entries.iter().filter_map(hash).collect();
+    let units: Vec<(String, [u8; 32])> = record
+        .units
+        .iter()
+        .filter_map(|unit| Some((unit.path.clone()?, Sha256::digest(unit.text.as_bytes()).into())))
+        .collect();
+    let manifest = plan::manifest(hashes.iter().chain(&units).map(|(path, hash)| (path.as_str(), hash)));
+    entries.push(made("manifest", manifest, 0o644));
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Wanted { record, tree: Tree { release: id.clone(), entries } })
+}
+
+fn hash(entry: &TreeEntry) -> Option<(String, [u8; 32])> {
+    match &entry.kind {
+        TreeKind::File { sha256, .. } => Some((entry.path.clone(), *sha256)),
+        TreeKind::Made { content, .. } => Some((entry.path.clone(), Sha256::digest(&content.bytes).into())),
+        TreeKind::Folder | TreeKind::Link { .. } => None,
+    }
+}
+
+/// What a release does is in its files and its units. Checks, hooks and summary are left out: when only they change, nothing
+/// needs to be restarted.
+fn digest(draft: &Wanted) -> [u8; 32] {
+    let record = &draft.record;
+    let text = serde_json::json!([FORMAT, record.engine, record.supervisor, record.scope, record.units, record.files]);
+    Sha256::digest(text.to_string()).into()
+}
+
+fn units(
+    subject: &Subject<'_>,
+    supervisor: Supervisor,
+    id: &ReleaseId,
+    folder: &str,
+) -> Result<Vec<UnitFile>, Refused> {
+    let words = match &subject.service.kind {
+        Kind::Native(registry::Native::Unit { name }) => {
+            if supervisor != Supervisor::Systemd {
+                return Err(Refused::new(
+                    format!("the host has no systemd, so there is no unit `{name}`"),
+                    "give `run:` in place of `unit:`",
+                ));
+            }
+            return Ok(vec![UnitFile { name: name.clone(), path: None, enable: None, text: String::new() }]);
+        }
+        Kind::Native(registry::Native::Run { words }) => words,
+    };
+    plan::instances(subject.service)
+        .map(|instance| {
+            let variables = plan::variables(subject, id, instance);
+            let mut words: Vec<String> = words.iter().map(|word| plan::fill(word, &variables)).collect();
+            if let Some(relative) = words[0].strip_prefix("./") {
+                words[0] = format!("{folder}/{relative}");
+            } else if words[0].contains('/') && !words[0].starts_with('/') {
+                words[0] = format!("{folder}/{}", words[0]);
+            }
+            match supervisor {
+                Supervisor::Systemd => systemd::unit(subject, id, instance, &words),
+                Supervisor::Launchd | Supervisor::Process => Ok(process::unit(subject, id, instance, &words)),
+            }
+        })
+        .collect()
+}
+
+fn hooks(subject: &Subject<'_>, id: &ReleaseId) -> Hooks {
+    let variables = plan::variables(subject, id, 1);
+    let fill = |hooks: &[registry::Hook]| {
+        let filled = hooks.iter().map(|hook| {
+            let words = hook.words.iter().map(|word| plan::fill(word, &variables)).collect();
+            (words, hook.timeout.as_secs().max(1))
+        });
+        filled.collect()
+    };
+    Hooks { before: fill(&subject.service.hooks.before), after: fill(&subject.service.hooks.after) }
+}
+
+/// A hook runs in the release's folder with the service's environment. The environment comes from a file, because a value may
+/// be a secret and a secret is never a word.
+fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
+    let script = format!("cd \"$1\" && . ./{OURS}/env.sh && shift && exec \"$@\"");
+    let cmd = Cmd::new("/bin/sh").args(["-c", script.as_str(), "hook", folder]).args(words.clone());
+    Step::Run { cmd: cmd.within(Duration::from_secs(*seconds)), undo: None }
+}
+
+/// Proves that the files of the release, just sent or long there, are the ones that its manifest names. Units are left out;
+/// they are written later.
+fn verify(folder: &str) -> Cmd {
+    let script = "cd \"$1\" && grep -v '^[0-9a-f]*  /' .portoser/manifest >.portoser/.check && \
+                  { command -v sha256sum >/dev/null && sha256sum -c .portoser/.check >.portoser/.said 2>&1 || \
+                  shasum -a 256 -c .portoser/.check >.portoser/.said 2>&1; }; code=$?; \
+                  [ $code = 0 ] || grep -v ': OK$' .portoser/.said; rm -f .portoser/.check .portoser/.said; exit $code";
+    Cmd::new("/bin/sh").args(["-c", script, "verify", folder])
+}
+
+fn summary(subject: &Subject<'_>, id: &ReleaseId) -> BTreeMap<String, String> {
+    let service = subject.service;
+    let variables = plan::variables(subject, id, 1);
+    let mut all = BTreeMap::new();
+    match &service.kind {
+        Kind::Native(registry::Native::Run { words }) => {
+            let words: Vec<_> = words.iter().map(|word| quote(&plan::fill(word, &variables)).into_owned()).collect();
+            all.insert("run".into(), words.join(" "));
+        }
+        Kind::Native(registry::Native::Unit { name }) => {
+            all.insert("unit".into(), name.clone());
+        }
+    }
+    for name in service.env.keys().chain(subject.host.env.keys()) {
+        // Names only: a value may be private even when nobody said so. That it changed shows in the hash of the file.
+        all.insert(format!("env {name}"), "set".into());
+    }
+    if let Some(port) = service.port {
+        all.insert("port".into(), port.to_string());
+    }
+    if service.instances > 1 {
+        all.insert("instances".into(), service.instances.to_string());
+    }
+    if let Some(user) = &service.user {
+        all.insert("user".into(), user.clone());
+    }
+    all
+}
