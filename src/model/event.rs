@@ -36,6 +36,8 @@ pub enum Event {
         #[serde(serialize_with = "seconds")]
         took: Duration,
     },
+    /// The look found this release of the service (`None`: none), before anything is changed.
+    Found { host: HostName, service: ServiceName, release: Option<ReleaseId> },
     /// An earlier run left something unfinished on the host; it is being settled.
     Settling { host: HostName, run: RunId },
     /// It is settled: the services are as this outcome says.
