@@ -13,6 +13,7 @@ pub mod plan;
 pub mod check;
 pub mod engine;
 
+pub mod journal;
 pub mod transport;
 
 pub mod cli;

@@ -1,0 +1,87 @@
+//! What the journal tells of a run, and of a service on a host.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::{HostName, Outcome, ReleaseId, RunId, ServiceName};
+
+/// What is known of a run when it begins.
+#[derive(Clone, Debug)]
+pub struct StartOfRun {
+    pub id: RunId,
+    /// The verb, such as `deploy`.
+    pub verb: String,
+    /// `user@machine`.
+    pub who: String,
+    /// The registry file.
+    pub registry: Option<String>,
+    /// The environment chosen with `--env`.
+    pub environment: Option<String>,
+    /// What was asked, as JSON; without secrets.
+    pub request: Value,
+}
+
+/// The end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct EndOfRun {
+    #[serde(serialize_with = "time")]
+    pub at: Timestamp,
+    /// The exit code.
+    pub code: u8,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Run {
+    pub id: RunId,
+    pub verb: String,
+    pub who: String,
+    pub registry: Option<String>,
+    pub environment: Option<String>,
+    pub request: Value,
+    #[serde(serialize_with = "time")]
+    pub started: Timestamp,
+    /// None: it is still running, or its controller was lost.
+    pub end: Option<EndOfRun>,
+    /// How many services on hosts ended in each way.
+    pub outcomes: Vec<(Option<Outcome>, u64)>,
+}
+
+/// What a run did to a service on a host. The local journal gives these, and so may the records of a host.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HistoryEntry {
+    pub run: RunId,
+    pub verb: String,
+    pub who: String,
+    pub environment: Option<String>,
+    #[serde(serialize_with = "time")]
+    pub began: Timestamp,
+    pub service: ServiceName,
+    pub host: HostName,
+    /// The release that was there; none if there was none, or nobody looked.
+    pub before: Option<ReleaseId>,
+    /// The release that was there afterwards.
+    pub after: Option<ReleaseId>,
+    /// None: the change began, and its end was not seen from here.
+    pub outcome: Option<Outcome>,
+    /// In seconds.
+    #[serde(serialize_with = "seconds")]
+    pub took: Option<Duration>,
+    /// What failed.
+    pub error: Option<String>,
+}
+
+fn seconds<S: serde::Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => to.serialize_some(&time.as_secs_f64()),
+        None => to.serialize_none(),
+    }
+}
+
+/// As RFC 3339 writes it, in UTC.
+pub(super) fn time<S: serde::Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(time)
+}

@@ -1,0 +1,44 @@
+//! What this machine remembers of its runs: who did what to which service on which host, and how it ended; what each
+//! release was. One SQLite file in the state folder, which any number of portosers write at once.
+//! It is a memory, not the truth: that is on the hosts. It never holds a secret, and nothing is ever deleted from it.
+
+mod database;
+mod entry;
+mod error;
+mod folder;
+mod read;
+mod release;
+mod write;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::model::Clock;
+
+pub use entry::{EndOfRun, HistoryEntry, Run, StartOfRun};
+pub use error::JournalError;
+pub use folder::usual_folder;
+pub use release::{Difference, ManagedFile, Release, Summary};
+pub use write::OpenRun;
+
+/// The journal of this machine. Clones share one connection.
+#[derive(Clone)]
+pub struct Journal {
+    connection: Arc<Mutex<Connection>>,
+    file: Arc<std::path::Path>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Journal {
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere leaves no transaction open: rusqlite rolls it back when it is dropped.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("file", &self.file).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading the journal: runs, history, releases.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Params, Row, params};
+use serde_json::Value;
+
+use crate::journal::{EndOfRun, HistoryEntry, Journal, JournalError, Release, Run};
+use crate::model::{Outcome, RunId, ServiceName};
+
+type Read<T> = rusqlite::Result<T>;
+
+const RUN: &str = "SELECT id, verb, who, registry, environment, request, started, ended, code FROM run";
+const ENTRY: &str =
+    "SELECT o.run, r.verb, r.who, r.environment, o.began, o.service, o.host, o.before, o.after, o.outcome,
+    o.ended, o.error FROM outcome o JOIN run r ON r.id = o.run";
+const RELEASE: &str = "SELECT service, id, first_run, at, summary FROM release";
+
+impl Journal {
+    /// The newest runs, newest first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn runs(&self, limit: u32) -> Result<Vec<Run>, JournalError> {
+        self.read_runs(&format!("{RUN} ORDER BY started DESC, id DESC LIMIT ?1"), params![limit])
+    }
+
+    /// The runs without an end, newest first: those that still run, and those whose controller was lost.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn unfinished(&self) -> Result<Vec<Run>, JournalError> {
+        self.read_runs(&format!("{RUN} WHERE ended IS NULL ORDER BY started DESC, id DESC"), [])
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn run(&self, id: &RunId) -> Result<Option<Run>, JournalError> {
+        Ok(self.read_runs(&format!("{RUN} WHERE id = ?1"), params![id.as_str()])?.pop())
+    }
+
+    /// The runs whose id begins with `prefix`; at most 10.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn runs_like(&self, prefix: &str) -> Result<Vec<Run>, JournalError> {
+        self.read_runs(&format!("{RUN} WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 10"), params![prefix])
+    }
+
+    /// What happened to a service, or to all of them; newest first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn history(&self, service: Option<&ServiceName>, limit: u32) -> Result<Vec<HistoryEntry>, JournalError> {
+        let service = service.map(ServiceName::as_str);
+        let sql = format!(
+            "{ENTRY} WHERE ?1 IS NULL OR o.service = ?1 ORDER BY o.began DESC, o.run DESC, o.service, o.host LIMIT ?2"
+        );
+        self.all(&sql, params![service, limit], entry)
+    }
+
+    /// What one run did, by service and host.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn entries(&self, run: &RunId) -> Result<Vec<HistoryEntry>, JournalError> {
+        self.all(&format!("{ENTRY} WHERE o.run = ?1 ORDER BY o.began, o.service, o.host"), params![run.as_str()], entry)
+    }
+
+    /// The events of a run in their order, with their times. An event is as `--events` prints it.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn events(&self, run: &RunId) -> Result<Vec<(Timestamp, Value)>, JournalError> {
+        let sql = "SELECT at, line FROM event WHERE run = ?1 ORDER BY number";
+        self.all(sql, params![run.as_str()], |row| Ok((time(row, 0)?, json(row, 1)?)))
+    }
+
+    /// The releases whose id begins with `prefix`, of all services; at most 10.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn releases_like(&self, prefix: &str) -> Result<Vec<Release>, JournalError> {
+        let sql = format!("{RELEASE} WHERE substr(id, 1, length(?1)) = ?1 ORDER BY at, service LIMIT 10");
+        self.all(&sql, params![prefix], release)
+    }
+
+    fn read_runs(&self, sql: &str, params: impl Params) -> Result<Vec<Run>, JournalError> {
+        let mut runs = self.all(sql, params, run)?;
+        for run in &mut runs {
+            let sql = "SELECT outcome, count(*) FROM outcome WHERE run = ?1 GROUP BY outcome ORDER BY outcome";
+            let count = |row: &Row<'_>| Ok((outcome(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+            run.outcomes = self.all(sql, params![run.id.as_str()], count)?;
+        }
+        Ok(runs)
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl Fn(&Row<'_>) -> Read<T>,
+    ) -> Result<Vec<T>, JournalError> {
+        let connection = self.connection();
+        let rows = connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_map(params, read)?.collect::<Read<Vec<T>>>());
+        rows.map_err(|source| match source {
+            rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => {
+                JournalError::Damaged { file: self.file.to_path_buf(), says: source.to_string() }
+            }
+            source => JournalError::sql(&self.file, source),
+        })
+    }
+}
+
+fn run(row: &Row<'_>) -> Read<Run> {
+    let end = match (optional_time(row, 7)?, row.get::<_, Option<i64>>(8)?) {
+        (Some(at), Some(code)) => Some(EndOfRun { at, code: u8::try_from(code).map_err(|error| bad(8, error))? }),
+        _ => None,
+    };
+    Ok(Run {
+        id: name(row, 0)?,
+        verb: row.get(1)?,
+        who: row.get(2)?,
+        registry: row.get(3)?,
+        environment: row.get(4)?,
+        request: json(row, 5)?,
+        started: time(row, 6)?,
+        end,
+        outcomes: Vec::new(),
+    })
+}
+
+fn entry(row: &Row<'_>) -> Read<HistoryEntry> {
+    let began = time(row, 4)?;
+    let ended = optional_time(row, 10)?;
+    Ok(HistoryEntry {
+        run: name(row, 0)?,
+        verb: row.get(1)?,
+        who: row.get(2)?,
+        environment: row.get(3)?,
+        began,
+        service: name(row, 5)?,
+        host: name(row, 6)?,
+        before: optional_name(row, 7)?,
+        after: optional_name(row, 8)?,
+        outcome: outcome(row, 9)?,
+        // A clock that was set back makes no negative time.
+        took: ended.map(|ended| Duration::try_from(ended.duration_since(began)).unwrap_or_default()),
+        error: row.get(11)?,
+    })
+}
+
+fn release(row: &Row<'_>) -> Read<Release> {
+    let summary = serde_json::from_str(&row.get::<_, String>(4)?).map_err(|error| bad(4, error))?;
+    Ok(Release { service: name(row, 0)?, id: name(row, 1)?, first_run: name(row, 2)?, at: time(row, 3)?, summary })
+}
+
+fn bad(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+fn name<T: TryFrom<String, Error = crate::model::BadName>>(row: &Row<'_>, column: usize) -> Read<T> {
+    T::try_from(row.get::<_, String>(column)?).map_err(|error| bad(column, error))
+}
+
+fn optional_name<T: TryFrom<String, Error = crate::model::BadName>>(row: &Row<'_>, column: usize) -> Read<Option<T>> {
+    let text = row.get::<_, Option<String>>(column)?;
+    text.map(T::try_from).transpose().map_err(|error| bad(column, error))
+}
+
+fn json(row: &Row<'_>, column: usize) -> Read<Value> {
+    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| bad(column, error))
+}
+
+fn outcome(row: &Row<'_>, column: usize) -> Read<Option<Outcome>> {
+    let text = row.get::<_, Option<String>>(column)?;
+    text.map(|text| serde_json::from_value(Value::String(text))).transpose().map_err(|error| bad(column, error))
+}
+
+fn time(row: &Row<'_>, column: usize) -> Read<Timestamp> {
+    Timestamp::from_millisecond(row.get(column)?).map_err(|error| bad(column, error))
+}
+
+fn optional_time(row: &Row<'_>, column: usize) -> Read<Option<Timestamp>> {
+    let time = row.get::<_, Option<i64>>(column)?;
+    time.map(Timestamp::from_millisecond).transpose().map_err(|error| bad(column, error))
+}
