@@ -1,9 +1,26 @@
 //! The one test binary. Each module gives its trials; a trial that cannot run here is reported as ignored, with the reason.
+#![expect(
+    unreachable_pub,
+    clippy::print_stderr,
+    reason = "modules of a test give their trials, and say what was skipped"
+)]
+
+mod journal;
 
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
+    // Some trials start this program again as one of several real processes.
+    if let Some(code) = journal::as_another_process() {
+        std::process::exit(code);
+    }
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = Vec::new();
+    let trials: Vec<Trial> = [
+        // One line for each module, in alphabetical order.
+        journal::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
