@@ -5,32 +5,31 @@ set -euo pipefail
 # shellcheck source=tests/lab/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The one list of what a machine needs beside a Rust toolchain. Each line: a command that shows whether the package
-# is there, and the Debian package it comes from. The C compiler and its companions are for crates with C inside.
+# The one list of what a machine needs beside a Rust toolchain. Each line: a command that shows whether it is there,
+# and the Debian packages it comes with.
 needs() {
   cat <<'LIST'
-docker                      docker.io
-dockerd                     docker.io
-debootstrap                 debootstrap
-iptables                    iptables
-ssh                         openssh-client
-ssh-keygen                  openssh-client
-ssh-agent                   openssh-client
-sshd                        openssh-server
-ip                          iproute2
-ss                          iproute2
-ps                          procps
-busybox                     busybox
-dash                        dash
-zstd                        zstd
-gzip                        gzip
-tar                         tar
-flock                       util-linux
-python3                     python3
-git                         git
-cc                          gcc
-make                        make
-cmake                       cmake
+docker            docker.io
+dockerd           docker.io
+debootstrap       debootstrap
+iptables          iptables
+ssh               openssh-client
+ssh-keygen        openssh-client
+ssh-agent         openssh-client
+sshd              openssh-server
+ip                iproute2
+ss                iproute2
+ps                procps
+busybox           busybox
+dash              dash
+zstd              zstd
+gzip              gzip
+tar               tar
+flock             util-linux
+python3           python3
+git               git
+cc                gcc libc6-dev
+shellcheck        shellcheck
 LIST
 }
 
@@ -41,11 +40,13 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 missing_packages() {
-  local command package
-  while read -r command package; do
-    has "$command" || printf '%s\n' "$package"
-  done < <(needs) | sort -u
-  [[ -e $keyring ]] || printf 'debian-archive-keyring\n'
+  local command packages
+  {
+    while read -r command packages; do
+      has "$command" || tr ' ' '\n' <<<"$packages"
+    done < <(needs)
+    [[ -e $keyring ]] || printf 'debian-archive-keyring\n'
+  } | sort -u
 }
 
 install_missing() {

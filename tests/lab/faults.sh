@@ -96,6 +96,7 @@ if [[ $fault == heal ]]; then
 fi
 container=${1:-} folder=${2:-}
 [[ -n $container ]] || usage
+where "$container" >/dev/null
 case $fault in
   fill | empty | exhaust | freeze | thaw) [[ $folder == /* ]] || usage ;;
 esac

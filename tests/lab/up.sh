@@ -182,8 +182,7 @@ create_host() { # NAME IMAGE ADDRESS PORT
     --tmpfs /run --tmpfs /run/lock --tmpfs /tmp \
     --log-opt max-size=10m "${more[@]}" \
     --publish "$3:$4:22" "${tags[$2]}" >/dev/null
-  seed "$1" | docker cp --quiet - "$container:/" 2>/dev/null \
-    || seed "$1" | docker cp - "$container:/" >/dev/null
+  seed "$1" | docker cp - "$container:/" >/dev/null
   docker start "$container" >/dev/null
 }
 
@@ -242,7 +241,7 @@ CONFIG
     [[ $2 != busybox ]] || shell=/bin/sh
     listed+=("{\"name\":\"$user\",\"uid\":$uid,\"sudo\":\"$sudo\",\"shell\":\"$shell\"}")
   done < <(users)
-  facts=$(docker inspect --format '"container":"{{.Id}}","container_address":"{{.NetworkSettings.IPAddress}}"' "$container")
+  facts=$(docker inspect --format '"container":"{{.Id}}","container_address":"{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"' "$container")
   local IFS=,
   printf '{"name":"%s","address":"%s","port":%s,"image":"%s","suite":"%s","init":"%s","key":%s,%s,"container_name":"%s",\n     "users":[%s],\n     "host_keys":[%s]}' \
     "$1" "$3" "$4" "$2" "$(suite_of "$2")" "$(init_of "$2")" "$(json_string "$user_key")" "$facts" "$container" \
