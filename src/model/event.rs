@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A run begins.
@@ -33,7 +33,7 @@ pub enum Event {
     /// The look came back.
     Looked {
         host: HostName,
-        #[serde(serialize_with = "seconds")]
+        #[serde(with = "seconds")]
         took: Duration,
     },
     /// The look found this release of the service (`None`: none), before anything is changed.
@@ -58,14 +58,14 @@ pub enum Event {
     Soaking {
         host: HostName,
         service: ServiceName,
-        #[serde(serialize_with = "seconds")]
+        #[serde(with = "seconds")]
         until: Duration,
     },
     /// The service is proven on the host.
     Proven {
         host: HostName,
         service: ServiceName,
-        #[serde(serialize_with = "seconds")]
+        #[serde(with = "seconds")]
         took: Duration,
     },
     /// Something failed on the host: what was being done, and the evidence.
@@ -80,11 +80,22 @@ pub enum Event {
     Finished {
         run: RunId,
         code: u8,
-        #[serde(serialize_with = "seconds")]
+        #[serde(with = "seconds")]
         took: Duration,
     },
 }
 
-fn seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
+/// A time as seconds with three decimals.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(de::Error::custom)
+    }
 }

@@ -5,7 +5,9 @@
     reason = "modules of a test give their trials, and say what was skipped"
 )]
 
+mod cases;
 mod journal;
+mod render;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -18,6 +20,7 @@ fn main() {
     let trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
         journal::trials(),
+        render::trials(),
     ]
     .into_iter()
     .flatten()

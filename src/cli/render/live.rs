@@ -1,0 +1,78 @@
+//! The lines of a terminal that change: one for each host or service that is being worked on.
+
+use std::collections::BTreeMap;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::cli::render::board::Board;
+use crate::cli::render::words;
+use crate::model::{Event, HostName, ServiceName};
+
+/// The live lines, under the ones that stay.
+pub(super) struct Live {
+    all: MultiProgress,
+    rows: BTreeMap<(Option<ServiceName>, HostName), ProgressBar>,
+    style: ProgressStyle,
+}
+
+impl Live {
+    /// Live lines on standard error.
+    pub(super) fn new(color: bool) -> Self {
+        let template = if color {
+            "{spinner:.cyan}     {prefix}  {wide_msg} {elapsed:.dim}"
+        } else {
+            "{spinner}     {prefix}  {wide_msg} {elapsed}"
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self {
+            all: MultiProgress::new(), rows: BTreeMap::new(), style: style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+        }
+    }
+
+    /// Prints a line that stays above the live ones.
+    pub(super) fn stay(&self, line: &str) {
+        // A terminal that takes no more lines has nobody to be told so.
+        let _ = self.all.println(line);
+    }
+
+    /// Changes the live line that the event is about.
+    pub(super) fn show(&mut self, event: &Event, board: &Board) {
+        let Some((service, host, text)) = words::doing(event) else { return };
+        let key = (service.cloned(), host.clone());
+        if text.is_empty() {
+            if let Some(row) = self.rows.remove(&key) {
+                row.finish_and_clear();
+                self.all.remove(&row);
+            }
+            return;
+        }
+        if service.is_some() {
+            // The host's own line has nothing more to say.
+            if let Some(row) = self.rows.remove(&(None, host.clone())) {
+                row.finish_and_clear();
+                self.all.remove(&row);
+            }
+        }
+        let row = self.rows.entry(key).or_insert_with(|| {
+            let (services, hosts) = board.widths;
+            let service = service.map_or("", ServiceName::as_str);
+            let row = ProgressBar::new_spinner().with_style(self.style.clone());
+            self.all.add(row.with_prefix(format!("{service:<services$}  {:<hosts$}", host.as_str())))
+        });
+        row.set_message(text);
+    }
+
+    /// Turns the spinners and the clocks one on.
+    pub(super) fn tick(&self) {
+        for row in self.rows.values() {
+            row.tick();
+        }
+    }
+
+    /// Takes the live lines away.
+    pub(super) fn clear(&mut self) {
+        for row in std::mem::take(&mut self.rows).into_values() {
+            row.finish_and_clear();
+        }
+    }
+}
