@@ -6,7 +6,7 @@ mod read;
 use crate::host::facts::TOOLS;
 use crate::model::{Scope, ServiceName, quote};
 
-pub use read::{LookError, read};
+pub use read::{LookError, read, units};
 
 /// What the look is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -31,7 +31,7 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
     for (key, value) in &parts {
         if let Some((name, what)) = key.split_once(' ') {
             if name == "units" {
-                units.extend(show(value));
+                units.extend(self::units(value));
             } else if let Ok(name) = ServiceName::try_from(name) {
                 service(seen.services.entry(name).or_default(), what, value);
             }
@@ -116,7 +116,8 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
 }
 
 /// Reads the answer of `systemctl show`: one block for each unit, `Key=value` lines, blocks parted by an empty line.
-fn show(text: &str) -> BTreeMap<String, SeenUnit> {
+#[must_use]
+pub fn units(text: &str) -> BTreeMap<String, SeenUnit> {
     let mut units = BTreeMap::new();
     for block in text.split("\n\n") {
         let get = |key: &str| {
