@@ -1,0 +1,160 @@
+//! unit: every instance is active, and is still the same process at the next question. It is read from one look at the
+//! supervisor, whichever the host has.
+
+use super::shown::{last_line, shown};
+use super::{Bad, Good, Need, Ran, Subject, Verdict};
+use crate::host::{SeenUnit, Supervisor, look};
+use crate::model::{Cmd, Scope};
+
+/// Tells of each folder of a supervised process whether its process lives. The pid file is `PID START`, with the
+/// start time as the runner wrote it; a process of another start time is another process.
+const PROCESSES: &str = include_str!("processes.sh");
+
+/// Prints each job under a line of its own.
+const JOBS: &str = r#"domain=$1; shift; for job; do printf '@%s\n' "$job"; launchctl print "$domain/$job" || :; done"#;
+
+pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
+    if subject.units.is_empty() {
+        return Err(Verdict::Unseen("the service has no unit on this host".into()));
+    }
+    let units = subject.units.iter().cloned();
+    Ok(Need::Run(match subject.supervisor {
+        Supervisor::Systemd => {
+            let scope = if subject.scope == Scope::User { "--user" } else { "--system" };
+            Cmd::new("systemctl").args([scope, "show", "-p", PROPERTIES, "--"]).args(units)
+        }
+        Supervisor::Launchd => {
+            let domain = if subject.scope == Scope::User { format!("gui/{}", subject.uid) } else { "system".into() };
+            Cmd::new("sh").args(["-c", JOBS, "sh", &domain]).args(units)
+        }
+        Supervisor::Process => Cmd::new("sh").args(["-c", PROCESSES, "sh"]).args(units),
+    }))
+}
+
+const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID,UnitFileState";
+
+/// Judges what the supervisor said.
+pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
+    if matches!(ran.code, None | Some(126 | 127)) {
+        return Verdict::Unseen(format!("the supervisor cannot be asked: {}", last_line(&ran.err)));
+    }
+    let text = String::from_utf8_lossy(&ran.out);
+    let seen = match subject.supervisor {
+        Supervisor::Systemd => look::units(&text),
+        Supervisor::Launchd => blocks(&text).map(|(name, block)| (name.to_owned(), job(block))).collect(),
+        Supervisor::Process => blocks(&text).map(|(name, block)| (name.to_owned(), process(block))).collect(),
+    };
+    let mut lives = Vec::new();
+    for name in &subject.units {
+        let Some(unit) = seen.get(name) else {
+            let said = [last_line(&ran.err), last_line(&ran.out)].concat();
+            return Verdict::Unseen(format!("the supervisor says nothing of {name}: {said}"));
+        };
+        if let Some(bad) = fault(name, unit) {
+            return Verdict::Bad(bad);
+        }
+        lives.push(format!("{name} {}", unit.pid));
+    }
+    let says = if lives.len() == 1 { "active".into() } else { format!("all {} active", lives.len()) };
+    Verdict::Good(Good { says, life: Some(lives.join(", ")) })
+}
+
+/// What is wrong with a unit, if anything.
+fn fault(name: &str, unit: &SeenUnit) -> Option<Bad> {
+    let state = if unit.sub.is_empty() { unit.active.clone() } else { format!("{} ({})", unit.active, unit.sub) };
+    let says = if !unit.loaded {
+        "the supervisor does not know it".to_owned()
+    } else if unit.sub == "auto-restart" {
+        format!("it ended and waits to be started again ({})", unit.result)
+    } else if unit.active == "active" || unit.active == "reloading" {
+        return None;
+    } else {
+        format!("it is {}", shown(unit.active.as_bytes()))
+    };
+    let facts = [("state", state), ("result", unit.result.clone()), ("exit status", unit.status.clone())];
+    let told = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    let evidence = told.map(|(key, value)| format!("{name}: {key} {}", shown(value.as_bytes()))).collect();
+    // A unit that is down and that nothing will start again does not come up by waiting.
+    Some(Bad { says: format!("{name}: {says}"), evidence, hopeless: unit.active == "failed" })
+}
+
+/// The parts of an answer, each under a line `@NAME`.
+fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let after_first = text.strip_prefix('@').unwrap_or_default();
+    after_first.split("\n@").filter_map(|part| part.split_once('\n').or(Some((part, ""))))
+}
+
+/// Reads `launchctl print DOMAIN/LABEL` (its format is not documented; these lines are as macOS 13 to 15 print them):
+/// `state = running`, `pid = 123`, `last exit code = 0`.
+fn job(block: &str) -> SeenUnit {
+    let get = |key: &str| block.lines().find_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix("= "));
+    let state = get("state").unwrap_or_default();
+    SeenUnit {
+        loaded: !state.is_empty(),
+        active: if state == "running" { "active".into() } else { "inactive".into() },
+        sub: state.into(),
+        status: get("last exit code").unwrap_or_default().into(),
+        pid: get("pid").and_then(|pid| pid.trim().parse().ok()).unwrap_or_default(),
+        ..SeenUnit::default()
+    }
+}
+
+/// Reads a block of `processes.sh`: the process number, or nothing where none lives.
+fn process(block: &str) -> SeenUnit {
+    let pid: u32 = block.trim().parse().unwrap_or_default();
+    let active = if pid == 0 { "inactive" } else { "active" };
+    SeenUnit { loaded: true, active: active.into(), pid, ..SeenUnit::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn subject(supervisor: Supervisor, unit: &str) -> Subject {
+        let units = vec![unit.to_owned()];
+        Subject { supervisor, scope: Scope::System, units, folder: None, uid: 501, tools: BTreeSet::new() }
+    }
+
+    fn said(out: &str) -> Ran {
+        Ran { code: Some(0), out: out.into(), err: Vec::new() }
+    }
+
+    #[test]
+    fn systemd_is_read() {
+        let api = subject(Supervisor::Systemd, "api.service");
+        let answer = |active: &str, sub: &str, pid: u32| {
+            said(&format!("Id=api.service\nLoadState=loaded\nActiveState={active}\nSubState={sub}\nMainPID={pid}\n"))
+        };
+        let Verdict::Good(good) = judge(&api, &answer("active", "running", 7)) else { panic!("good") };
+        assert_eq!(good.life.as_deref(), Some("api.service 7"));
+        let Verdict::Bad(bad) = judge(&api, &answer("failed", "failed", 0)) else { panic!("bad") };
+        assert!(bad.hopeless);
+        let Verdict::Bad(bad) = judge(&api, &answer("activating", "auto-restart", 0)) else { panic!("bad") };
+        assert!(!bad.hopeless && bad.says.contains("again"), "{bad:?}");
+        let Verdict::Unseen(_) = judge(&api, &said("Failed to connect to bus\n")) else { panic!("unseen") };
+    }
+
+    #[test]
+    fn launchd_is_read() {
+        let api = subject(Supervisor::Launchd, "dev.portoser.api");
+        let answer = "@dev.portoser.api\nsystem/dev.portoser.api = {\n\tstate = running\n\n\tpid = 123\n\tlast exit code = 0\n}\n";
+        let Verdict::Good(good) = judge(&api, &said(answer)) else { panic!("good") };
+        assert_eq!(good.life.as_deref(), Some("dev.portoser.api 123"));
+        let Verdict::Bad(bad) = judge(&api, &said("@dev.portoser.api\n\tstate = not running\n\tlast exit code = 78\n"))
+        else {
+            panic!("bad")
+        };
+        assert!(bad.evidence.iter().any(|line| line.contains("78")), "{bad:?}");
+        assert!(matches!(judge(&api, &said("@dev.portoser.api\nCould not find service\n")), Verdict::Bad(_)));
+    }
+
+    #[test]
+    fn a_supervised_process_is_read() {
+        let folder = "/opt/portoser/services/api/process/1";
+        let api = subject(Supervisor::Process, folder);
+        assert!(judge(&api, &said(&format!("@{folder}\n4711\n"))).is_good());
+        assert!(matches!(judge(&api, &said(&format!("@{folder}\n\n"))), Verdict::Bad(_)));
+        assert!(matches!(judge(&api, &said("")), Verdict::Unseen(_)));
+    }
+}
