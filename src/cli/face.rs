@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use serde::Serialize;
 
 use crate::cli::flags::Color;
-use crate::cli::{Exit, Failure, Flags};
+use crate::cli::{Exit, Failure, Flags, safe_json};
 use crate::model::FailureKind;
 
 /// How what happens is shown.
@@ -99,21 +99,13 @@ impl Face {
     /// Writes a JSON document to standard output: indented for a terminal, one line otherwise.
     pub fn document(&self, document: &impl Serialize) {
         let pretty = io::stdout().is_terminal();
-        self.with_data(|to| {
-            if pretty {
-                serde_json::to_writer_pretty(&mut *to, document)?;
-            } else {
-                serde_json::to_writer(&mut *to, document)?;
-            }
-            to.write_all(b"\n")
-        });
+        self.with_data(|to| writeln!(to, "{}", safe_json(document, pretty)?));
     }
 
     /// Writes one JSON line to standard output and sends it off at once.
     pub fn json_line(&self, line: &impl Serialize) {
         self.with_data(|to| {
-            serde_json::to_writer(&mut *to, line)?;
-            to.write_all(b"\n")?;
+            writeln!(to, "{}", safe_json(line, false)?)?;
             to.flush()
         });
     }

@@ -21,7 +21,7 @@ fn case(file: &Path) -> Result<(), Failed> {
         assert_eq!(again, serde_json::from_str::<serde_json::Value>(line)?, "an event reads as it was written");
     }
     let lines = |verbose| portoser::cli::replay(&events, verbose).join("\n");
-    let document = serde_json::to_string_pretty(&portoser::cli::document(&events))?;
+    let document = portoser::cli::safe_json(&portoser::cli::document(&events), true)?;
     let found = format!("{}\n\n===== -v\n{}\n\n===== --json\n{document}\n", lines(0), lines(1));
     let harmful = |c: char| c.is_control() && c != '\n';
     assert!(!found.contains(harmful), "a control character reached the screen");

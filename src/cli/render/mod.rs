@@ -18,7 +18,7 @@ use board::Board;
 use live::Live;
 use words::Style;
 
-pub use safe::safe;
+pub use safe::{safe, safe_json};
 
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(100);

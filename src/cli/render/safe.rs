@@ -26,6 +26,28 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON that is harmless for a terminal: what JSON itself leaves as it is (DEL, C1 and the like) is escaped too. Only
+/// strings can hold such characters, so the meaning stays the same.
+///
+/// # Errors
+/// When the value cannot be JSON.
+pub fn safe_json(value: &impl serde::Serialize, pretty: bool) -> serde_json::Result<String> {
+    let text = if pretty { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
+    if !text.chars().any(|c| harmful(c) && c != '\n') {
+        return Ok(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if harmful(c) && c != '\n' {
+            // All of them are in the Basic Multilingual Plane, so four digits do (RFC 8259, 7).
+            _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    Ok(shown)
+}
+
 /// The control characters (C0, DEL, C1), the separators of lines and paragraphs, and Unicode's bidirectional formatting
 /// characters (UAX 9, 2.1-2.6).
 fn harmful(c: char) -> bool {
