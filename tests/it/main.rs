@@ -6,6 +6,7 @@
 )]
 
 mod cases;
+mod cli;
 mod journal;
 mod render;
 
@@ -19,6 +20,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
+        cli::trials(),
         journal::trials(),
         render::trials(),
     ]
