@@ -8,6 +8,7 @@
 mod cases;
 mod cli;
 mod journal;
+mod registry;
 mod render;
 
 use libtest_mimic::{Arguments, Trial};
@@ -22,6 +23,7 @@ fn main() {
         // One line for each module, in alphabetical order.
         cli::trials(),
         journal::trials(),
+        registry::trials(),
         render::trials(),
     ]
     .into_iter()
