@@ -6,6 +6,7 @@
 )]
 
 mod cases;
+mod checks;
 mod cli;
 mod journal;
 mod registry;
@@ -21,6 +22,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
+        checks::trials(),
         cli::trials(),
         journal::trials(),
         registry::trials(),
