@@ -11,6 +11,7 @@ mod cli;
 mod journal;
 mod registry;
 mod render;
+mod tidy;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -27,6 +28,7 @@ fn main() {
         journal::trials(),
         registry::trials(),
         render::trials(),
+        tidy::trials(),
     ]
     .into_iter()
     .flatten()
