@@ -6,13 +6,9 @@ mod failure;
 mod flags;
 mod render;
 mod runtime;
-mod state;
-mod table;
 mod usage;
 
 mod completions;
-mod history;
-mod runs;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -51,8 +47,6 @@ verbs! {
     /// The verbs, in alphabetical order.
     Verb {
         completions::Completions,
-        history::History,
-        runs::Runs,
     }
 }
 

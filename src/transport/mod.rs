@@ -9,6 +9,16 @@ use tokio::sync::mpsc;
 
 use crate::model::{Cmd, HostName};
 
+mod local;
+mod lost;
+mod pool;
+mod shell;
+pub mod ssh;
+
+pub use local::Local;
+pub use lost::Lost;
+pub use pool::{Options, Pool};
+
 /// A byte stream to a port that the host can reach.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -100,43 +110,4 @@ impl Running {
         let (_, reply) = tokio::join!(feed, read);
         reply
     }
-}
-
-/// Why something could not be had from a host. Each tells a different next move; `hint` names it.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Lost {
-    #[error("cannot resolve `{name}`")]
-    Resolve { name: String },
-    #[error("{address} refused the connection")]
-    Refused { address: String },
-    #[error("{what} took longer than {} s", .after.as_secs_f64())]
-    TimedOut { what: String, after: Duration },
-    #[error("{0}")]
-    HostKey(String, String),
-    #[error("authentication as `{user}` failed: tried {}; the server offers {}", join(.tried), join(.offered))]
-    Authentication { user: String, tried: Vec<String>, offered: Vec<String> },
-    #[error("the login shell of `{user}` does not run /bin/sh: {says}")]
-    NoShell { user: String, says: String },
-    #[error("sudo needs a password for `{user}`")]
-    SudoPassword { user: String },
-    #[error("sudo is refused for `{user}`: {says}")]
-    SudoRefused { user: String, says: String },
-    #[error("the link was lost: {what}")]
-    Link { what: String },
-    #[error("the server refused a channel: {what}")]
-    Channel { what: String },
-    #[error("the answer is longer than {limit} bytes")]
-    TooMuch { limit: usize },
-    #[error("cannot reach it through `{jump}`")]
-    Jump {
-        jump: HostName,
-        #[source]
-        source: Box<Lost>,
-    },
-    #[error("{0}")]
-    Local(String),
-}
-
-fn join(words: &[String]) -> String {
-    if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }

@@ -1,0 +1,134 @@
+//! Our side of the SSH handshake: what we offer, and whether the server is who it should be.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::client::{DisconnectReason, Handler};
+use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::{Preferred, cipher, client};
+
+use super::known_hosts::{KnownHosts, Verdict};
+use super::target::Target;
+
+/// What our side of a connection has seen; shared with the connection.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The key that the server showed, and what is thought of it.
+    pub(super) key: Option<(PublicKey, Verdict)>,
+    /// Why the connection ended.
+    pub(super) ended: Option<String>,
+}
+
+/// Judges the server's key, and remembers why the connection ended.
+pub(super) struct Client {
+    known: Arc<KnownHosts>,
+    known_as: (String, u16),
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Client {
+    pub(super) fn new(known: Arc<KnownHosts>, target: &Target, seen: Arc<Mutex<Seen>>) -> Self {
+        Self { known, known_as: target.known_as.clone(), seen }
+    }
+}
+
+impl Handler for Client {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        let (name, port) = &self.known_as;
+        let (key, verdict) = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => (key.clone(), self.known.judge(name, *port, key)),
+            PublicKeyOrCertificate::Certificate(certificate) => (
+                PublicKey::from(certificate.public_key().clone()),
+                self.known.judge_certificate(name, *port, certificate),
+            ),
+        };
+        let trusted = verdict == Verdict::Trusted;
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).key = Some((key, verdict));
+        Ok(trusted)
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
+        let why = match reason {
+            DisconnectReason::ReceivedDisconnect(told) => format!("the server said: {}", told.message.trim()),
+            DisconnectReason::Error(russh::Error::KeepaliveTimeout) => "the server no longer answers".into(),
+            DisconnectReason::Error(russh::Error::Disconnect) => "the connection was closed".into(),
+            DisconnectReason::Error(error) => error.to_string(),
+        };
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).ended = Some(why);
+        Ok(())
+    }
+}
+
+/// What we offer. Bytes of a command's output wait at most `window` before the host waits.
+pub(super) fn config(known: &KnownHosts, target: &Target) -> client::Config {
+    let (name, port) = &target.known_as;
+    let preferred = Preferred {
+        key: Cow::Owned(key_order(&known.algorithms(name, *port))),
+        host_key_certificates: match known.has_authority(name, *port) {
+            true => Cow::Owned(key_order(&[])),
+            false => Cow::Borrowed(&[]),
+        },
+        cipher: Cow::Borrowed(if has_aes() { AES_FIRST } else { CHACHA_FIRST }),
+        compression: Cow::Borrowed(&[russh::compression::NONE]),
+        ..Preferred::DEFAULT
+    };
+    client::Config {
+        nodelay: true,
+        preferred,
+        keepalive_interval: Some(target.alive_interval),
+        keepalive_max: 2,
+        inactivity_timeout: None,
+        window_size: 2 << 20,
+        limits: russh::Limits::new(1 << 30, 1 << 30, Duration::from_secs(3600)),
+        ..client::Config::default()
+    }
+}
+
+/// The key types of which this host is already known go first, or a host known by one type would look unknown by another.
+/// The SHA-1 signature of RSA (`ssh-rsa`) is not offered.
+fn key_order(known: &[Algorithm]) -> Vec<Algorithm> {
+    let all = Preferred::DEFAULT.key;
+    let usual = all.iter().filter(|algorithm| !matches!(algorithm, Algorithm::Rsa { hash: None }));
+    let is_known = |algorithm: &Algorithm| match algorithm {
+        Algorithm::Rsa { .. } => known.iter().any(|known| matches!(known, Algorithm::Rsa { .. })),
+        other => known.contains(other),
+    };
+    let (mut first, rest): (Vec<_>, Vec<_>) = usual.cloned().partition(is_known);
+    first.extend(rest);
+    first
+}
+
+const AES_FIRST: &[cipher::Name] = &[
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
+const CHACHA_FIRST: &[cipher::Name] = &[
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
+fn has_aes() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+/// How a key is shown to a person: as `ssh-keygen -l` prints it.
+pub(super) fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
