@@ -6,12 +6,10 @@
 )]
 
 mod cases;
-mod checks;
-mod cli;
+mod fixture;
 mod journal;
-mod registry;
 mod render;
-mod tidy;
+mod ssh;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -23,12 +21,9 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
-        checks::trials(),
-        cli::trials(),
         journal::trials(),
-        registry::trials(),
         render::trials(),
-        tidy::trials(),
+        ssh::trials(),
     ]
     .into_iter()
     .flatten()
