@@ -1,9 +1,7 @@
 //! log: a regular expression is found in what the service wrote since its last start. The lines are fetched, and the
 //! expression is tried here: the tools of the hosts speak other dialects.
 
-use regex::Regex;
-
-use super::shown::{last_line, shown};
+use super::shown::{expression, last_line, shown};
 use super::{Need, Ran, Subject, Verdict};
 use crate::host::Supervisor;
 use crate::model::{Cmd, Scope};
@@ -42,9 +40,9 @@ pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
 }
 
 pub(super) fn judge(pattern: &str, ran: &Ran) -> Verdict {
-    let regex = match Regex::new(pattern) {
+    let regex = match expression(pattern) {
         Ok(regex) => regex,
-        Err(error) => return Verdict::Unseen(format!("the check's pattern cannot be read: {error}")),
+        Err(why) => return Verdict::Unseen(why),
     };
     let text = String::from_utf8_lossy(&ran.out);
     let lines: Vec<&str> = text.lines().filter(|line| *line != NO_ENTRIES).collect();

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use regex::Regex;
+
 /// The most characters of an answer that a verdict repeats.
 pub(super) const SHOWN: usize = 200;
 
@@ -32,6 +34,13 @@ pub(super) fn shown(bytes: &[u8]) -> String {
 pub(super) fn last_line(bytes: &[u8]) -> String {
     let line = bytes.rsplit(|&b| b == b'\n').find(|line| !line.trim_ascii().is_empty());
     shown(line.unwrap_or_default())
+}
+
+/// The regular expression of a check. One that cannot be read leaves the check unseen, never bad.
+pub(super) fn expression(pattern: &str) -> Result<Regex, String> {
+    // The error of the library is a drawing over several lines; its last one says what is wrong.
+    Regex::new(pattern)
+        .map_err(|e| format!("the check's pattern cannot be read: {}", last_line(e.to_string().as_bytes())))
 }
 
 #[cfg(test)]

@@ -6,9 +6,13 @@ mod failure;
 mod flags;
 mod render;
 mod runtime;
+mod state;
+mod table;
 mod usage;
 
 mod completions;
+mod history;
+mod runs;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -47,6 +51,8 @@ verbs! {
     /// The verbs, in alphabetical order.
     Verb {
         completions::Completions,
+        history::History,
+        runs::Runs,
     }
 }
 

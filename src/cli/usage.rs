@@ -44,14 +44,20 @@ pub(super) fn answer(error: &clap::Error, words: &[OsString]) -> ExitCode {
             face.data(text.trim_end());
             face.close(Ok(Exit::DONE))
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let text = error.render().to_string();
-            let lines = text.lines().map(str::to_owned).chain([String::new()]).collect();
-            let failure = Failure::say(FailureKind::Usage, "a command is missing").lines(lines);
-            face.close(Err(failure.hint("`portoser --help` names them all")))
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => bare(face, &error.render().to_string()),
+        // With a variable such as PORTOSER_STATE set, clap does not count the command line as empty.
+        ErrorKind::MissingSubcommand if error.render().to_string().contains("'portoser' requires") => {
+            bare(face, &crate::cli::command().render_help().to_string())
         }
         _ => face.close(Err(failure(&error.render().to_string()))),
     }
+}
+
+/// Answers a command line without a verb with the help, as talk.
+fn bare(face: Face, help: &str) -> ExitCode {
+    let lines = help.lines().map(str::to_owned).chain([String::new()]).collect();
+    let failure = Failure::say(FailureKind::Usage, "a command is missing").lines(lines);
+    face.close(Err(failure.hint("see `portoser --help`")))
 }
 
 /// Turns clap's paragraphs (`error: ...`, `tip: ...`, `Usage: ...`) into a failure with hints.

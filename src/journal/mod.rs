@@ -19,7 +19,7 @@ use crate::model::Clock;
 pub use entry::{EndOfRun, HistoryEntry, Run, StartOfRun};
 pub use error::JournalError;
 pub use folder::usual_folder;
-pub use release::{Difference, ManagedFile, Release, Summary};
+pub use release::{Difference, Release, differences};
 pub use write::OpenRun;
 
 /// The journal of this machine. Clones share one connection.

@@ -7,6 +7,7 @@ use rusqlite::types::Type;
 use rusqlite::{Params, Row, params};
 use serde_json::Value;
 
+use crate::host::Record;
 use crate::journal::{EndOfRun, HistoryEntry, Journal, JournalError, Release, Run};
 use crate::model::{Outcome, RunId, ServiceName};
 
@@ -16,7 +17,7 @@ const RUN: &str = "SELECT id, verb, who, registry, environment, request, started
 const ENTRY: &str =
     "SELECT o.run, r.verb, r.who, r.environment, o.began, o.service, o.host, o.before, o.after, o.outcome,
     o.ended, o.error FROM outcome o JOIN run r ON r.id = o.run";
-const RELEASE: &str = "SELECT service, id, first_run, at, summary FROM release";
+const RELEASE: &str = "SELECT first_run, at, record FROM release";
 
 impl Journal {
     /// The newest runs, newest first.
@@ -157,8 +158,8 @@ fn entry(row: &Row<'_>) -> Read<HistoryEntry> {
 }
 
 fn release(row: &Row<'_>) -> Read<Release> {
-    let summary = serde_json::from_str(&row.get::<_, String>(4)?).map_err(|error| bad(4, error))?;
-    Ok(Release { service: name(row, 0)?, id: name(row, 1)?, first_run: name(row, 2)?, at: time(row, 3)?, summary })
+    let record = Record::parse(&row.get::<_, String>(2)?).map_err(|says| bad(2, std::io::Error::other(says)))?;
+    Ok(Release { first_run: name(row, 0)?, at: time(row, 1)?, record })
 }
 
 fn bad(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {

@@ -39,7 +39,7 @@ CREATE TABLE release (
     id TEXT NOT NULL,
     first_run TEXT NOT NULL,
     at INTEGER NOT NULL,
-    summary TEXT NOT NULL,          -- JSON: what the release is, without secrets
+    record TEXT NOT NULL,           -- JSON: the record as it lies on the host
     PRIMARY KEY (service, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX release_by_id ON release (id);

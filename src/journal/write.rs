@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Transaction, TransactionBehavior, params};
 
-use crate::journal::{Journal, JournalError, StartOfRun, Summary};
+use crate::host::Record;
+use crate::journal::{Journal, JournalError, StartOfRun};
 use crate::model::{Event, HostName, Outcome, ReleaseId, RunId, ServiceName};
 
 /// How many events may wait for a transaction.
@@ -77,20 +78,13 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn record_release(
-        &self,
-        run: &RunId,
-        service: &ServiceName,
-        release: &ReleaseId,
-        summary: &Summary,
-    ) -> Result<(), JournalError> {
+    pub fn record_release(&self, run: &RunId, record: &Record) -> Result<(), JournalError> {
         let at = self.clock.now().as_millisecond();
-        let summary = serde_json::to_string(summary).unwrap_or_default();
         self.connection()
             .execute(
-                "INSERT INTO release (service, id, first_run, at, summary) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO release (service, id, first_run, at, record) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT DO NOTHING",
-                params![service.as_str(), release.as_str(), run.as_str(), at, summary],
+                params![record.service.as_str(), record.release.as_str(), run.as_str(), at, record.line()],
             )
             .map(drop)
             .map_err(|source| JournalError::sql(&self.file, source))

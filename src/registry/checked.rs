@@ -33,6 +33,29 @@ pub enum Connection {
     Local,
 }
 
+/// An operating system that portoser deploys to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Os {
+    Linux,
+    Macos,
+}
+
+/// What starts services on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Init {
+    Systemd,
+    Launchd,
+    /// Neither: services are detached processes with a small restart loop.
+    None,
+}
+
+/// What is known about a host beforehand; it goes before what the host says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Platform {
+    pub os: Option<Os>,
+    pub init: Option<Init>,
+}
+
 /// How a host's commands gain rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Become {
@@ -58,10 +81,11 @@ pub struct Host {
     pub labels: BTreeMap<String, String>,
     /// The base folder on the host, absolute; when none is given, `/opt/portoser` as root, else `~/.local/share/portoser`.
     pub base: Option<String>,
-    /// The jump hosts, first hop first. Each is a host of this registry.
+    /// The jump hosts on the whole way, first hop first. Each is a host of this registry.
     pub jump: Vec<HostName>,
     pub connection: Connection,
     pub r#become: Become,
+    pub platform: Platform,
     /// Environment variables for every service on this host.
     pub env: BTreeMap<String, String>,
 }

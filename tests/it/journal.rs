@@ -1,5 +1,6 @@
 //! The journal on a real disk: what it remembers, many portosers at once, crashes, damaged and newer files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use libtest_mimic::{Failed, Trial};
-use portoser::journal::{Journal, JournalError, ManagedFile, OpenRun, StartOfRun, Summary};
-use portoser::model::{Event, FixedClock, HostName, Outcome, ReleaseId, RunId, ServiceName};
+use portoser::host::{Hooks, Record, Supervisor};
+use portoser::journal::{Journal, JournalError, OpenRun, StartOfRun, differences};
+use portoser::model::{Event, FixedClock, HostName, Outcome, ReleaseId, RunId, Scope, ServiceName};
 use serde_json::json;
 
 const PROCESSES: u32 = 20;
@@ -122,21 +124,38 @@ fn a_run_is_remembered() -> Result<(), Failed> {
     Ok(())
 }
 
+fn record(summary: &[(&str, &str)]) -> Record {
+    Record {
+        format: portoser::host::FORMAT,
+        service: api(),
+        release: release(1),
+        engine: "native".into(),
+        supervisor: Supervisor::Systemd,
+        scope: Scope::System,
+        units: Vec::new(),
+        user: None,
+        checks: Vec::new(),
+        hooks: Hooks::default(),
+        summary: summary.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        files: BTreeMap::new(),
+    }
+}
+
 fn a_release_is_remembered_as_it_was_first_told() -> Result<(), Failed> {
     let folder = folder();
     let journal = Journal::open(folder.path())?;
-    let summary = Summary {
-        run: vec!["./bin/api".into()],
-        env: [("KEY".into(), None)].into(),
-        files: [("etc/a".into(), ManagedFile { sha256: "00".into(), mode: "0640".into() })].into(),
-        ..Summary::default()
-    };
+    let first = record(&[("run", "./bin/api"), ("env KEY", "[secret]")]);
     let run = RunId::new(Timestamp::UNIX_EPOCH, 1);
-    journal.record_release(&run, &api(), &release(1), &summary)?;
-    journal.record_release(&run, &api(), &release(1), &Summary::default())?;
+    journal.record_release(&run, &first)?;
+    let second = record(&[("run", "./bin/api --new")]);
+    journal.record_release(&run, &second)?;
     let found = journal.releases_like("0101")?;
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].summary, summary);
+    assert_eq!(found[0].record, first);
+    let differ: Vec<_> = differences(&first, &second).into_iter().map(|d| (d.what, d.before, d.after)).collect();
+    let text = |text: &str| Some(text.to_owned());
+    let run = ("run".into(), text("./bin/api"), text("./bin/api --new"));
+    assert_eq!(differ, [("env KEY".into(), text("[secret]"), None), run]);
     assert_eq!(journal.releases_like("%")?, []);
     Ok(())
 }

@@ -6,10 +6,14 @@
 )]
 
 mod cases;
+mod checks;
+mod cli;
 mod fixture;
 mod journal;
+mod registry;
 mod render;
 mod ssh;
+mod tidy;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -21,9 +25,13 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
+        checks::trials(),
+        cli::trials(),
         journal::trials(),
+        registry::trials(),
         render::trials(),
         ssh::trials(),
+        tidy::trials(),
     ]
     .into_iter()
     .flatten()

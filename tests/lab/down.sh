@@ -16,6 +16,7 @@ case ${1:-} in
 esac
 [[ -z $id ]] || check_lab_id "$id"
 
+need_engine
 began=$(now)
 "$lab_folder/faults.sh" heal ${id:+"$id"}
 mapfile -t containers < <(docker ps --all --quiet --filter "label=$label${id:+=$id}")

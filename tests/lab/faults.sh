@@ -50,10 +50,12 @@ each_rule() { # DIRECTION (both, in), iptables' verb (-I, -D, -C), CONTAINER, TA
 }
 
 block_with() { # DIRECTION CONTAINER TARGET...
+  is_root || fail "to cut or refuse connections takes root (inventory: \`firewall\`)"
   each_rule "$1" -C "${@:2}" 2>/dev/null || each_rule "$1" -I "${@:2}"
 }
 
 unblock_with() { # DIRECTION CONTAINER TARGET...
+  is_root || fail "to cut or refuse connections takes root (inventory: \`firewall\`)"
   while each_rule "$1" -C "${@:2}" 2>/dev/null; do
     each_rule "$1" -D "${@:2}"
   done

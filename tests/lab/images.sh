@@ -103,10 +103,6 @@ make_archive() { # BASE
   local base=$1 suite=${1%-docker} archive tree began
   archive=$(archive_of "$base")
   [[ -e $archive ]] && return
-  is_root || {
-    say "the image of $base is not built yet, and debootstrap needs root; build it once: sudo -E $lab_folder/images.sh"
-    exit "$skipped_exit"
-  }
   began=$(now)
   say "$base: debootstrap (log: $cache/debootstrap-$base.log)"
   mkdir -p "$cache/packages-$suite"
@@ -165,6 +161,25 @@ build_image() { # NAME
   say "$1: built in $(seconds_since "$began") s"
 }
 
+base_of() { # NAME
+  local parent dockerfile
+  image_row "$1"
+  if [[ $parent == base:* ]]; then printf '%s' "${parent#base:}"; else base_of "$parent"; fi
+}
+
+# Said once and before anything is begun, not by each of the builds.
+need_root_for() { # NAME...
+  local name base
+  is_root && return
+  for name in "$@"; do
+    base=$(base_of "$name")
+    if ! image_exists "$(tag_of "$name")" && ! image_exists "$(base_tag_of "$base")" && [[ ! -e $(archive_of "$base") ]]; then
+      say "the image $name is not built yet, and debootstrap needs root; build it once: sudo --preserve-env $lab_folder/images.sh"
+      exit "$skipped_exit"
+    fi
+  done
+}
+
 prune() {
   local name parent _ tag file keep=()
   while read -r name parent _; do
@@ -185,12 +200,14 @@ prune() {
 
 main() {
   mkdir -p "$cache"
+  need_engine
   if [[ ${1:-} == --prune ]]; then
     prune
     return
   fi
   local name wanted=("$@") builds=() build code=0
   ((${#wanted[@]})) || wanted=("${default_images[@]}")
+  need_root_for "${wanted[@]}"
 
   # All that is missing is built side by side; a lock in front of each image lets the one wait for its parent.
   for name in "${wanted[@]}"; do

@@ -57,6 +57,13 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 is_root() { [[ $EUID -eq 0 ]]; }
 
+# An engine that hangs must not hang us. Its own words about why it does not answer would name a socket, not a way out.
+need_engine() {
+  timeout 20 docker version --format '{{.Server.Version}}' >/dev/null 2>&1 && return
+  say "no Docker engine answers for $(id -un); make one answer: $lab_folder/engine.sh"
+  exit "$skipped_exit"
+}
+
 # A lab's id names its containers, so two checkouts on one machine get two labs.
 default_lab_id() {
   local sum

@@ -256,7 +256,9 @@ suite_of() { # IMAGE
 }
 
 write_files() {
-  local index entries=()
+  local index entries=() firewall=false
+  # Whether a test can cut a link here: only root may.
+  ! is_root || firewall=true
   : >"$known_hosts.part"
   : >"$ssh_config.part"
   for index in "${!names[@]}"; do
@@ -273,8 +275,8 @@ Match host 127.0.$block.*
   BatchMode yes
 CONFIG
   {
-    printf '{"lab":"%s","key":%s,"known_hosts":%s,"ssh_config":%s,"sudo_password":"lab-password",\n "hosts":[\n' \
-      "$id" "$(json_string "$user_key")" "$(json_string "$known_hosts")" "$(json_string "$ssh_config")"
+    printf '{"lab":"%s","key":%s,"known_hosts":%s,"ssh_config":%s,"sudo_password":"lab-password","firewall":%s,\n "hosts":[\n' \
+      "$id" "$(json_string "$user_key")" "$(json_string "$known_hosts")" "$(json_string "$ssh_config")" "$firewall"
     for index in "${!entries[@]}"; do
       ((index == 0)) || printf ',\n'
       printf '    %s' "${entries[index]}"
@@ -292,6 +294,7 @@ CONFIG
 address_of() { printf '127.0.%s.%s' "$block" $(($1 + 1)); }
 
 began=$(now)
+need_engine
 read_spec
 make_images
 

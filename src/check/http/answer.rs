@@ -5,12 +5,11 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Incoming;
-use regex::Regex;
 use tokio::time::{Instant, timeout_at};
 
 use super::{BODY, status_of};
 use crate::check::Verdict;
-use crate::check::shown::shown;
+use crate::check::shown::{expression, shown};
 use crate::model::{Body, Http};
 
 /// How long a body may take that is read for evidence alone.
@@ -22,20 +21,22 @@ pub(super) async fn judge(http: &Http, mut response: Response<Incoming>, until: 
     let status = status_of(&response);
     if let Some(fault) = head(http, &response) {
         let soon = until.min(Instant::now() + EVIDENCE);
-        let read = read(response.body_mut(), EVIDENCE_BYTES, soon).await;
+        let read = read(response.body_mut(), EVIDENCE_BYTES, soon, None).await;
         return Verdict::bad_with(fault, vec![format!("status {status}"), beginning(&read.bytes)]);
     }
     let Some(wanted) = &http.body else {
         return Verdict::good(status);
     };
-    let read = read(response.body_mut(), BODY, until).await;
+    // A text that is there is there, however the body goes on.
+    let enough = if let Body::Contains(text) = wanted { Some(text.as_bytes()) } else { None };
+    let read = read(response.body_mut(), BODY, until, enough).await;
     let fault = match body(wanted, &read) {
         Ok(None) => return Verdict::good(status),
         Ok(Some(fault)) => fault,
         Err(why) => return Verdict::Unseen(why),
     };
     let stopped = match &read.end {
-        End::Whole => String::new(),
+        End::Whole | End::Enough => String::new(),
         End::Full => format!("only the first {BODY} bytes of the body were read"),
         End::Late => format!("the body did not end within {secs} s"),
         End::Broken(why) => format!("the body broke off: {why}"),
@@ -70,13 +71,14 @@ struct Read {
 /// Why reading stopped.
 enum End {
     Whole,
+    Enough,
     Full,
     Late,
     Broken(String),
 }
 
-/// Reads at most `limit` bytes, until `until` at the latest.
-async fn read(body: &mut Incoming, limit: usize, until: Instant) -> Read {
+/// Reads at most `limit` bytes, until `until` at the latest, or until the bytes that are `enough` are there.
+async fn read(body: &mut Incoming, limit: usize, until: Instant, enough: Option<&[u8]>) -> Read {
     let mut bytes = Vec::new();
     let end = loop {
         let frame = match timeout_at(until, body.frame()).await {
@@ -86,7 +88,11 @@ async fn read(body: &mut Incoming, limit: usize, until: Instant) -> Read {
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
-        bytes.extend_from_slice(&data[..data.len().min(limit - bytes.len())]);
+        let before = bytes.len();
+        bytes.extend_from_slice(&data[..data.len().min(limit - before)]);
+        if enough.is_some_and(|text| holds(&bytes[before.saturating_sub(text.len())..], text)) {
+            break End::Enough;
+        }
         if bytes.len() == limit {
             break End::Full;
         }
@@ -94,15 +100,18 @@ async fn read(body: &mut Incoming, limit: usize, until: Instant) -> Read {
     Read { bytes, end }
 }
 
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
+}
+
 /// What is wrong with the body, if anything; an error when the check itself cannot be understood.
 fn body(wanted: &Body, read: &Read) -> Result<Option<String>, String> {
     let text = String::from_utf8_lossy(&read.bytes);
     match wanted {
-        // A text that is there is there, however the body ends.
-        Body::Contains(part) if text.contains(part.as_str()) => Ok(None),
+        Body::Contains(part) if part.is_empty() || matches!(read.end, End::Enough) => Ok(None),
         Body::Contains(part) => Ok(Some(format!("the body does not contain `{}`", shown(part.as_bytes())))),
         Body::Matches(pattern) => {
-            let regex = Regex::new(pattern).map_err(|e| format!("the check's pattern cannot be read: {e}"))?;
+            let regex = expression(pattern)?;
             Ok((!regex.is_match(&text)).then(|| format!("the body does not match /{}/", shown(pattern.as_bytes()))))
         }
         Body::Json { pointer, equals } => Ok(json(pointer, equals, &read.bytes)),

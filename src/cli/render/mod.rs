@@ -18,6 +18,7 @@ use board::Board;
 use live::Live;
 use words::Style;
 
+pub(super) use measure::{duration, short};
 pub use safe::{safe, safe_json};
 
 /// How often a spinner turns.

@@ -1,0 +1,81 @@
+//! The runs that this machine remembers.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::render::duration;
+use crate::cli::table::table;
+use crate::cli::{Exit, Face, Failure};
+use crate::journal::Run;
+use crate::model::Outcome;
+
+/// List the runs of this machine, newest first
+#[derive(Debug, clap::Args)]
+pub(super) struct Runs {
+    /// How many to list
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "NUMBER")]
+    limit: u32,
+    /// Only runs without an end: still running, or their controller was lost
+    #[arg(long)]
+    unfinished: bool,
+}
+
+impl Runs {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let journal = face.journal()?;
+        let mut runs = if self.unfinished { journal.unfinished()? } else { journal.runs(self.limit)? };
+        runs.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+        if face.flags.json || face.flags.events {
+            face.document(&json!({ "runs": runs }));
+            return Ok(Exit::DONE);
+        }
+        if runs.is_empty() {
+            face.talk(if self.unfinished { "every run has an end" } else { "no run yet" });
+        }
+        let rows: Vec<_> = runs.iter().map(row).collect();
+        table(face, ["RUN", "STARTED (UTC)", "VERB", "WHO", "TOOK", "EXIT", "OUTCOME"], &rows);
+        Ok(Exit::DONE)
+    }
+}
+
+fn row(run: &Run) -> [String; 7] {
+    let (took, code) = match run.end {
+        Some(end) => (duration(took(run.started, end.at)), end.code.to_string()),
+        None => ("-".into(), "-".into()),
+    };
+    let ended = run.end.is_some();
+    [run.id.to_string(), when(run.started), run.verb.clone(), run.who.clone(), took, code, outcomes(run, ended)]
+}
+
+fn outcomes(run: &Run, ended: bool) -> String {
+    let counted = run.outcomes.iter().map(|(outcome, count)| format!("{count} {}", word(*outcome)));
+    let counted: Vec<_> = counted.collect();
+    match (counted.is_empty(), ended) {
+        (true, true) => "-".into(),
+        (true, false) => "no end was seen".into(),
+        (false, _) => counted.join(", "),
+    }
+}
+
+/// A time between two others; none when the clock was set back.
+pub(super) fn took(from: jiff::Timestamp, to: jiff::Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+/// A time for people. It is UTC everywhere, as in the ids of runs and in most logs of hosts.
+pub(super) fn when(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// An outcome in a table.
+pub(super) fn word(outcome: Option<Outcome>) -> &'static str {
+    match outcome {
+        Some(Outcome::NothingToDo) => "in place",
+        Some(Outcome::Committed) => "done",
+        Some(Outcome::NotTouched) => "not touched",
+        Some(Outcome::RolledBack) => "back",
+        Some(Outcome::RollbackFailed) => "NOT PROVEN BACK",
+        None => "no end was seen",
+    }
+}

@@ -1,0 +1,44 @@
+//! The registry as written: what each key is called, what it may hold, and what it is for. The schema that `portoser
+//! schema` prints and the reader both come from these declarations.
+
+mod check;
+mod host;
+mod service;
+
+pub(super) use check::*;
+pub(super) use host::*;
+pub(super) use service::*;
+
+use super::number::{Bool, Whole};
+use super::read::{Map, draft};
+use super::text::Name;
+
+draft! {
+    /// A portoser registry: hosts, and the services that run on them.
+    struct Root requires ["version"] {
+        /// The version of this format: 1.
+        version: Whole<1, 1>,
+        /// What holds for every host and service that does not say otherwise.
+        defaults: Defaults,
+        /// The machines, by name.
+        hosts: Map<Name, Host>,
+        /// The services, by name.
+        services: Map<Name, Service>,
+        /// Overlays on all of the above, by name, chosen with `--env`.
+        environments: Map<Name, Environment>,
+    }
+}
+
+draft! {
+    /// An environment: what differs there. Mappings join key by key, everything else replaces, and `null` takes a key away.
+    struct Environment {
+        /// Changes to this environment need its typed name or `--approve NAME`.
+        protected: Bool,
+        /// Joined with the defaults.
+        defaults: Defaults,
+        /// Joined with the hosts.
+        hosts: Map<Name, Host>,
+        /// Joined with the services.
+        services: Map<Name, Service>,
+    }
+}

@@ -1,0 +1,209 @@
+//! Services as written.
+
+use super::check::Check;
+use crate::model::{OnLostContact, Scope};
+use crate::registry::checked::RestartPolicy;
+use crate::registry::number::{Bool, Choice, Count, CountOrNone, Cpu, Mode, Named, Port, Share, Size, Time, Whole};
+use crate::registry::read::{List, Map, draft};
+use crate::registry::text::{Label, LabelKey, Line, Name, Prose, ReleasePath, UnitName, User, Variable, Word};
+
+/// The types of services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::registry) enum ServiceType {
+    Native,
+}
+
+draft! {
+    /// A service.
+    struct Service requires ["type"] {
+        /// How it is deployed. `native`: a command or an uploaded program that the host's init system runs.
+        kind as "type": Choice<ServiceType>,
+        /// The host it runs on.
+        host: Name,
+        /// The hosts it runs on.
+        hosts: List<Name>,
+        /// It runs on all hosts that have these labels.
+        on: Map<LabelKey, Label>,
+        /// How many of it run on each host; instance n gets the port `port + n - 1`.
+        instances: Whole<1, 1000>,
+        /// What must be proven before it.
+        needs: List<Name>,
+        /// A folder or file that is sent along, relative to this file.
+        source: Line,
+        /// The command, as words; the first may be relative to the release. `${PORT}` and the like are replaced.
+        run: List<Word>,
+        /// A unit that exists on the host; only its state is managed.
+        unit: UnitName,
+        /// Environment variables; `${PORT}` and the like are replaced.
+        env: Map<Variable, Word>,
+        /// Files that are written into the release, by their path in it.
+        files: Map<ReleasePath, File>,
+        /// The main port.
+        port: Port,
+        /// Further ports that it binds.
+        ports: List<Port>,
+        /// What proves that it is healthy. If not given: its unit is active, and its port is open.
+        checks: List<Check>,
+        /// How a deploy goes over its hosts.
+        deploy: Deploy,
+        /// When it is started again.
+        restart: Restart,
+        /// What it may use.
+        limits: Limits,
+        /// The user on the host that it runs as.
+        user: User,
+        /// Whether its unit belongs to the system or to the login user.
+        scope: Choice<Scope>,
+        /// How much it may log.
+        log: Log,
+        /// How it is stopped.
+        stop: Stop,
+        /// Commands at fixed points of a deploy, run on the host in the release.
+        hooks: Hooks,
+        /// Whether its unit is cut off from what a service seldom needs.
+        harden: Bool,
+        /// Labels, for choosing services.
+        labels: Map<LabelKey, Label>,
+        /// Changes to it need its typed name or `--approve NAME`.
+        protected: Bool,
+    }
+}
+
+draft! {
+    /// A file that is written into the release: one of template, copy and text.
+    struct File {
+        /// A minijinja template, relative to this file. A variable that is not defined is a fault.
+        template: Line,
+        /// A file that is sent as it is, relative to this file.
+        copy: Line,
+        /// The text itself.
+        text: Prose,
+        /// Permission bits, such as "0640".
+        mode: Mode,
+    }
+}
+
+draft! {
+    /// How a deploy goes over the hosts of a service.
+    struct Deploy {
+        /// How many hosts go first, alone.
+        canary: CountOrNone,
+        /// How many hosts go at once after that: a number, or a share such as 25%.
+        batch: Share,
+        /// How many hosts may fail before the rest is not touched.
+        max_fail: CountOrNone,
+        /// How long the checks must stay good before the change is kept.
+        soak: Time,
+        /// What happens to a change when the controller is lost before it is proven: undo or keep.
+        on_lost_contact: Choice<OnLostContact>,
+        /// How many old releases stay on a host.
+        keep_releases: CountOrNone,
+        /// Releases younger than this stay too.
+        keep_for: Time,
+    }
+}
+
+draft! {
+    /// When a service that ended is started again.
+    struct Restart {
+        /// always, on-failure or never.
+        policy: Choice<RestartPolicy>,
+        /// At most so many starts ...
+        max: Count,
+        /// ... in this time; then it stays down.
+        within: Time,
+        /// Between the end and the next start.
+        delay: Time,
+    }
+}
+
+draft! {
+    /// What a service may use at most.
+    struct Limits {
+        /// Memory, such as 512MiB.
+        memory: Size,
+        /// Processors, such as 1.5.
+        cpu: Cpu,
+        /// Open files.
+        files: Count,
+        /// Processes and threads.
+        tasks: Count,
+    }
+}
+
+draft! {
+    /// How much a service may log.
+    struct Log {
+        /// At most so many lines ...
+        lines: Count,
+        /// ... in this time.
+        per: Time,
+        /// On hosts without a journal: the size at which the log file is turned over.
+        max_size: Size,
+    }
+}
+
+draft! {
+    /// How a service is stopped.
+    struct Stop {
+        /// The signal, such as SIGTERM.
+        signal: Choice<Signal>,
+        /// How long it has before it is killed.
+        timeout: Time,
+    }
+}
+
+draft! {
+    /// Commands at fixed points of a deploy.
+    struct Hooks {
+        /// Before the switch; a failure fails the deploy.
+        before: List<Hook>,
+        /// After the switch, before the checks; a failure undoes the deploy.
+        after: List<Hook>,
+    }
+}
+
+draft! {
+    /// One command.
+    struct Hook requires ["run"] {
+        /// The command, as words.
+        run: List<Word>,
+        /// How long it may take.
+        timeout: Time,
+    }
+}
+
+/// A signal, by its full name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::registry) struct Signal(pub(in crate::registry) &'static str);
+
+impl Named for Signal {
+    const WHAT: &'static str = "a signal";
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("SIGTERM", Self("SIGTERM")),
+        ("SIGINT", Self("SIGINT")),
+        ("SIGQUIT", Self("SIGQUIT")),
+        ("SIGHUP", Self("SIGHUP")),
+        ("SIGKILL", Self("SIGKILL")),
+        ("SIGABRT", Self("SIGABRT")),
+        ("SIGUSR1", Self("SIGUSR1")),
+        ("SIGUSR2", Self("SIGUSR2")),
+        ("SIGWINCH", Self("SIGWINCH")),
+    ];
+}
+
+impl Named for ServiceType {
+    const WHAT: &'static str = "a type of service";
+    const NAMES: &'static [(&'static str, Self)] = &[("native", Self::Native)];
+}
+
+impl Named for OnLostContact {
+    const WHAT: &'static str = "a way to go on without contact";
+    const NAMES: &'static [(&'static str, Self)] = &[("undo", Self::Undo), ("keep", Self::Keep)];
+}
+
+impl Named for RestartPolicy {
+    const WHAT: &'static str = "a restart policy";
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("always", Self::Always), ("on-failure", Self::OnFailure), ("never", Self::Never)];
+}

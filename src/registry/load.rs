@@ -1,0 +1,149 @@
+//! Files to registries.
+
+use std::path::Path;
+
+use super::checked::Registry;
+use super::draft::Root;
+use super::fault::{Fault, Faults, nearest, shown};
+use super::read::{Read, Reader};
+use super::settle::settle;
+use super::tree::{Format, Node, Trail, Value, overlay, parse};
+
+/// Reads the registry in a file, for one environment. The format goes by the extension: `.toml` is TOML, everything else
+/// YAML, of which JSON is a part.
+///
+/// # Errors
+/// All faults at once, each with its place.
+pub fn load(path: &Path, env: Option<&str>) -> Result<Registry, Faults> {
+    let text = read(path)?;
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    load_text(&text, format(path), &file, env).map_err(|faults| Faults { file: path.to_owned(), ..faults })
+}
+
+/// The format of a file, by its extension.
+#[must_use]
+pub fn format(path: &Path) -> Format {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => Format::Toml,
+        _ => Format::Yaml,
+    }
+}
+
+/// Reads a registry from text. `file` is where it stands, absolute; relative paths in it begin at that folder.
+///
+/// # Errors
+/// All faults at once, each with its place.
+pub fn load_text(text: &str, format: Format, file: &Path, env: Option<&str>) -> Result<Registry, Faults> {
+    let mut to = Reader::default();
+    let registry = load_into(text, format, file, env, &mut to);
+    match registry {
+        Some(registry) if to.faults.is_empty() => Ok(registry),
+        _ => Err(Faults::new(file.to_owned(), to.faults)),
+    }
+}
+
+/// Reads a registry for no environment and for each one; all must be good.
+///
+/// # Errors
+/// The faults of all of them.
+pub fn load_all(path: &Path) -> Result<Registry, Faults> {
+    let text = read(path)?;
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut to = Reader::default();
+    let registry = load_into(&text, format(path), &file, None, &mut to);
+    let names: Vec<String> = environments(&text, format(path));
+    for env in names {
+        let mut within = Reader::default();
+        load_into(&text, format(path), &file, Some(&env), &mut within);
+        for mut fault in within.faults {
+            let same = |other: &Fault| other.place == fault.place && other.what == fault.what;
+            if !to.faults.iter().any(same) {
+                fault.what.push_str(&format!(" [with --env {}]", shown(&env)));
+                to.faults.push(fault);
+            }
+        }
+    }
+    match registry {
+        Some(registry) if to.faults.is_empty() => Ok(registry),
+        _ => Err(Faults::new(path.to_owned(), to.faults)),
+    }
+}
+
+fn environments(text: &str, format: Format) -> Vec<String> {
+    let root = parse(text, format, &mut Vec::new());
+    match root.as_ref().and_then(|root| root.get("environments")).map(|node| &node.value) {
+        Some(Value::Map(entries)) => entries.iter().map(|entry| entry.key.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Faults> {
+    let fail = |what: String, why: Option<String>| {
+        let mut fault = Fault::new(None, "", what);
+        fault.why = why;
+        Faults::new(path.to_owned(), vec![fault])
+    };
+    let bytes =
+        std::fs::read(path).map_err(|error| fail("cannot read the file".to_owned(), Some(error.to_string())))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+        fail(format!("line {line} is not UTF-8"), None)
+    })
+}
+
+fn load_into(text: &str, format: Format, file: &Path, env: Option<&str>, to: &mut Reader) -> Option<Registry> {
+    let mut root = parse(text, format, &mut to.faults)?;
+    if root.kind() == "nothing" {
+        let fault = to.fault(root.place, &Trail::TOP, "the registry is empty");
+        fault.hint("`portoser init` writes a first one");
+        return None;
+    }
+    if let Some(env) = env {
+        choose(&mut root, env, to);
+    }
+    let draft = read_root(&root, to)?;
+    settle(&draft, file, env, to)
+}
+
+/// Reads the tree as written. Overlays are read in their own way, which lets a key be without a value.
+fn read_root(root: &Node, to: &mut Reader) -> Option<Root> {
+    let mut base = root.clone();
+    let mut over = Node { place: root.place, value: Value::Map(Vec::new()) };
+    if let (Value::Map(base), Value::Map(over)) = (&mut base.value, &mut over.value) {
+        let at = base.iter().position(|entry| entry.key == "environments");
+        over.extend(at.map(|at| base.remove(at)));
+    }
+    let mut draft = Root::read(&base, &Trail::TOP, to)?;
+    to.overlay = true;
+    let overlays = Root::read(&over, &Trail::TOP, to);
+    to.overlay = false;
+    draft.environments = overlays?.environments;
+    Some(draft)
+}
+
+/// Lays the overlay of an environment on the rest of the registry.
+fn choose(root: &mut Node, env: &str, to: &mut Reader) {
+    let environments = root.get("environments");
+    let Some(chosen) = environments.and_then(|all| all.get(env)).cloned() else {
+        let names: Vec<&str> = match environments.map(|all| &all.value) {
+            Some(Value::Map(entries)) => entries.iter().map(|entry| entry.key.as_str()).collect(),
+            _ => Vec::new(),
+        };
+        let mut fault = Fault::new(None, "environments", format!("no environment named `{}`", shown(env)));
+        if let Some(near) = nearest(env, names.iter().copied()) {
+            fault.hint(format!("did you mean `{near}`?"));
+        } else if !names.is_empty() {
+            fault.hint(format!("there are {}", names.join(", ")));
+        }
+        to.faults.push(fault);
+        return;
+    };
+    let mut over = Node { place: chosen.place, value: Value::Map(Vec::new()) };
+    if let (Value::Map(entries), Value::Map(over)) = (chosen.value, &mut over.value) {
+        over.extend(
+            entries.into_iter().filter(|entry| ["defaults", "hosts", "services"].contains(&entry.key.as_str())),
+        );
+    }
+    overlay(root, &over);
+}

@@ -1,0 +1,240 @@
+//! What only shows when hosts and services are seen together: needs that go in circles, jumps that do, ports that two
+//! services want, labels that no host has.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use super::{Site, hosts, services};
+use crate::registry::checked::Connection;
+use crate::registry::draft;
+use crate::registry::fault::{Place, nearest, shown};
+use crate::registry::read::Reader;
+use crate::registry::tree::Trail;
+
+pub(super) fn check(site: &Site<'_>, to: &mut Reader) {
+    let at = Trail::TOP.key("services");
+    for named in site.services {
+        if let Some(service) = named.field.value() {
+            services::check_needs(site, service, &at.key(&named.name), to);
+        }
+    }
+    check_cycles(site, to);
+    check_jumps(site, to);
+    check_ports(site, to);
+}
+
+fn check_cycles(site: &Site<'_>, to: &mut Reader) {
+    let mut graph: DiGraph<usize, Place> = DiGraph::new();
+    let nodes: Vec<NodeIndex> = (0..site.services.len()).map(|index| graph.add_node(index)).collect();
+    for (index, named) in site.services.iter().enumerate() {
+        let needs = named.field.value().and_then(|service| service.needs.value());
+        for (_, need) in needs.into_iter().flat_map(|list| list.iter()) {
+            if let Some(other) = site.service_index.get(need.value.0.as_str()) {
+                graph.add_edge(nodes[index], nodes[*other], need.place);
+            }
+        }
+    }
+    let name = |node: NodeIndex| site.services[graph[node]].name.as_str();
+    for (circle, place) in circles(&graph, name) {
+        let words: Vec<&str> = circle.iter().map(|node| name(*node)).collect();
+        let services = Trail::TOP.key("services");
+        let at = services.key(words[0]);
+        let fault = to.fault(place, &at.key("needs"), format!("the needs go in a circle: {}", words.join(" -> ")));
+        fault.hint("take one of these needs away");
+    }
+}
+
+/// One circle for each group of nodes that reach each other: it begins and ends at the node that comes first by name,
+/// is as short as can be, and comes with the place of its first edge.
+fn circles<'a>(graph: &DiGraph<usize, Place>, name: impl Fn(NodeIndex) -> &'a str) -> Vec<(Vec<NodeIndex>, Place)> {
+    let mut found = Vec::new();
+    for group in petgraph::algo::tarjan_scc(graph) {
+        let Some(first) = group.iter().copied().min_by_key(|node| name(*node)) else { continue };
+        if group.len() > 1 || graph.contains_edge(first, first) {
+            found.extend(shortest_circle(graph, first));
+        }
+    }
+    found
+}
+
+fn shortest_circle(graph: &DiGraph<usize, Place>, first: NodeIndex) -> Option<(Vec<NodeIndex>, Place)> {
+    let mut came_from: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
+    let mut queue = VecDeque::from([first]);
+    while let Some(node) = queue.pop_front() {
+        for next in graph.neighbors(node) {
+            if next == first {
+                let mut way = vec![first, node];
+                while let Some(before) = way.last().and_then(|last| came_from.get(last)) {
+                    way.push(*before);
+                }
+                if node == first {
+                    way.pop();
+                    way.push(first);
+                }
+                way.reverse();
+                let edge = graph.find_edge(way[0], way[1])?;
+                return Some((way, graph[edge]));
+            }
+            if next != first && !came_from.contains_key(&next) {
+                came_from.insert(next, node);
+                queue.push_back(next);
+            }
+        }
+    }
+    None
+}
+
+fn check_jumps(site: &Site<'_>, to: &mut Reader) {
+    let mut graph: DiGraph<usize, Place> = DiGraph::new();
+    let nodes: Vec<NodeIndex> = (0..site.hosts.len()).map(|index| graph.add_node(index)).collect();
+    let all = Trail::TOP.key("hosts");
+    for (index, named) in site.hosts.iter().enumerate() {
+        let Some(host) = named.field.value() else { continue };
+        let Some(written) = hosts::jump(site, &named.name, host) else { continue };
+        let host_at = all.key(&named.name);
+        let at = if host.jump.written() { host_at.key("jump") } else { Trail::TOP.key("defaults") };
+        for (number, (_, hop)) in written.0.iter().enumerate() {
+            let Some(next) = site.host(hop, &at, to) else { continue };
+            if next.field.value().is_some_and(is_local) {
+                let what = format!("`{}` cannot be a jump host", shown(&hop.value.0));
+                to.fault(hop.place, &at, what).why("its connection is local");
+            }
+            // Only the first hop is reached by its own jump hosts; the others are reached from the hop before.
+            if let Some(other) = site.host_index.get(hop.value.0.as_str())
+                && (number == 0 || *other == index)
+            {
+                graph.add_edge(nodes[index], nodes[*other], hop.place);
+            }
+        }
+        if host.jump.written() && is_local(host) {
+            let place = host.jump.given().map(|jump| jump.place).unwrap_or_default();
+            to.fault(place, &at, "a local host is not reached through others");
+        }
+    }
+    let name = |node: NodeIndex| site.hosts[graph[node]].name.as_str();
+    for (circle, place) in circles(&graph, name) {
+        let words: Vec<&str> = circle.iter().map(|node| name(*node)).collect();
+        let at = all.key(words[0]);
+        to.fault(place, &at.key("jump"), format!("the jump hosts go in a circle: {}", words.join(" -> ")));
+    }
+}
+
+fn is_local(host: &draft::Host) -> bool {
+    host.connection.value().is_some_and(|choice| choice.0 == Connection::Local)
+}
+
+/// Who takes a port of a host.
+#[derive(Clone)]
+struct Taker<'a> {
+    service: &'a str,
+    instance: Option<u32>,
+}
+
+impl std::fmt::Display for Taker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.instance {
+            Some(number) => write!(f, "instance {number} of `{}`", self.service),
+            None => write!(f, "`{}`", self.service),
+        }
+    }
+}
+
+fn check_ports(site: &Site<'_>, to: &mut Reader) {
+    let mut taken: BTreeMap<(&str, u32), (Taker<'_>, Place)> = BTreeMap::new();
+    let services = Trail::TOP.key("services");
+    for named in site.services {
+        let Some(service) = named.field.value() else { continue };
+        let at = services.key(&named.name);
+        let ports = ports(service, &named.name, &at, to);
+        // A port that several hosts share with one other service is one mistake, told once.
+        let mut told = std::collections::BTreeSet::new();
+        for host in hosts_of(site, service) {
+            for (port, taker, place) in &ports {
+                match taken.get(&(host, *port)) {
+                    Some((other, there)) if told.insert(*port) => {
+                        let fault = to.fault(*place, &at, format!("port {port} of host `{host}` is taken twice"));
+                        fault.why(format!("{taker} and {other} (at {there}) both bind it"));
+                    }
+                    Some(_) => {}
+                    None => drop(taken.insert((host, *port), (taker.clone(), *place))),
+                }
+            }
+        }
+    }
+}
+
+/// The ports that a service binds on each of its hosts.
+fn ports<'a>(service: &draft::Service, name: &'a str, at: &Trail<'_>, to: &mut Reader) -> Vec<(u32, Taker<'a>, Place)> {
+    let mut ports = Vec::new();
+    let instances: u32 = service.instances.value().map_or(1, |count| count.get());
+    if let Some(port) = service.port.given() {
+        let first: u32 = port.value.get();
+        for number in 0..instances {
+            let instance = (instances > 1).then_some(number + 1);
+            ports.push((first + number, Taker { service: name, instance }, port.place));
+        }
+        if first + instances - 1 > 65_535 {
+            let fault = to.fault(port.place, &at.key("port"), "the instances need ports beyond 65535");
+            fault.why(format!("instance {instances} would get port {}", first + instances - 1));
+        }
+    }
+    for (index, port) in service.ports.value().into_iter().flat_map(|list| list.iter()) {
+        ports.push((port.value.get(), Taker { service: name, instance: None }, port.place));
+        if instances > 1 && index == 0 {
+            let fault = to.fault(port.place, &at.key("ports"), "several instances cannot share these ports");
+            fault.why("only `port` is counted up for each instance");
+        }
+    }
+    ports
+}
+
+/// The hosts that a service names or selects, as far as they are there.
+fn hosts_of<'a>(site: &Site<'a>, service: &'a draft::Service) -> Vec<&'a str> {
+    if service.on.written() {
+        return matching(site, service).collect();
+    }
+    let one = service.host.value().into_iter();
+    let many = service.hosts.value().into_iter().flat_map(|list| list.values());
+    let mut names: Vec<&str> =
+        one.chain(many).map(|name| name.0.as_str()).filter(|name| site.host_index.contains_key(name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn matching<'a>(site: &Site<'a>, service: &'a draft::Service) -> impl Iterator<Item = &'a str> {
+    let wanted = hosts::labels(&service.on);
+    let fits = move |host: &draft::Host| {
+        let labels = hosts::labels(&host.labels);
+        wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    };
+    site.hosts.iter().filter(move |named| named.field.value().is_some_and(&fits)).map(|named| named.name.as_str())
+}
+
+/// The hosts that have all the labels of `on`; a fault when there is none.
+pub(super) fn selected<'a>(
+    site: &'a Site<'_>,
+    service: &'a draft::Service,
+    at: &Trail<'_>,
+    to: &mut Reader,
+) -> Vec<&'a str> {
+    let chosen: Vec<&str> = matching(site, service).collect();
+    if let Some(on) = service.on.given()
+        && chosen.is_empty()
+    {
+        let wanted = hosts::labels(&service.on);
+        let words: Vec<String> = wanted.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let all: Vec<String> = site
+            .hosts
+            .iter()
+            .filter_map(|named| named.field.value())
+            .flat_map(|host| hosts::labels(&host.labels).into_iter().map(|(key, value)| format!("{key}={value}")))
+            .collect();
+        let fault = to.fault(on.place, &at.key("on"), format!("no host has the labels {}", shown(&words.join(", "))));
+        if let [one] = words.as_slice() {
+            fault.hint = nearest(one, all.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        }
+    }
+    chosen
+}

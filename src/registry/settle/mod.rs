@@ -1,0 +1,106 @@
+//! From the registry as written to the registry as checked: the one place where a `Registry` is made. Names resolve,
+//! files are there, variables are defined, ports do not clash. A fault never hides another one.
+
+mod checks;
+mod cross;
+mod files;
+mod hosts;
+mod policy;
+mod services;
+mod variables;
+
+pub use variables::{BadVariable, expand};
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::checked::Registry;
+use super::draft;
+use super::fault::{Place, nearest};
+use super::read::{At, Map, Named, Reader};
+use super::text::Name;
+use super::tree::Trail;
+use crate::model::{HostName, ServiceName};
+
+/// What the makers of hosts and services look at.
+struct Site<'a> {
+    defaults: &'a draft::Defaults,
+    /// The folder of the registry's file; relative paths begin there.
+    folder: &'a Path,
+    hosts: &'a [Named<draft::Host>],
+    host_index: HashMap<&'a str, usize>,
+    services: &'a [Named<draft::Service>],
+    service_index: HashMap<&'a str, usize>,
+    templates: RefCell<HashMap<PathBuf, files::Template>>,
+}
+
+/// Makes the registry; `None` only after a fault was told.
+pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mut Reader) -> Option<Registry> {
+    let (defaults, no_hosts, no_services) = (draft::Defaults::default(), Map::default(), Map::default());
+    let hosts = &root.hosts.value().unwrap_or(&no_hosts).0;
+    let services = &root.services.value().unwrap_or(&no_services).0;
+    let site = Site {
+        defaults: root.defaults.value().unwrap_or(&defaults),
+        folder: file.parent().unwrap_or(Path::new("/")),
+        hosts,
+        host_index: hosts.iter().enumerate().map(|(index, named)| (named.name.as_str(), index)).collect(),
+        services,
+        service_index: services.iter().enumerate().map(|(index, named)| (named.name.as_str(), index)).collect(),
+        templates: RefCell::default(),
+    };
+    cross::check(&site, to);
+    let mut registry = Registry {
+        file: file.to_owned(),
+        environment: env.map(str::to_owned),
+        protected: protected(root, env),
+        hosts: BTreeMap::new(),
+        services: BTreeMap::new(),
+    };
+    for named in hosts {
+        if let (Ok(name), Some(host)) = (HostName::try_from(named.name.as_str()), named.field.value()) {
+            registry.hosts.insert(name.clone(), hosts::make(&site, name, host));
+        }
+    }
+    for named in services {
+        if let (Ok(name), Some(service)) = (ServiceName::try_from(named.name.as_str()), named.field.given()) {
+            let made = services::make(&site, &name, service, to);
+            registry.services.extend(made.map(|service| (name, service)));
+        }
+    }
+    Some(registry)
+}
+
+fn protected(root: &draft::Root, env: Option<&str>) -> bool {
+    let environments = root.environments.value();
+    let chosen = environments.and_then(|map| map.0.iter().find(|named| Some(named.name.as_str()) == env));
+    chosen.and_then(|named| named.field.value()?.protected.value()).is_some_and(|yes| yes.0)
+}
+
+impl Site<'_> {
+    /// The host of this name; a fault with the nearest name when there is none.
+    fn host(&self, name: &At<Name>, at: &Trail<'_>, to: &mut Reader) -> Option<&Named<draft::Host>> {
+        let found = self.host_index.get(name.value.0.as_str());
+        if found.is_none() {
+            let names = self.hosts.iter().map(|named| named.name.as_str());
+            dangling("host", &name.value.0, name.place, nearest(&name.value.0, names), at, to);
+        }
+        found.map(|index| &self.hosts[*index])
+    }
+
+    /// A path on this machine, absolute: relative ones begin at the registry's folder, `~/` at the user's.
+    fn path(&self, text: &str) -> PathBuf {
+        if let Some(rest) = text.strip_prefix("~/")
+            && let Ok(home) = etcetera::home_dir()
+        {
+            return home.join(rest);
+        }
+        // Collecting the components drops a `./` at the front or in the middle.
+        self.folder.join(text).components().collect()
+    }
+}
+
+fn dangling(kind: &str, name: &str, place: Place, near: Option<&str>, at: &Trail<'_>, to: &mut Reader) {
+    let fault = to.fault(place, at, format!("no {kind} named `{name}`"));
+    fault.hint = near.map(|near| format!("did you mean `{near}`?"));
+}

@@ -1,0 +1,66 @@
+//! What a service does not say: the defaults of the registry, then those below, which the example file names too.
+
+use std::time::Duration;
+
+use crate::model::{OnLostContact, Scope};
+use crate::registry::checked::{Batch, Limits, LogLimits, Policy, Restart, RestartPolicy, Stop};
+use crate::registry::draft;
+use crate::registry::read::Field;
+
+/// The value of a key in the service's mapping, else in the defaults' one.
+macro_rules! pick {
+    ($own:expr, $default:expr, $key:ident) => {{
+        let own = $own.value().and_then(|written| written.$key.value());
+        own.or_else(|| $default.value().and_then(|written| written.$key.value()))
+    }};
+}
+pub(super) use pick;
+
+pub(super) fn deploy(own: &Field<draft::Deploy>, default: &Field<draft::Deploy>) -> Policy {
+    Policy {
+        canary: pick!(own, default, canary).map_or(1, |count| count.get()),
+        batch: pick!(own, default, batch).map_or(Batch::Percent(25), |share| share.0),
+        max_fail: pick!(own, default, max_fail).map_or(0, |count| count.get()),
+        soak: pick!(own, default, soak).map_or(Duration::from_secs(5), |time| time.0),
+        on_lost_contact: pick!(own, default, on_lost_contact).map_or(OnLostContact::Undo, |choice| choice.0),
+        keep_releases: pick!(own, default, keep_releases).map_or(3, |count| count.get()),
+        keep_for: pick!(own, default, keep_for).map_or(Duration::from_secs(86_400), |time| time.0),
+    }
+}
+
+pub(super) fn restart(own: &Field<draft::Restart>, default: &Field<draft::Restart>) -> Restart {
+    Restart {
+        policy: pick!(own, default, policy).map_or(RestartPolicy::Always, |choice| choice.0),
+        max: pick!(own, default, max).map_or(5, |count| count.get()),
+        within: pick!(own, default, within).map_or(Duration::from_secs(60), |time| time.0),
+        delay: pick!(own, default, delay).map_or(Duration::from_secs(1), |time| time.0),
+    }
+}
+
+pub(super) fn limits(own: &Field<draft::Limits>, default: &Field<draft::Limits>) -> Limits {
+    Limits {
+        memory: pick!(own, default, memory).map(|size| size.0),
+        cpu_millis: pick!(own, default, cpu).map(|cpu| cpu.0),
+        files: pick!(own, default, files).map(|count| count.get()),
+        tasks: pick!(own, default, tasks).map(|count| count.get()),
+    }
+}
+
+pub(super) fn log(own: &Field<draft::Log>, default: &Field<draft::Log>) -> LogLimits {
+    LogLimits {
+        lines: pick!(own, default, lines).map(|count| count.get()),
+        per: pick!(own, default, per).map(|time| time.0),
+        max_size: pick!(own, default, max_size).map(|size| size.0),
+    }
+}
+
+pub(super) fn stop(own: &Field<draft::Stop>, default: &Field<draft::Stop>) -> Stop {
+    Stop {
+        signal: pick!(own, default, signal).map_or("SIGTERM", |choice| choice.0.0).to_owned(),
+        timeout: pick!(own, default, timeout).map_or(Duration::from_secs(30), |time| time.0),
+    }
+}
+
+pub(super) fn scope(service: &draft::Service, defaults: &draft::Defaults) -> Scope {
+    service.scope.value().or(defaults.scope.value()).map_or(Scope::System, |choice| choice.0)
+}

@@ -1,0 +1,194 @@
+//! Services: where each runs, what it is, and all that it did not say filled in.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::hosts::{env, labels};
+use super::variables::Known;
+use super::{Site, checks, cross, files, policy};
+use crate::model::{HostName, ServiceName};
+use crate::registry::checked::{Hook, Hooks, Kind, Native, Service};
+use crate::registry::draft;
+use crate::registry::fault::{Place, nearest, shown};
+use crate::registry::read::{At, Field, List, Map, Reader};
+use crate::registry::tree::Trail;
+
+pub(super) fn make(
+    site: &Site<'_>,
+    name: &ServiceName,
+    written: &At<draft::Service>,
+    to: &mut Reader,
+) -> Option<Service> {
+    let services = Trail::TOP.key("services");
+    let at = services.key(name.as_str());
+    let service = &written.value;
+    let hosts = place(site, service, written.place, &at, to);
+    let known = known(site, service, &hosts);
+    check_env(service, &known, &at, to);
+    let kind = kind(service, written.place, &known, &at, to);
+    let source = service.source.given();
+    let source = source.map(|line| files::on_disk(site, line, files::Want::FileOrFolder, &at.key("source"), to));
+    let files = files::make(site, service, &known, &at, to);
+    let checks = checks::make(site, service, &known, &at, to);
+    let hooks = hooks(service, &known, &at, to);
+    let defaults = site.defaults;
+    Some(Service {
+        name: name.clone(),
+        kind: kind?,
+        hosts: hosts.iter().filter_map(|name| HostName::try_from(*name).ok()).collect(),
+        instances: service.instances.value().map_or(1, |count| count.get()),
+        needs: names(&service.needs),
+        source,
+        env: env(&service.env),
+        files,
+        port: service.port.value().map(|port| port.get()),
+        ports: service.ports.value().map(|ports| ports.values().map(|port| port.get()).collect()).unwrap_or_default(),
+        checks,
+        deploy: policy::deploy(&service.deploy, &defaults.deploy),
+        restart: policy::restart(&service.restart, &defaults.restart),
+        limits: policy::limits(&service.limits, &defaults.limits),
+        user: service.user.value().map(|user| user.0.clone()),
+        scope: policy::scope(service, defaults),
+        log: policy::log(&service.log, &defaults.log),
+        stop: policy::stop(&service.stop, &defaults.stop),
+        hooks,
+        harden: service.harden.value().or(defaults.harden.value()).is_some_and(|yes| yes.0),
+        labels: labels(&service.labels),
+        protected: service.protected.value().is_some_and(|yes| yes.0),
+    })
+}
+
+fn names(list: &Field<List<crate::registry::text::Name>>) -> Vec<ServiceName> {
+    let written = list.value().map(|list| list.values()).into_iter().flatten();
+    written.filter_map(|name| ServiceName::try_from(name.0.as_str()).ok()).collect()
+}
+
+/// The hosts that a service runs on, in the registry's order.
+fn place<'a>(
+    site: &'a Site<'_>,
+    service: &'a draft::Service,
+    place: Place,
+    at: &Trail<'_>,
+    to: &mut Reader,
+) -> Vec<&'a str> {
+    let given = [service.host.written(), service.hosts.written(), service.on.written()];
+    match given.iter().filter(|written| **written).count() {
+        0 => {
+            to.fault(place, at, "it runs on no host").hint("give it one of host, hosts and on");
+        }
+        1 => {}
+        _ => {
+            to.fault(place, at, "only one of host, hosts and on can be given");
+        }
+    }
+    if let Some(host) = service.host.given() {
+        let found = site.host(host, &at.key("host"), to);
+        return found.map(|named| named.name.as_str()).into_iter().collect();
+    }
+    if service.on.written() {
+        return cross::selected(site, service, at, to);
+    }
+    let mut chosen = BTreeSet::new();
+    let at = at.key("hosts");
+    for (index, host) in service.hosts.value().into_iter().flat_map(|list| list.iter()) {
+        let Some(named) = site.host(host, &at.index(index), to) else { continue };
+        if !chosen.insert(named.name.as_str()) {
+            to.fault(host.place, &at.index(index), format!("`{}` is named twice", shown(&host.value.0)));
+        }
+    }
+    site.hosts.iter().map(|named| named.name.as_str()).filter(|name| chosen.contains(name)).collect()
+}
+
+/// What is defined for the service: what it says itself, and what every one of its hosts says.
+fn known<'a>(site: &'a Site<'_>, service: &'a draft::Service, hosts: &[&str]) -> Known<'a> {
+    fn keys<K, T>(map: &Field<Map<K, T>>) -> impl Iterator<Item = &str> {
+        map.value().map(|map| map.0.iter()).into_iter().flatten().map(|named| named.name.as_str())
+    }
+    let mut env: BTreeSet<&str> = keys(&service.env).chain(keys(&site.defaults.env)).collect();
+    let drafts = hosts.iter().filter_map(|name| site.hosts[*site.host_index.get(name)?].field.value());
+    let everywhere = drafts.map(|host| keys(&host.env).collect::<BTreeSet<&str>>()).reduce(|a, b| &a & &b);
+    env.extend(everywhere.unwrap_or_default());
+    Known { port: service.port.written(), env }
+}
+
+fn check_env(service: &draft::Service, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) {
+    let at = at.key("env");
+    for named in service.env.value().map(|map| map.0.iter()).into_iter().flatten() {
+        if let Some(word) = named.field.given() {
+            known.text(&word.value.0, word.place, &at.key(&named.name), false, to);
+        }
+    }
+}
+
+fn kind(service: &draft::Service, place: Place, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Option<Kind> {
+    service.kind.given()?;
+    match (service.run.written(), service.unit.written()) {
+        (true, true) => {
+            to.fault(place, at, "only one of run and unit can be given");
+        }
+        (false, false) => {
+            to.fault(place, at, "it has nothing to run")
+                .hint("give it `run` (a command) or `unit` (a unit of the host)");
+        }
+        _ => {}
+    }
+    if let Some(unit) = service.unit.given() {
+        refuse_beside_unit(service, unit.place, at, to);
+        return Some(Kind::Native(Native::Unit { name: unit.value.0.clone() }));
+    }
+    let words = service.run.given()?;
+    Some(Kind::Native(Native::Run { words: known.words(&words.value, &at.key("run"), to) }))
+}
+
+/// With `unit` only the state is managed; what would need a unit of ours has no effect, and is refused.
+fn refuse_beside_unit(service: &draft::Service, place: Place, at: &Trail<'_>, to: &mut Reader) {
+    let written = [
+        ("source", service.source.written()),
+        ("env", service.env.written()),
+        ("files", service.files.written()),
+        ("instances", service.instances.written()),
+        ("user", service.user.written()),
+        ("restart", service.restart.written()),
+        ("limits", service.limits.written()),
+        ("log", service.log.written()),
+        ("stop", service.stop.written()),
+        ("hooks", service.hooks.written()),
+        ("harden", service.harden.written()),
+    ];
+    for (key, _) in written.iter().filter(|(_, written)| *written) {
+        let fault = to.fault(place, &at.key(key), format!("`{key}` has no effect beside `unit`"));
+        fault.why("of an existing unit only the state is managed");
+    }
+}
+
+fn hooks(service: &draft::Service, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Hooks {
+    let Some(written) = service.hooks.value() else { return Hooks::default() };
+    let at = at.key("hooks");
+    let mut list = |key: &str, hooks: &Field<List<draft::Hook>>| {
+        let at = at.key(key);
+        let mut made = Vec::new();
+        for (index, hook) in hooks.value().into_iter().flat_map(|list| list.iter()) {
+            let at = at.index(index);
+            let Some(words) = hook.value.run.value() else { continue };
+            let timeout = hook.value.timeout.value().map_or(Duration::from_secs(60), |time| time.0);
+            made.push(Hook { words: known.words(words, &at.key("run"), to), timeout });
+        }
+        made
+    };
+    Hooks { before: list("before", &written.before), after: list("after", &written.after) }
+}
+
+/// The needs of a service that are services; a fault for each that is none.
+pub(super) fn check_needs(site: &Site<'_>, service: &draft::Service, at: &Trail<'_>, to: &mut Reader) {
+    let at = at.key("needs");
+    let mut seen = BTreeSet::new();
+    for (index, need) in service.needs.value().into_iter().flat_map(|list| list.iter()) {
+        let name = need.value.0.as_str();
+        if !site.service_index.contains_key(name) {
+            let near = nearest(name, site.services.iter().map(|named| named.name.as_str()));
+            super::dangling("service", name, need.place, near, &at.index(index), to);
+        } else if !seen.insert(name) {
+            to.fault(need.place, &at.index(index), format!("`{name}` is named twice"));
+        }
+    }
+}

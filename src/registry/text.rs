@@ -1,0 +1,230 @@
+//! Texts by what they may hold. Each type has one rule, told in full when a text breaks it. What a rule lets through is
+//! carried exactly as written; nothing is trimmed or mended.
+
+use super::fault::{Place, shown};
+use super::read::{Read, Reader};
+use super::tree::{Node, Scalar, Trail, Value};
+
+/// The longest single argument that Linux takes (`MAX_ARG_STRLEN`, less the closing NUL).
+const LONGEST_WORD: usize = 131_071;
+
+fn no_control(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn word(text: &str) -> bool {
+    text.len() <= LONGEST_WORD && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
+}
+
+fn head_tail(text: &str, most: usize, head: impl Fn(u8) -> bool, tail: impl Fn(u8) -> bool) -> bool {
+    text.len() <= most && text.bytes().next().is_some_and(head) && text.bytes().skip(1).all(tail)
+}
+
+/// Reads a scalar as text. With `any`, numbers and booleans count as their exact text.
+fn scalar<'a>(node: &'a Node, at: &Trail<'_>, to: &mut Reader, any: bool) -> Option<&'a str> {
+    match &node.value {
+        Value::Scalar(Scalar::Text, text) => Some(text),
+        Value::Scalar(Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), text) if any => Some(text),
+        Value::Scalar(Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_), text) => {
+            to.wrong(node, at, "a text").hint(format!("put it in quotes: \"{}\"", shown(text)));
+            None
+        }
+        _ => {
+            to.wrong(node, at, "a text");
+            None
+        }
+    }
+}
+
+/// A rule for texts.
+pub(super) trait Gate {
+    /// What a text that fulfils the rule is called.
+    const WHAT: &'static str;
+    /// The whole rule, for people.
+    const RULE: &'static str;
+    /// The rule, or the part of it that a regular expression can say, for the schema.
+    const PATTERN: Option<&'static str>;
+
+    /// Whether a text fulfils the rule.
+    fn good(text: &str) -> bool;
+}
+
+/// Tells that a text breaks a rule.
+pub(super) fn refuse<G: Gate>(text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
+    to.fault(place, at, format!("`{}` is not {}", shown(text), G::WHAT)).why(G::RULE);
+}
+
+/// Declares a rule for keys and the like, which are never values of their own.
+macro_rules! gate {
+    ($(#[doc = $doc:literal])* $name:ident, $pattern:expr, $what:literal, $rule:literal, $gate:expr) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug)]
+        pub(super) struct $name;
+
+        gate!(@rule $name, $pattern, $what, $rule, $gate);
+    };
+    (@rule $name:ident, $pattern:expr, $what:literal, $rule:literal, $gate:expr) => {
+        impl Gate for $name {
+            const WHAT: &'static str = $what;
+            const RULE: &'static str = $rule;
+            const PATTERN: Option<&'static str> = $pattern;
+
+            fn good(text: &str) -> bool {
+                let gate: fn(&str) -> bool = $gate;
+                gate(text)
+            }
+        }
+    };
+}
+
+/// Declares a type of text with its rule.
+macro_rules! text {
+    ($(#[doc = $doc:literal])* $name:ident, $any:literal, $pattern:expr, $what:literal, $rule:literal, $gate:expr) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(super) struct $name(pub(super) String);
+
+        gate!(@rule $name, $pattern, $what, $rule, $gate);
+
+        impl Read for $name {
+            fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
+                let text = scalar(node, at, to, $any)?;
+                if Self::good(text) {
+                    return Some(Self(text.to_owned()));
+                }
+                refuse::<Self>(text, node.place, at, to);
+                None
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let kind = if $any { serde_json::json!(["string", "number", "boolean"]) } else { "string".into() };
+                let mut schema = schemars::json_schema!({ "type": kind });
+                if let Some(pattern) = Self::PATTERN {
+                    schema.insert("pattern".to_owned(), pattern.into());
+                }
+                schema
+            }
+        }
+    };
+}
+
+text!(
+    /// A line of text: a name for people, a path, a header.
+    Line, false, Some("^[^\\u0000-\\u001f\\u007f]+$"), "one line of text",
+    "it must not be empty, hold control characters or line breaks, or be longer than 4096 bytes",
+    |text| !text.is_empty() && text.len() <= 4096 && no_control(text)
+);
+text!(
+    /// One word of a command, or the value of an environment variable.
+    Word, true, None, "a word that can be passed on",
+    "it must not hold control characters except tab and newline, or be longer than 131071 bytes",
+    word
+);
+text!(
+    /// The text of a file.
+    Prose, false, None, "a text that a file can hold",
+    "it must not hold NUL, or be larger than 1 MiB; send larger files with `copy`",
+    |text| !text.contains('\0') && text.len() <= 1 << 20
+);
+text!(
+    /// The value of a label.
+    Label, true, None, "the value of a label",
+    "it must not be empty, hold control characters, or be longer than 255 bytes",
+    |text| !text.is_empty() && text.len() <= 255 && no_control(text)
+);
+gate!(
+    /// The key of a label.
+    LabelKey, Some("^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"), "the key of a label",
+    "use letters, digits and `.`, `_`, `-`, `/`, start with a letter or digit, at most 63 characters",
+    |text| head_tail(text, 63, |b| b.is_ascii_alphanumeric(),
+        |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'))
+);
+gate!(
+    /// The name of an environment variable.
+    Variable, Some("^[A-Za-z_][A-Za-z0-9_]{0,254}$"), "the name of an environment variable",
+    "use letters, digits and `_`, start with a letter or `_`, at most 255 characters",
+    |text| head_tail(text, 255, |b| b.is_ascii_alphabetic() || b == b'_', |b| b.is_ascii_alphanumeric() || b == b'_')
+);
+text!(
+    /// A user of a host.
+    User, false, Some("^[A-Za-z_][A-Za-z0-9_.@+-]{0,63}$"), "a user name",
+    "use letters, digits and `_`, `.`, `@`, `+`, `-`, start with a letter or `_`, at most 64 characters",
+    |text| head_tail(text, 64, |b| b.is_ascii_alphabetic() || b == b'_',
+        |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'@' | b'+' | b'-'))
+);
+text!(
+    /// A host name, an IP address, or an alias of the SSH configuration.
+    Address, false, Some("^[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,252}$"), "an address",
+    "use a host name, an IP address without brackets, or an alias of the SSH configuration; the port has its own key `port`",
+    |text| head_tail(text, 253, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'),
+        |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'%' | b'-'))
+        && text.matches(':').count() != 1
+);
+text!(
+    /// A folder on a host.
+    HostFolder, false, Some("^(/[A-Za-z0-9._@+-]+)+$"), "a folder on a host",
+    "use an absolute path of letters, digits and `.`, `_`, `-`, `@`, `+`, without `.`, `..` or a slash at the end",
+    |text| text.len() <= 1024 && text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|part| {
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+'))
+    }))
+);
+gate!(
+    /// A path inside of a release.
+    ReleasePath, Some("^(?!/)(?!(.*/)?\\.{0,2}(/|$))[^\\u0000-\\u001f\\u007f]+$"), "a path inside of the release",
+    "use a relative path without `.`, `..`, empty parts or control characters, at most 1024 bytes",
+    |text| text.len() <= 1024 && no_control(text)
+        && text.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255)
+);
+text!(
+    /// The name of a unit of the host's init system.
+    UnitName, false, Some("^[A-Za-z0-9_:][A-Za-z0-9:_.@\\\\-]{0,254}$"), "the name of a unit",
+    "use letters, digits and `:`, `_`, `.`, `@`, `-`, `\\`, at most 255 characters, such as nginx.service",
+    |text| head_tail(text, 255, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'),
+        |b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.' | b'@' | b'-' | b'\\'))
+);
+text!(
+    /// Path and query of a URL.
+    UrlPath, false, Some("^/[!-~]*$"), "the path of a URL",
+    "begin it with `/`, and write what is not printable ASCII, and spaces, as `%` and two hexadecimal digits",
+    |text| text.starts_with('/') && text.len() <= 4096 && text.bytes().all(|b| b.is_ascii_graphic())
+);
+gate!(
+    /// The name of an HTTP header (RFC 9110, 5.6.2).
+    HeaderName, Some("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), "the name of an HTTP header",
+    "use letters, digits and the characters !#$%&'*+-.^_`|~",
+    |text| !text.is_empty() && text.len() <= 255
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+);
+text!(
+    /// A regular expression.
+    Pattern, false, None, "a regular expression that can be used",
+    "it must be in the syntax of the Rust crate regex, and compile to at most 1 MiB",
+    |text| regex::RegexBuilder::new(text).size_limit(1 << 20).build().is_ok()
+);
+text!(
+    /// A pointer into a JSON document (RFC 6901).
+    Pointer, false, Some("^(/.*)?$"), "a JSON pointer",
+    "begin it with `/`, such as /status or /checks/0/state",
+    |text| (text.is_empty() || text.starts_with('/')) && text.len() <= 4096 && no_control(text)
+);
+text!(
+    /// Names of hosts, services and environments.
+    Name, false, Some("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), "a name",
+    "use a-z, 0-9 and `-`, start with a letter, end with a letter or digit, at most 63 characters",
+    |text| crate::model::ServiceName::try_from(text).is_ok()
+);
+gate!(
+    /// The first word of a command.
+    Program, None, "a program",
+    "the first word of a command must not be empty, begin with `-`, or hold control characters",
+    |text| !text.is_empty() && !text.starts_with('-') && no_control(text) && text.len() <= 4096
+);
