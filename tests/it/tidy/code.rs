@@ -138,9 +138,17 @@ pub fn cases(texts: &[Text]) -> Vec<String> {
                 || code.contains(&format!(".{extension}\""))
                 || code.contains(file)
         };
-        if !code.iter().any(|text| names_folder(&text.text) && names_extension(&text.text)) {
+        let read = code.iter().any(|text| names_folder(&text.text) && names_extension(&text.text));
+        if !read && !named_by_a_case(texts, text, folder, file) {
             found.push(format!("{}: no code reads `{folder}` and `{extension}`, so nothing tries it", text.path));
         }
     }
     found
+}
+
+/// Whether another case of the folder names this file, or a folder that it lies in.
+fn named_by_a_case(texts: &[Text], of: &Text, folder: &str, file: &str) -> bool {
+    let names: Vec<&str> = file.match_indices('/').map(|(end, _)| &file[..end]).chain([file]).collect();
+    let others = texts.iter().filter(|text| text.path.starts_with(&format!("tests/cases/{folder}/")));
+    others.filter(|text| text.path != of.path).any(|text| names.iter().any(|name| text.text.contains(name)))
 }

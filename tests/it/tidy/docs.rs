@@ -37,7 +37,7 @@ pub fn invariants(texts: &[Text]) -> Vec<String> {
             let (path, name) = (&hit[1], &hit[2]);
             match texts.iter().find(|text| text.path == path) {
                 None => found.push(format!("{PAGE}:{line}: names `{path}`, which is not there")),
-                Some(text) if !text.text.contains(name) => {
+                Some(text) if !text.text.contains(&format!("fn {name}(")) => {
                     found.push(format!("{PAGE}:{line}: `{path}` has no test `{name}`"));
                 }
                 Some(_) => {}
