@@ -16,4 +16,6 @@ pub mod engine;
 pub mod journal;
 pub mod transport;
 
+pub mod demo;
+
 pub mod cli;

@@ -11,6 +11,7 @@ mod table;
 mod usage;
 
 mod completions;
+mod demo_service;
 mod history;
 mod runs;
 
@@ -51,6 +52,7 @@ verbs! {
     /// The verbs, in alphabetical order.
     Verb {
         completions::Completions,
+        demo_service::DemoService,
         history::History,
         runs::Runs,
     }

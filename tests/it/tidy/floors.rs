@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["transport", "secrets", "journal"],
     &["deploy"],
     &["heal"],
-    &["app"],
+    &["app", "demo"],
     &["cli", "mcp", "web"],
 ];
 
