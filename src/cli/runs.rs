@@ -35,6 +35,10 @@ impl Runs {
         }
         let rows: Vec<_> = runs.iter().map(row).collect();
         table(face, ["RUN", "STARTED (UTC)", "VERB", "WHO", "TOOK", "EXIT", "OUTCOME"], &rows);
+        let resume = crate::cli::command().find_subcommand("resume").is_some();
+        if let Some(run) = runs.iter().find(|run| run.end.is_none()).filter(|_| resume) {
+            face.talk(format!("hint: if {0} does not run any more, `portoser resume {0}` settles it", run.id));
+        }
         Ok(Exit::DONE)
     }
 }

@@ -253,6 +253,12 @@ fn a_run_is_shown_by_the_first_letters_of_its_id() -> Result<(), Failed> {
 
 fn a_damaged_journal_says_what_to_do() -> Result<(), Failed> {
     let state = folder();
+    std::fs::write(state.path().join("file"), "")?;
+    let said = run(state.path(), &["runs", "--state", &state.path().join("file/state").to_string_lossy()]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.starts_with("error: cannot make the state folder `"), "{}", said.err);
+    assert!(said.err.contains("\nhint: name a folder that you can write with `--state DIR`"), "{}", said.err);
+
     std::fs::write(state.path().join("journal.db"), "no database at all".repeat(100))?;
     let said = run(state.path(), &["runs"]);
     assert_eq!(said.code, Some(1));

@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         trial("many_processes_lose_nothing", many_processes_lose_nothing),
         trial("a_killed_writer_leaves_an_unfinished_run", a_killed_writer_leaves_an_unfinished_run),
         trial("a_damaged_file_is_named_and_left_alone", a_damaged_file_is_named_and_left_alone),
+        trial("no_damage_makes_it_panic", no_damage_makes_it_panic),
         trial("a_newer_file_is_named_and_left_alone", a_newer_file_is_named_and_left_alone),
         trial("folder_and_files_are_private", folder_and_files_are_private),
         trial("opening_is_cheap", opening_is_cheap),
@@ -210,6 +211,59 @@ fn a_damaged_file_is_named_and_left_alone() -> Result<(), Failed> {
     assert!(error.to_string().contains("journal.db"), "{error}");
     assert!(error.hint().contains("mv "), "{}", error.hint());
     assert_eq!(std::fs::read(&file)?, bytes);
+    Ok(())
+}
+
+/// Whatever stands in the file, reading it gives runs or an error.
+fn no_damage_makes_it_panic() -> Result<(), Failed> {
+    let folder = folder();
+    let journal = Journal::open(folder.path())?;
+    for number in 0..20 {
+        let run = begin(&journal, number);
+        deploy(&run, Outcome::Committed);
+        journal.record_release(run.id(), &record(&[("run", "./bin/api")]))?;
+        run.end(0)?;
+    }
+    drop(journal);
+    let file = folder.path().join("journal.db");
+    let connection = rusqlite::Connection::open(&file)?;
+    let _: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    drop(connection);
+    let whole = std::fs::read(&file)?;
+    // A small generator of numbers (xorshift), so that a failure comes again.
+    let mut state = 0x9e37_79b9_u32;
+    let mut number = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as usize % below
+    };
+    let (mut read, mut refused) = (0, 0);
+    for _ in 0..150 {
+        let mut damaged = whole.clone();
+        for _ in 0..=number(8) {
+            let at = number(damaged.len());
+            damaged[at] = number(256) as u8;
+        }
+        damaged.truncate(damaged.len() - number(2) * number(whole.len()));
+        std::fs::write(&file, damaged)?;
+        for side in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(folder.path().join(format!("journal.db{side}")));
+        }
+        let all = Journal::open(folder.path()).and_then(|journal| {
+            journal.releases_like("0")?;
+            journal.history(None, 100)?;
+            journal.runs(100)?.iter().try_for_each(|run| journal.events(&run.id).map(drop))
+        });
+        match all {
+            Ok(()) => read += 1,
+            Err(error) => {
+                assert!(!error.hint().is_empty(), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(read > 0 && refused > 0, "the damage is of both kinds: {read} were read, {refused} refused");
     Ok(())
 }
 
