@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::cli::face::say;
 use crate::cli::render::board::Board;
 use crate::cli::render::words;
 use crate::model::{Event, HostName, ServiceName};
@@ -31,6 +32,9 @@ impl Live {
 
     /// Prints a line that stays above the live ones.
     pub(super) fn stay(&self, line: &str) {
+        if self.rows.is_empty() {
+            return say(line);
+        }
         // A terminal that takes no more lines has nobody to be told so.
         let _ = self.all.println(line);
     }

@@ -66,7 +66,11 @@ impl<'f> Screen<'f> {
                 if let Some(live) = &mut self.live {
                     live.show(event, &self.board);
                 }
-                if let Some(line) = words::line(event, &self.board, self.style) {
+                // What a live line shows need not stay as well.
+                let shown = matches!(event, Event::Switched { .. } | Event::Sending { .. })
+                    && self.live.is_some()
+                    && self.style.verbose == 0;
+                if let Some(line) = words::line(event, &self.board, self.style).filter(|_| !shown) {
                     match &self.live {
                         Some(live) => live.stay(&line),
                         None => say(&line),
