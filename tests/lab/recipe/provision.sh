@@ -62,4 +62,9 @@ if [ -d /usr/lib/systemd/system ] || [ -d /lib/systemd/system ]; then
   done
   ln -sf /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
 fi
+# A container cannot write the kernel's IPv6 settings, and Docker 26 and later give up over that unless told not to.
+if [ -e /usr/sbin/dockerd ]; then
+  mkdir -p /etc/systemd/system/docker.service.d
+  printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' >/etc/systemd/system/docker.service.d/lab.conf
+fi
 rm -rf /var/cache/apt/archives/*.deb /var/lib/apt/lists/* /tmp/provision.sh
