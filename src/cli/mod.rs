@@ -4,6 +4,7 @@
 mod face;
 mod failure;
 mod flags;
+mod registry;
 mod render;
 mod runtime;
 mod state;
@@ -12,8 +13,15 @@ mod usage;
 
 mod completions;
 mod demo_service;
+mod graph;
 mod history;
+mod impact;
+mod list;
+mod order;
 mod runs;
+mod schema;
+mod show;
+mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -53,8 +61,15 @@ verbs! {
     Verb {
         completions::Completions,
         demo_service::DemoService,
+        graph::Graph,
         history::History,
+        impact::Impact,
+        list::List,
+        order::Order,
         runs::Runs,
+        schema::Schema,
+        show::Show,
+        validate::Validate,
     }
 }
 

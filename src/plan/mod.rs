@@ -4,6 +4,7 @@
 mod change;
 mod diff;
 mod engine;
+mod graph;
 mod make;
 mod render;
 mod show;
@@ -11,6 +12,7 @@ mod show;
 pub use change::{Action, Change, Plan};
 pub use diff::differences;
 pub use engine::{Engine, Refused, Subject, Wanted};
+pub use graph::{Graph, Reached, hosts_behind, services_on};
 pub use make::{Health, Inputs, RefusedAt, plan};
 pub use render::{SourceTree, Sources, environment, fill, hex, instances, manifest, mark, tree, variables};
 pub use show::show;

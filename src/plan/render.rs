@@ -11,7 +11,7 @@ use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{Layout, OURS};
 use crate::model::{Content, ReleaseId, ServiceName};
 use crate::plan::engine::{Refused, Subject};
-use crate::registry::{FileSource, Service};
+use crate::registry::{self, FileSource, Service};
 
 /// What was read from this machine's disk for a plan.
 #[derive(Clone, Debug, Default)]
@@ -46,28 +46,11 @@ pub fn variables(subject: &Subject<'_>, id: &ReleaseId, instance: u16) -> BTreeM
     all
 }
 
-/// Puts the values of `${NAME}` into a text. The registry has refused names that do not exist.
+/// Puts the values of `${NAME}` into a text (`registry::expand`). The registry has refused what cannot be expanded; such
+/// a text stays as it is.
 #[must_use]
 pub fn fill(text: &str, variables: &BTreeMap<&'static str, String>) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let (before, from) = rest.split_at(start);
-        filled.push_str(before);
-        let value = from[2..].split_once('}').and_then(|(name, after)| Some((variables.get(name)?, after)));
-        match value {
-            Some((value, after)) => {
-                filled.push_str(value);
-                rest = after;
-            }
-            None => {
-                filled.push_str("${");
-                rest = &from[2..];
-            }
-        }
-    }
-    filled.push_str(rest);
-    filled
+    registry::expand(text, |name| variables.get(name).cloned()).unwrap_or_else(|_| text.to_owned())
 }
 
 /// The environment of one instance: `PORT`, then the host's, then the service's, filled in.
@@ -184,6 +167,7 @@ mod tests {
     #[test]
     fn variables_are_filled_in_and_the_rest_stays() {
         let variables = BTreeMap::from([("PORT", "80".to_owned())]);
-        assert_eq!(fill("--port=${PORT} ${NO} $PORT ${", &variables), "--port=80 ${NO} $PORT ${");
+        assert_eq!(fill("--port=${PORT} $${PORT} $PORT", &variables), "--port=80 ${PORT} $PORT");
+        assert_eq!(fill("${PORT} ${NO}", &variables), "${PORT} ${NO}");
     }
 }

@@ -124,7 +124,8 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 /// The valid word that is nearest to `text`: at most a third of its letters differ.
-pub(super) fn nearest<'a>(text: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(text: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if text.len() > 100 {
         return None;
     }

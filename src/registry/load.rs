@@ -42,29 +42,29 @@ pub fn load_text(text: &str, format: Format, file: &Path, env: Option<&str>) -> 
     }
 }
 
-/// Reads a registry for no environment and for each one; all must be good.
+/// Reads a registry for no environment and for each one; all must be good. The names of the environments come with it.
 ///
 /// # Errors
 /// The faults of all of them.
-pub fn load_all(path: &Path) -> Result<Registry, Faults> {
+pub fn load_all(path: &Path) -> Result<(Registry, Vec<String>), Faults> {
     let text = read(path)?;
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut to = Reader::default();
     let registry = load_into(&text, format(path), &file, None, &mut to);
     let names: Vec<String> = environments(&text, format(path));
-    for env in names {
+    for env in &names {
         let mut within = Reader::default();
-        load_into(&text, format(path), &file, Some(&env), &mut within);
+        load_into(&text, format(path), &file, Some(env), &mut within);
         for mut fault in within.faults {
             let same = |other: &Fault| other.place == fault.place && other.what == fault.what;
             if !to.faults.iter().any(same) {
-                fault.what.push_str(&format!(" [with --env {}]", shown(&env)));
+                fault.what.push_str(&format!(" [with --env {}]", shown(env)));
                 to.faults.push(fault);
             }
         }
     }
     match registry {
-        Some(registry) if to.faults.is_empty() => Ok(registry),
+        Some(registry) if to.faults.is_empty() => Ok((registry, names)),
         _ => Err(Faults::new(path.to_owned(), to.faults)),
     }
 }

@@ -4,17 +4,23 @@
 mod checked;
 mod draft;
 mod fault;
+mod find;
 mod load;
 mod number;
 mod read;
+mod schema;
 mod settle;
 mod text;
 mod tree;
 mod units;
+mod written;
 
 pub use checked::*;
-pub use fault::{Fault, Faults, Place};
+pub use fault::{Fault, Faults, Place, nearest};
+pub use find::{FILE_NAMES, config_folder, find};
 pub use load::{format, load, load_all, load_text};
+pub use schema::schema;
 pub use settle::{BadVariable, expand};
 pub use tree::Format;
 pub use units::{BadUnit, parse_duration, parse_size, write_duration, write_size};
+pub use written::{write_host, write_service};

@@ -169,7 +169,10 @@ impl<T> List<T> {
 impl<T: Read> Read for List<T> {
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
         let Value::List(items) = &node.value else {
-            to.wrong(node, at, "a list");
+            let fault = to.wrong(node, at, "a list");
+            if let Value::Scalar(_, text) = &node.value {
+                fault.hint = in_brackets(text);
+            }
             return None;
         };
         if items.is_empty() {
@@ -181,6 +184,14 @@ impl<T: Read> Read for List<T> {
         };
         Some(Self(items.iter().enumerate().map(item).collect()))
     }
+}
+
+/// A text as the list of its words, for a hint.
+fn in_brackets(text: &str) -> Option<String> {
+    let words = shlex::split(text).filter(|words| !words.is_empty() && text.len() <= 80)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '=' | '+');
+    let quote = |word: String| if word.chars().all(plain) { word } else { format!("{word:?}") };
+    Some(format!("write [{}]", words.into_iter().map(quote).collect::<Vec<_>>().join(", ")))
 }
 
 impl<T: JsonSchema> JsonSchema for List<T> {

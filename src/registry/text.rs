@@ -180,8 +180,8 @@ text!(
 gate!(
     /// A path inside of a release.
     ReleasePath, Some("^(?!/)(?!(.*/)?\\.{0,2}(/|$))[^\\u0000-\\u001f\\u007f]+$"), "a path inside of the release",
-    "use a relative path without `.`, `..`, empty parts or control characters, at most 1024 bytes",
-    |text| text.len() <= 1024 && no_control(text)
+    "use a relative path without `.`, `..`, empty parts or control characters, at most 1024 bytes, and not below `.portoser`, which is ours",
+    |text| text.len() <= 1024 && no_control(text) && text.split('/').next() != Some(".portoser")
         && text.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255)
 );
 text!(

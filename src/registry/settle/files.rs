@@ -116,7 +116,7 @@ fn check_template(site: &Site<'_>, path: &Path, place: Place, known: &Known<'_>,
     match template {
         Ok(names) => {
             for name in names.iter().filter(|name| !known.in_template(name)) {
-                known.undefined(name, place, at, "the template", to);
+                known.undefined_in_template(name, place, at, to);
             }
         }
         Err(why) => {

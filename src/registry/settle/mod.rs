@@ -12,7 +12,7 @@ mod variables;
 pub use variables::{BadVariable, expand};
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::checked::Registry;
@@ -57,7 +57,14 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
         hosts: BTreeMap::new(),
         services: BTreeMap::new(),
     };
+    // What hosts define holds for every service on them, be there a port or not.
+    let known = variables::Known { port: false, env: BTreeSet::new() };
+    known.env(&site.defaults.env, &Trail::TOP.key("defaults"), to);
     for named in hosts {
+        let at = Trail::TOP.key("hosts");
+        if let Some(host) = named.field.value() {
+            known.env(&host.env, &at.key(&named.name), to);
+        }
         if let (Ok(name), Some(host)) = (HostName::try_from(named.name.as_str()), named.field.value()) {
             registry.hosts.insert(name.clone(), hosts::make(&site, name, host));
         }

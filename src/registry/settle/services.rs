@@ -24,7 +24,7 @@ pub(super) fn make(
     let service = &written.value;
     let hosts = place(site, service, written.place, &at, to);
     let known = known(site, service, &hosts);
-    check_env(service, &known, &at, to);
+    known.env(&service.env, &at, to);
     let kind = kind(service, written.place, &known, &at, to);
     let source = service.source.given();
     let source = source.map(|line| files::on_disk(site, line, files::Want::FileOrFolder, &at.key("source"), to));
@@ -109,15 +109,6 @@ fn known<'a>(site: &'a Site<'_>, service: &'a draft::Service, hosts: &[&str]) ->
     let everywhere = drafts.map(|host| keys(&host.env).collect::<BTreeSet<&str>>()).reduce(|a, b| &a & &b);
     env.extend(everywhere.unwrap_or_default());
     Known { port: service.port.written(), env }
-}
-
-fn check_env(service: &draft::Service, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) {
-    let at = at.key("env");
-    for named in service.env.value().map(|map| map.0.iter()).into_iter().flatten() {
-        if let Some(word) = named.field.given() {
-            known.text(&word.value.0, word.place, &at.key(&named.name), false, to);
-        }
-    }
 }
 
 fn kind(service: &draft::Service, place: Place, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Option<Kind> {

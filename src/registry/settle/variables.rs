@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::registry::checked::VARIABLES;
-use crate::registry::fault::{Place, nearest, shown};
-use crate::registry::read::{List, Reader};
+use crate::registry::fault::{Fault, Place, nearest, shown};
+use crate::registry::read::{Field, List, Map, Reader};
 use crate::registry::text::{Gate, Program, Variable, Word, refuse};
 use crate::registry::tree::Trail;
 
@@ -24,7 +24,7 @@ pub enum BadVariable {
 ///
 /// # Errors
 /// When a `${` does not begin a variable, or `value` does not know one. In a checked registry neither happens for the
-/// variables of `VARIABLES` and of `env`.
+/// variables of `VARIABLES`.
 pub fn expand(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> Result<String, BadVariable> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
@@ -49,43 +49,49 @@ pub fn expand(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> Resu
     Ok(expanded)
 }
 
+/// What a template may name beside the variables and the environment: `env` and `labels`, as mappings.
+const IN_TEMPLATES: [&str; 2] = ["env", "labels"];
+
 /// What is defined for a service.
 pub(super) struct Known<'a> {
-    /// Whether the service has a port.
+    /// Whether there is a port.
     pub(super) port: bool,
-    /// The names of its environment variables.
+    /// The names of its environment variables, which templates may name.
     pub(super) env: BTreeSet<&'a str>,
 }
 
 impl Known<'_> {
-    /// Whether a variable is defined; those of the environment count only where `env` is allowed.
-    fn has(&self, name: &str, env: bool) -> bool {
-        let ours = VARIABLES.contains(&name) && (name != "PORT" || self.port);
-        ours || (env && self.env.contains(name))
-    }
-
-    /// Tells a variable that nothing defines.
-    pub(super) fn undefined(&self, name: &str, place: Place, at: &Trail<'_>, what: &str, to: &mut Reader) {
-        let near = nearest(name, VARIABLES.iter().copied().chain(self.env.iter().copied()));
-        let fault = to.fault(place, at, format!("{what} names `{}`, which nothing defines", shown(name)));
-        if name == "PORT" {
-            fault.why("the service has no `port`");
-        } else if let Some(near) = near.filter(|near| self.has(near, true) && *near != name) {
-            fault.hint(format!("did you mean `{near}`?"));
-        } else {
-            fault.hint(format!("there are {}, and the variables of `env`", VARIABLES.join(", ")));
-        }
+    /// Whether `${NAME}` is defined.
+    fn has(&self, name: &str) -> bool {
+        VARIABLES.contains(&name) && (name != "PORT" || self.port)
     }
 
     /// Whether a template may name this.
     pub(super) fn in_template(&self, name: &str) -> bool {
-        self.has(name, true)
+        self.has(name) || self.env.contains(name) || IN_TEMPLATES.contains(&name)
+    }
+
+    /// Tells a variable of a template that nothing defines.
+    pub(super) fn undefined_in_template(&self, name: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
+        let fault = to.fault(place, at, format!("the template names `{}`, which nothing defines", shown(name)));
+        let all = VARIABLES.iter().copied().chain(self.env.iter().copied());
+        self.explain(name, all, "and the variables of `env`", fault);
+    }
+
+    fn explain<'b>(&self, name: &str, all: impl Iterator<Item = &'b str>, more: &str, fault: &mut Fault) {
+        if name == "PORT" {
+            fault.why("there is no `port`");
+        } else if let Some(near) = nearest(name, all) {
+            fault.hint(format!("did you mean `{near}`?"));
+        } else {
+            fault.hint(format!("there are {} {more}", VARIABLES.join(", ")).trim_end());
+        }
     }
 
     /// The words of a command, whose variables are defined.
     pub(super) fn words(&self, words: &List<Word>, at: &Trail<'_>, to: &mut Reader) -> Vec<String> {
         for (index, word) in words.iter() {
-            self.text(&word.value.0, word.place, &at.index(index), true, to);
+            self.text(&word.value.0, word.place, &at.index(index), to);
         }
         if let Some((_, first)) = words.iter().next()
             && !Program::good(&first.value.0)
@@ -95,17 +101,28 @@ impl Known<'_> {
         words.values().map(|word| word.0.clone()).collect()
     }
 
+    /// Holds the variables of environment variables against what is defined.
+    pub(super) fn env(&self, env: &Field<Map<Variable, Word>>, at: &Trail<'_>, to: &mut Reader) {
+        let at = at.key("env");
+        for named in env.value().map(|map| map.0.iter()).into_iter().flatten() {
+            if let Some(word) = named.field.given() {
+                self.text(&word.value.0, word.place, &at.key(&named.name), to);
+            }
+        }
+    }
+
     /// Holds the variables of one text against what is defined.
-    pub(super) fn text(&self, text: &str, place: Place, at: &Trail<'_>, env: bool, to: &mut Reader) {
+    fn text(&self, text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
         let mut unknown = BTreeSet::new();
         let read = expand(text, |name| {
-            if !self.has(name, env) {
+            if !self.has(name) {
                 unknown.insert(name.to_owned());
             }
             Some(String::new())
         });
         for name in unknown {
-            self.undefined(&name, place, at, "this", to);
+            let fault = to.fault(place, at, format!("nothing defines the variable `{}`", shown(&name)));
+            self.explain(&name, VARIABLES.iter().copied(), "", fault);
         }
         if read.is_err() {
             to.fault(place, at, "`${` does not begin a variable like `${PORT}`").hint("write `$${` for a literal `${`");

@@ -1,0 +1,85 @@
+//! The registry, for the verbs: where it is, what it says, and how its faults are told.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::{Face, Failure};
+use crate::model::{FailureKind, HostName, ServiceName};
+use crate::registry::{self, Faults, Registry, Service};
+
+impl Face {
+    /// Where the registry is: `--registry`, `PORTOSER_REGISTRY`, `registry.yml` here and upward to the root of the
+    /// repository, then the user's config folder.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn registry_path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.flags.registry {
+            return Ok(path.clone());
+        }
+        let here = std::env::current_dir();
+        let here =
+            here.map_err(|error| Failure::new(FailureKind::Internal, &error).doing("finding the current folder"))?;
+        let (found, folders) = registry::find(&here);
+        let Some(found) = found else {
+            let folders: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+            let text = format!("there is no registry.yml in {}", folders.join(", "));
+            return Err(Failure::say(FailureKind::Invalid, text)
+                .hint("`portoser init` writes a first one, and `--registry FILE` names one elsewhere"));
+        };
+        Ok(found.strip_prefix(&here).map(Path::to_owned).unwrap_or(found))
+    }
+
+    /// The registry with the overlay of `--env`.
+    ///
+    /// # Errors
+    /// When there is none, or with all its faults.
+    pub fn registry(&self) -> Result<Registry, Failure> {
+        let path = self.registry_path()?;
+        Ok(registry::load(&path, self.flags.environment.as_deref())?)
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        let count = faults.list.len();
+        let text = format!("{} has {count} fault{}", faults.file.display(), if count == 1 { "" } else { "s" });
+        Self::say(FailureKind::Invalid, text)
+            .lines(faults.to_string().lines().map(str::to_owned).collect())
+            .details(json!({ "faults": faults.json() }))
+    }
+}
+
+/// The service of this name.
+pub(super) fn service<'a>(registry: &'a Registry, name: &str) -> Result<&'a Service, Failure> {
+    let found = ServiceName::try_from(name).ok().and_then(|name| registry.services.get(&name));
+    found.ok_or_else(|| unknown("service", name, registry.services.keys().map(ServiceName::as_str)))
+}
+
+/// A usage failure that names the nearest name.
+pub(super) fn unknown<'a>(kind: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Failure {
+    let failure = Failure::say(FailureKind::Usage, format!("no {kind} named `{name}`"));
+    match registry::nearest(name, names) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure,
+    }
+}
+
+/// What a name of the command line means.
+pub(super) enum Thing<'a> {
+    Service(&'a Service),
+    Host(&'a registry::Host),
+}
+
+/// The service or the host of this name; of a service and a host with one name, the service.
+pub(super) fn thing<'a>(registry: &'a Registry, name: &str) -> Result<Thing<'a>, Failure> {
+    if let Some(service) = ServiceName::try_from(name).ok().and_then(|name| registry.services.get(&name)) {
+        return Ok(Thing::Service(service));
+    }
+    if let Some(host) = HostName::try_from(name).ok().and_then(|name| registry.hosts.get(&name)) {
+        return Ok(Thing::Host(host));
+    }
+    let services = registry.services.keys().map(ServiceName::as_str);
+    Err(unknown("service or host", name, services.chain(registry.hosts.keys().map(HostName::as_str))))
+}

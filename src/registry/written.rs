@@ -1,0 +1,181 @@
+//! From the registry as checked back to its own keys, with every default filled in. What comes out can be read again.
+
+use serde_json::{Map, Value, json};
+
+use super::checked::{
+    Ask, Batch, Become, Body, Check, Connection, FileSource, From, Host, Http, Init, Kind, Limits, LogLimits,
+    ManagedFile, Native, Os, Policy, Service,
+};
+use super::units::{write_duration, write_size};
+use crate::model::{OnLostContact, Scope};
+
+/// Leaves out what is not given or empty.
+fn object<const N: usize>(keys: [(&str, Value); N]) -> Value {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(keys) => keys.is_empty(),
+        _ => false,
+    };
+    let keys = keys.into_iter().filter(|(_, value)| !empty(value));
+    Value::Object(keys.map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+}
+
+/// A host in the registry's own keys.
+#[must_use]
+pub fn write_host(host: &Host) -> Value {
+    let os = host.platform.os.map(|os| match os {
+        Os::Linux => "linux",
+        Os::Macos => "macos",
+    });
+    let init = host.platform.init.map(|init| match init {
+        Init::Systemd => "systemd",
+        Init::Launchd => "launchd",
+        Init::None => "none",
+    });
+    let local = host.connection == Connection::Local;
+    object([
+        ("address", json!(host.address)),
+        ("user", json!(host.user)),
+        ("port", json!(host.port)),
+        ("identity", json!(host.identity)),
+        ("labels", json!(host.labels)),
+        ("base", json!(host.base)),
+        ("jump", json!(host.jump)),
+        ("connection", json!(if local { "local" } else { "ssh" })),
+        ("become", json!(if host.r#become == Become::Sudo { "sudo" } else { "none" })),
+        ("platform", object([("os", json!(os)), ("init", json!(init))])),
+        ("env", json!(host.env)),
+    ])
+}
+
+/// A service in the registry's own keys.
+#[must_use]
+pub fn write_service(service: &Service) -> Value {
+    let Kind::Native(native) = &service.kind;
+    let (run, unit) = match native {
+        Native::Run { words } => (Some(words), None),
+        Native::Unit { name } => (None, Some(name)),
+    };
+    let ours = |value: Value| if run.is_some() { value } else { Value::Null };
+    let restart = &service.restart;
+    let files: Map<String, Value> = service.files.iter().map(|(path, file)| (path.clone(), write_file(file))).collect();
+    let hook = |hook: &super::checked::Hook| json!({ "run": hook.words, "timeout": write_duration(hook.timeout) });
+    let hooks = |hooks: &[super::checked::Hook]| hooks.iter().map(hook).collect::<Value>();
+    object([
+        ("type", json!("native")),
+        ("hosts", json!(service.hosts)),
+        ("instances", ours(json!(service.instances))),
+        ("needs", json!(service.needs)),
+        ("source", json!(service.source)),
+        ("run", json!(run)),
+        ("unit", json!(unit)),
+        ("env", json!(service.env)),
+        ("files", Value::Object(files)),
+        ("port", json!(service.port)),
+        ("ports", json!(service.ports)),
+        ("checks", service.checks.iter().map(write_check).collect()),
+        ("deploy", write_policy(&service.deploy)),
+        (
+            "restart",
+            ours(json!({
+                "policy": restart.policy,
+                "max": restart.max,
+                "within": write_duration(restart.within),
+                "delay": write_duration(restart.delay),
+            })),
+        ),
+        ("limits", ours(write_limits(&service.limits))),
+        ("user", json!(service.user)),
+        ("scope", json!(if service.scope == Scope::User { "user" } else { "system" })),
+        ("log", ours(write_log(&service.log))),
+        ("stop", ours(json!({ "signal": service.stop.signal, "timeout": write_duration(service.stop.timeout) }))),
+        ("hooks", object([("before", hooks(&service.hooks.before)), ("after", hooks(&service.hooks.after))])),
+        ("harden", ours(json!(service.harden))),
+        ("labels", json!(service.labels)),
+        ("protected", json!(service.protected)),
+    ])
+}
+
+fn write_file(file: &ManagedFile) -> Value {
+    let mode = format!("{:04o}", file.mode);
+    match &file.source {
+        FileSource::Template(path) => json!({ "template": path, "mode": mode }),
+        FileSource::Copy(path) => json!({ "copy": path, "mode": mode }),
+        FileSource::Text(text) => json!({ "text": text, "mode": mode }),
+    }
+}
+
+fn write_policy(policy: &Policy) -> Value {
+    let batch = match policy.batch {
+        Batch::Count(count) => json!(count),
+        Batch::Percent(percent) => json!(format!("{percent}%")),
+    };
+    let lost = if policy.on_lost_contact == OnLostContact::Keep { "keep" } else { "undo" };
+    json!({
+        "canary": policy.canary,
+        "batch": batch,
+        "max_fail": policy.max_fail,
+        "soak": write_duration(policy.soak),
+        "on_lost_contact": lost,
+        "keep_releases": policy.keep_releases,
+        "keep_for": write_duration(policy.keep_for),
+    })
+}
+
+fn write_limits(limits: &Limits) -> Value {
+    object([
+        ("memory", json!(limits.memory.map(write_size))),
+        ("cpu", json!(limits.cpu_millis.map(|millis| f64::from(millis) / 1000.0))),
+        ("files", json!(limits.files)),
+        ("tasks", json!(limits.tasks)),
+    ])
+}
+
+fn write_log(log: &LogLimits) -> Value {
+    object([
+        ("lines", json!(log.lines)),
+        ("per", json!(log.per.map(write_duration))),
+        ("max_size", json!(log.max_size.map(write_size))),
+    ])
+}
+
+fn write_check(check: &Check) -> Value {
+    let mut written = match &check.ask {
+        Ask::Http(http) => write_http(http),
+        Ask::Tcp { port } => json!({ "tcp": port }),
+        Ask::Command { words } => json!({ "command": words }),
+        Ask::Unit => json!({ "unit": true }),
+        Ask::Log { pattern } => json!({ "log": pattern }),
+    };
+    let timing = json!({
+        "from": if check.from == From::Host { "host" } else { "controller" },
+        "start_period": write_duration(check.start_period),
+        "interval": write_duration(check.interval),
+        "timeout": write_duration(check.timeout),
+        "retries": check.retries,
+    });
+    if let (Value::Object(written), Value::Object(timing)) = (&mut written, timing) {
+        written.extend(timing);
+    }
+    written
+}
+
+fn write_http(http: &Http) -> Value {
+    let body = http.body.as_ref().map(|body| match body {
+        Body::Contains(text) => json!({ "contains": text }),
+        Body::Matches(pattern) => json!({ "matches": pattern }),
+        Body::Json { pointer, equals } => json!({ "json": { "pointer": pointer, "equals": equals } }),
+    });
+    let tls = http.tls.as_ref().map(|tls| object([("name", json!(tls.name)), ("ca", json!(tls.ca))]));
+    object([
+        ("http", json!(http.path)),
+        ("port", json!(http.port)),
+        ("status", json!(http.status)),
+        ("host", json!(http.host)),
+        ("send", json!(http.send)),
+        ("header", json!(http.header)),
+        ("body", json!(body)),
+        ("tls", json!(tls)),
+    ])
+}
