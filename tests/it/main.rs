@@ -8,6 +8,7 @@
 mod cases;
 mod checks;
 mod cli;
+mod demo;
 mod fixture;
 mod journal;
 mod registry;
@@ -27,6 +28,7 @@ fn main() {
         // One line for each module, in alphabetical order.
         checks::trials(),
         cli::trials(),
+        demo::trials(),
         journal::trials(),
         registry::trials(),
         render::trials(),
