@@ -10,7 +10,7 @@ use crate::model::FailureKind;
 pub struct Stop {
     /// Once: finish or undo the step in hand on every host, then end.
     pub soon: CancellationToken,
-    /// Twice: leave now; the hosts settle by themselves.
+    /// Twice: leave now; the hosts settle by themselves. (A third time does not ask any more.)
     pub now: CancellationToken,
 }
 
@@ -35,22 +35,41 @@ pub fn block_on<T>(work: impl AsyncFnOnce(Stop) -> T) -> Result<T, Failure> {
     Ok(ended)
 }
 
-/// Turns signals into wishes, as long as it is polled.
+/// Turns signals into wishes, as long as it is polled. A third one ends the program on the spot.
 #[cfg(unix)]
 async fn listen(stop: &Stop) -> std::convert::Infallible {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    if let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) {
-        for wish in [&stop.soon, &stop.now] {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            wish.cancel();
+    // Who starts us with nohup wants the run to outlive the terminal.
+    let ignored = std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status));
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+    let [Ok(mut interrupt), Ok(mut terminate)] = kinds.map(signal) else {
+        return std::future::pending().await;
+    };
+    let mut hangup = if ignored { None } else { signal(SignalKind::hangup()).ok() };
+    let hung_up = async |hangup: &mut Option<tokio::signal::unix::Signal>| match hangup {
+        Some(hangup) => hangup.recv().await,
+        None => std::future::pending().await,
+    };
+    for wish in [Some(&stop.soon), Some(&stop.now), None] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hung_up(&mut hangup) => {}
+        }
+        match wish {
+            Some(wish) => wish.cancel(),
+            None => std::process::exit(FailureKind::Interrupted.code().into()),
         }
     }
     std::future::pending().await
+}
+
+/// Whether SIGHUP was ignored when the program began: bit 0 of `SigIgn` in proc_pid_status(5). On systems without that
+/// file nothing is known, and a hangup counts as a wish to stop.
+#[cfg(unix)]
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Turns Ctrl-C into wishes, as long as it is polled.
@@ -63,4 +82,21 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
         wish.cancel();
     }
     std::future::pending().await
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_under_nohup_outlives_its_terminal() {
+        assert!(ignores_hangup("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n"));
+        assert!(!ignores_hangup("SigIgn:\t0000000000001000\n"));
+        assert!(!ignores_hangup(""));
+    }
+
+    #[test]
+    fn work_is_run_and_its_result_is_given() {
+        assert!(matches!(block_on(async |stop| stop.soon.is_cancelled()), Ok(false)));
+    }
 }
