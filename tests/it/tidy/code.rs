@@ -28,6 +28,29 @@ pub fn short_files(texts: &[Text]) -> Vec<String> {
     found
 }
 
+/// The most lines of a function in `src/`, its heading counted: what a screen shows.
+const SCREEN: usize = 62;
+
+pub fn short_functions(texts: &[Text]) -> Vec<String> {
+    let heading = Regex::new(r"^(\s*)(?:pub(?:\([a-z]+\))? )?(?:const |async )*fn (\w+)").expect("a pattern");
+    let mut found = Vec::new();
+    for text in texts.iter().filter(|text| text.is_rust() && text.path.starts_with("src/")) {
+        let lines: Vec<_> = text.text.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let Some(hit) = heading.captures(line) else { continue };
+            // The formatter puts the closing brace under the beginning of the heading.
+            let end = format!("{}}}", &hit[1]);
+            let length = lines[start..].iter().position(|line| *line == end).map_or(1, |length| length + 1);
+            // A function of one line has no such brace; what follows it is another item.
+            if length > SCREEN && !line.ends_with('}') && !line.ends_with(';') {
+                let (path, at, name) = (&text.path, start + 1, &hit[2]);
+                found.push(format!("{path}:{at}: `{name}` has {length} lines; {SCREEN} are the most"));
+            }
+        }
+    }
+    found
+}
+
 pub fn module_docs(texts: &[Text]) -> Vec<String> {
     let mut found = Vec::new();
     for text in texts.iter().filter(|text| text.is_rust()) {

@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("rooms_import_lower_floors_only", floors::lower_only),
         trial("every_room_stands_on_a_floor", floors::every_room),
         trial("files_are_short", code::short_files),
+        trial("functions_fit_a_screen", code::short_functions),
         trial("every_module_says_what_it_is_for", code::module_docs),
         trial("every_file_is_a_module", code::every_file_is_a_module),
         trial("no_forbidden_words", code::forbidden_words),
