@@ -13,6 +13,7 @@ mod fixture;
 mod journal;
 mod registry;
 mod render;
+mod runner;
 mod ssh;
 mod tidy;
 
@@ -32,6 +33,7 @@ fn main() {
         journal::trials(),
         registry::trials(),
         render::trials(),
+        runner::trials(),
         ssh::trials(),
         tidy::trials(),
     ]

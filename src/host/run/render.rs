@@ -1,0 +1,204 @@
+//! From steps to the text that the runner reads. Every text from outside goes through `quote`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::host::run::wire::{encode, ticket_key};
+use crate::host::run::{HostRun, PayloadError, Stage};
+use crate::model::{Cmd, Content, OnLostContact, Probe, Scope, Step, quote};
+
+/// How long the init system may take for one word of ours; its own limits for start and stop are shorter.
+const UNIT_WITHIN: Duration = Duration::from_secs(300);
+
+/// The rendered steps, and the files that they write, in the order of their numbers (from 1).
+pub(super) struct Rendered<'a> {
+    pub(super) steps: String,
+    pub(super) files: Vec<(&'a Content, u32)>,
+    /// Whether a process of ours is to be supervised.
+    pub(super) processes: bool,
+}
+
+pub(super) fn render(run: &HostRun) -> Result<Rendered<'_>, PayloadError> {
+    let mut rendered = Rendered { steps: String::new(), files: Vec::new(), processes: false };
+    let place = run.ticket.as_deref().and_then(ticket_key).unwrap_or_default();
+    let mut head = Words::new("");
+    for (name, value) in [
+        ("who", encode(&run.who)),
+        ("wait_lock", seconds(run.wait_lock)),
+        ("place", place),
+        ("unit_within", seconds(UNIT_WITHIN)),
+        ("stages", run.stages.len().to_string()),
+    ] {
+        head.line(&format!("{name}={}", quote(&value)));
+    }
+    rendered.steps.push_str(&head.0);
+    for (index, stage) in run.stages.iter().enumerate() {
+        rendered.stage(index + 1, stage)?;
+    }
+    Ok(rendered)
+}
+
+/// Whole seconds, never fewer than asked for.
+fn seconds(time: Duration) -> String {
+    let whole = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    // The shell's arithmetic is signed; a century is as good as for ever.
+    whole.min(3_000_000_000).to_string()
+}
+
+struct Words(String);
+
+impl Words {
+    fn new(word: &str) -> Self {
+        Self(word.to_owned())
+    }
+
+    fn word(mut self, word: &str) -> Self {
+        self.0.push(' ');
+        self.0.push_str(&quote(word));
+        self
+    }
+
+    fn line(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+}
+
+impl<'a> Rendered<'a> {
+    fn stage(&mut self, number: usize, stage: &'a Stage) -> Result<(), PayloadError> {
+        let optional = |id: &Option<crate::model::ReleaseId>| id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let lost = match stage.on_lost_contact {
+            OnLostContact::Undo => "undo",
+            OnLostContact::Keep => "keep",
+        };
+        let _ = writeln!(
+            self.steps,
+            "stage_{number}() {{ service={} expect={} release={} verdict={} go={} lost={lost} steps={} after={}; }}",
+            quote(stage.service.as_str()),
+            quote(&optional(&stage.expect)),
+            quote(&optional(&stage.release)),
+            seconds(stage.verdict_within),
+            seconds(stage.go_within),
+            stage.steps.len(),
+            stage.after.len(),
+        );
+        let mut purge = String::new();
+        for (index, step) in stage.steps.iter().enumerate() {
+            whole(step)?;
+            let call = self.call(step);
+            let at = index + 1;
+            let what = encode(&step.to_string());
+            let _ = writeln!(self.steps, "what_{number}_{at}={}\nstep_{number}_{at}() {{ {call}; }}", quote(&what));
+            if let Step::Remove { path } = step {
+                let _ = write!(purge, " purge_remove {};", quote(path));
+            }
+        }
+        let _ = writeln!(self.steps, "purge_{number}() {{ :;{purge} }}");
+        for (index, step) in stage.after.iter().enumerate() {
+            whole(step)?;
+            let call = self.call(step);
+            let _ = writeln!(self.steps, "after_{number}_{}() {{ {call}; }}", index + 1);
+        }
+        Ok(())
+    }
+
+    /// The call for a step: `$act` is `do` or `undo`.
+    fn call(&mut self, step: &'a Step) -> String {
+        let verb = |name: &str| Words::new(&format!("\"$act\"_{name}"));
+        match step {
+            Step::Folder { path, mode, owner } => {
+                verb("folder").word(path).word(&format!("{mode:o}")).word(owner.as_deref().unwrap_or_default())
+            }
+            Step::Unpack { release, into, owner } => {
+                verb("unpack").word(release.as_str()).word(owner.as_deref().unwrap_or_default()).word(into)
+            }
+            Step::Put { path, content, mode, owner } => {
+                self.files.push((content, *mode));
+                let number = self.files.len().to_string();
+                verb("put").word(&number).word(owner.as_deref().unwrap_or_default()).word(path)
+            }
+            Step::Link { path, target } => verb("link").word(target).word(path),
+            Step::Remove { path } => verb("remove").word(path),
+            Step::Run { cmd, undo } => return run(cmd, undo.as_ref()),
+            Step::HoldUnit { unit, scope } => verb("hold_unit").word(word(*scope)).word(unit),
+            Step::ReloadUnits { scope } => verb("reload_units").word(word(*scope)),
+            Step::Unit { unit, scope, change } => verb("unit").word(word(*scope)).word(unit).word(&change.to_string()),
+            Step::HoldProcess { folder } => {
+                self.processes = true;
+                verb("hold_process").word(folder)
+            }
+            Step::Process { folder, change } => {
+                self.processes = true;
+                verb("process").word(folder).word(&change.to_string())
+            }
+            Step::Wait { probe, within } => return wait(probe, *within),
+            Step::Prune { folder, keep, older_than } => {
+                let call = verb("prune").word(folder).word(&seconds(*older_than));
+                keep.iter().fold(call, |call, id| call.word(id.as_str()))
+            }
+        }
+        .0
+    }
+}
+
+fn word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::System => "system",
+        Scope::User => "user",
+    }
+}
+
+fn run(cmd: &Cmd, undo: Option<&Cmd>) -> String {
+    let bounded = |cmd: &Cmd| format!("bounded {} {}", seconds(cmd.within), cmd.line());
+    let undo = undo.map_or_else(|| ":".to_owned(), bounded);
+    format!("case $act in do) {} ;; *) {undo} ;; esac", bounded(cmd))
+}
+
+fn wait(probe: &Probe, within: Duration) -> String {
+    let call = |name: &str| Words::new(name).word(&seconds(within));
+    let call = match probe {
+        Probe::UnitActive { unit, scope } => call("wait_unit").word(word(*scope)).word(unit),
+        Probe::ProcessAlive { folder } => call("wait_process").word(folder),
+        Probe::PortOpen { port } => call("wait_port").word(&port.to_string()),
+    };
+    format!("[ \"$act\" = undo ] || {}", call.0)
+}
+
+/// How long the steps of a stage may take at most.
+pub(super) fn longest(stage: &Stage) -> Duration {
+    let one = |step: &Step| match step {
+        Step::Run { cmd, undo } => cmd.within + undo.as_ref().map_or(Duration::ZERO, |undo| undo.within),
+        Step::Wait { within, .. } => *within,
+        Step::Unit { .. } | Step::HoldUnit { .. } | Step::Process { .. } | Step::HoldProcess { .. } => UNIT_WITHIN * 2,
+        _ => UNIT_WITHIN,
+    };
+    stage.steps.iter().chain(&stage.after).map(one).sum()
+}
+
+/// Refuses what no program on the host could be given: a NUL, which ends every word there.
+fn whole(step: &Step) -> Result<(), PayloadError> {
+    let texts: Vec<&str> = match step {
+        Step::Folder { path, owner, .. } | Step::Put { path, owner, .. } => {
+            [Some(path.as_str()), owner.as_deref()].into_iter().flatten().collect()
+        }
+        Step::Unpack { into, owner, .. } => [Some(into.as_str()), owner.as_deref()].into_iter().flatten().collect(),
+        Step::Link { path, target } => vec![path, target],
+        Step::Remove { path } => vec![path],
+        Step::Run { cmd, undo } => {
+            let undo = undo.iter().flat_map(|undo| undo.words());
+            cmd.words().iter().chain(undo).map(String::as_str).collect()
+        }
+        Step::HoldUnit { unit, .. } | Step::Unit { unit, .. } => vec![unit],
+        Step::ReloadUnits { .. } => Vec::new(),
+        Step::HoldProcess { folder } | Step::Process { folder, .. } | Step::Prune { folder, .. } => vec![folder],
+        Step::Wait { probe, .. } => match probe {
+            Probe::UnitActive { unit, .. } => vec![unit],
+            Probe::ProcessAlive { folder } => vec![folder],
+            Probe::PortOpen { .. } => Vec::new(),
+        },
+    };
+    if texts.iter().any(|text| text.contains('\0')) {
+        return Err(PayloadError::Nul { what: step.to_string().replace('\0', "\\0") });
+    }
+    Ok(())
+}

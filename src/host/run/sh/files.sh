@@ -1,0 +1,145 @@
+# Steps on files. Each notes what its undo needs before it changes anything. A note is an empty file whose name says it all
+# ($u.absent, $u.link, ...): names reach the disk in the order in which they are made, also when the host crashes.
+# Each undo may be cut off and run again, any number of times.
+note() { printf '' >"$u.$1"; }
+
+noted() { [ -e "$u.$1" ]; }
+
+flush() { sync -- "$@" 2>/dev/null || sync; } # old and foreign versions of sync(1) take no names, and flush all
+
+own() { # OWNER PATH
+  [ -z "$1" ] || [ "$uid" != 0 ] || chown -h -- "$1" "$2"
+}
+
+swap() { # FROM TO: a rename onto whatever lies there, never into it
+  if [ -z "$rename" ]; then
+    printf '' >"$run/a" && printf '' >"$run/b"
+    if mv -fT "$run/a" "$run/b" 2>/dev/null; then rename=T
+    elif mv -fh "$run/a" "$run/b" 2>/dev/null; then rename=h
+    else rename=plain; fi
+  fi
+  case $rename in
+  plain)
+    ! [ -L "$2" ] || rm -f -- "$2"
+    mv -f -- "$1" "$2" ;;
+  *) mv -f$rename -- "$1" "$2" ;;
+  esac
+}
+
+keep() { # PATH: keeps what lies there for the undo
+  if [ -L "$1" ]; then
+    target "$1" && ln -s -- "$text" "$u.old" && note link
+  elif [ -f "$1" ]; then
+    if ln -- "$1" "$u.old" 2>/dev/null; then note file
+    else cp -p -- "$1" "$u.old" && note copy && flush "$u.old"; fi
+  elif [ -e "$1" ]; then
+    printf '%s\n' "$1 is neither a file nor a link"
+    return 1
+  else
+    note absent
+  fi
+}
+
+target() { # LINK: sets $text to what it points to, with every newline of it
+  text=$(readlink -- "$1" && printf x) && text=${text%??}
+}
+
+restore() { # PATH
+  rm -f -- "$1.tmp-$id" || return
+  if noted absent; then
+    rm -f -- "$1"
+  elif noted link; then
+    target "$u.old" && ln -s -- "$text" "$1.tmp-$id" && swap "$1.tmp-$id" "$1"
+  elif noted file; then
+    if [ ! -L "$1" ] && [ "$1" -ef "$u.old" ]; then return 0; fi
+    ln -- "$u.old" "$1.tmp-$id" && swap "$1.tmp-$id" "$1"
+  elif noted copy; then
+    cp -p -- "$u.old" "$1.tmp-$id" && flush "$1.tmp-$id" && swap "$1.tmp-$id" "$1"
+  fi
+}
+
+do_folder() { # PATH MODE OWNER
+  part=$1 missing=
+  while [ ! -d "$part" ]; do
+    missing="$missing x"
+    part=${part%/*}
+    [ -n "$part" ] || break
+  done
+  [ -n "$missing" ] || return 0
+  set -- "$1" "$2" "$3" $missing
+  note "missing.$(($# - 3))" && (umask 022 && mkdir -p -- "$1") && chmod -- "$2" "$1" && own "$3" "$1"
+}
+
+undo_folder() {
+  for levels in "$u".missing.*; do levels=${levels##*.}; done
+  [ "$levels" != '*' ] || return 0
+  part=$1
+  while [ "$levels" -gt 0 ]; do
+    # What is not empty holds something that is not ours.
+    rmdir -- "$part" 2>/dev/null
+    part=${part%/*} levels=$((levels - 1))
+  done
+}
+
+do_unpack() { # RELEASE OWNER INTO
+  [ ! -d "$3" ] || return 0
+  note made && mv -- "$run/trees/$1" "$3.tmp-$id" || return
+  if [ -n "$2" ] && [ "$uid" = 0 ]; then chown -hR -- "$2" "$3.tmp-$id" || return; fi
+  # A folder's name must not reach the disk before the bytes of its files.
+  { sync -f -- "$3.tmp-$id" 2>/dev/null || sync; } && mv -- "$3.tmp-$id" "$3"
+}
+
+undo_unpack() {
+  noted made || return 0
+  rm -rf -- "$3.tmp-$id" "$3.gone-$id" || return
+  [ ! -d "$3" ] || { mv -- "$3" "$3.gone-$id" && rm -rf -- "$3.gone-$id"; }
+}
+
+do_put() { # NUMBER OWNER PATH; the mode is that of the payload's file
+  keep "$3" && own "$2" "$run/payload/$1" && mv -f -- "$run/payload/$1" "$3.tmp-$id" &&
+    flush "$3.tmp-$id" && swap "$3.tmp-$id" "$3"
+}
+
+undo_put() { restore "$3"; }
+
+do_link() { # TARGET PATH
+  keep "$2" && rm -f -- "$2.tmp-$id" && ln -s -- "$1" "$2.tmp-$id" && swap "$2.tmp-$id" "$2"
+}
+
+undo_link() { restore "$2"; }
+
+do_remove() { # PATH
+  if [ -d "$1" ] && [ ! -L "$1" ]; then
+    note folder && mv -- "$1" "$1.gone-$id"
+  else
+    keep "$1" && rm -f -- "$1"
+  fi
+}
+
+undo_remove() {
+  if noted folder; then
+    [ ! -e "$1.gone-$id" ] || mv -- "$1.gone-$id" "$1"
+  else
+    restore "$1"
+  fi
+}
+
+purge_remove() { rm -rf -- "$1.gone-$id"; } # the run was kept: what it took away may go
+
+do_prune() { # FOLDER SECONDS KEEP...
+  folder=$1 seconds=$2
+  shift 2
+  for old in "$folder"/*.gone-* "$folder"/*.tmp-*; do [ ! -d "$old" ] || rm -rf -- "$old"; done
+  inside=$(cd -P "$folder/../current" 2>/dev/null && pwd)
+  for old in "$folder"/????????????????; do
+    name=${old##*/}
+    case " $* ${inside##*/} " in *" $name "*) continue ;; esac
+    [ -d "$old" ] && older "$old" "$seconds" || continue
+    mv -- "$old" "$old.gone-$id" && rm -rf -- "$old.gone-$id" || return
+  done
+}
+
+older() { # PATH SECONDS
+  [ "$2" -gt 0 ] || return 0
+  [ -n "$(find "$1" -prune -mmin +"$(($2 / 60))" 2>/dev/null)" ]
+}

@@ -1,0 +1,56 @@
+# The first thing that runs on the host: takes the payload in, starts the runner on its own, and follows it.
+umask 077
+LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export LC_ALL PATH
+base=$1 id=$2 size=$3 pack=$4 runs=$1/runs
+new=$runs/.new-$id-$$
+
+refuse() {
+  rm -rf "$new"
+  tell "refused $(printf '%s' "$1" | tr '\n\r' '  ')"
+  exit 1
+}
+
+receive() {
+  case $pack in
+  gzip) head -c "$size" | { gzip -dc || printf '' >"$new/cut"; } ;;
+  zstd) head -c "$size" | { zstd -dcq || printf '' >"$new/cut"; } ;;
+  *) head -c "$size" ;;
+  esac | tar xmpf - -C "$new"
+}
+
+detach() { # WORDS... The runner must outlive the session, whatever kills sessions here.
+  if [ "$(id -u)" = 0 ] && [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
+    systemd-run --quiet --collect --no-block --unit="portoser-run-$id" -p KillMode=process -p SendSIGHUP=no \
+      --setenv=HOME="${HOME:-/root}" --setenv=PATH="$PATH" "$@" 2>"$runs/$id/log" </dev/null >/dev/null; then
+    return
+  fi
+  # Without `-f` the shell's `&` leaves SIGINT ignored for all that the runner starts.
+  setsid -f "$@" </dev/null >"$runs/$id/log" 2>&1 4<&- && return
+  if command -v setsid >/dev/null; then
+    setsid "$@" </dev/null >"$runs/$id/log" 2>&1 4<&- &
+  else
+    nohup "$@" </dev/null >"$runs/$id/log" 2>&1 4<&- &
+  fi
+}
+
+exec 4<&0
+[ -d "$base" ] || why=$(umask 022 && mkdir -p "$base" 2>&1) || refuse "$why"
+why=$(mkdir -p "$new" 2>&1) || refuse "$why"
+why=$(receive 2>&1) || refuse "the payload could not be unpacked: $why"
+[ -e "$new/whole" ] && [ ! -e "$new/cut" ] || refuse "the payload did not arrive whole: $why"
+if [ -e "$runs/$id" ]; then
+  [ -e "$runs/$id/end" ] || refuse 'this run is here already, and has not ended'
+  try=1
+  while [ -e "$runs/$id.$try" ]; do try=$((try + 1)); done
+  mv "$runs/$id" "$runs/$id.$try"
+fi
+born $$
+printf '%s %s %s starting\n' $$ "$born" "$boot" >"$new/runner"
+printf '%s\n' "${SSH_CONNECTION%% *}" >"$new/from"
+printf '' >"$new/journal"
+why=$(mkfifo "$new/wake" 2>&1)
+why=$(mv "$new" "$runs/$id" 2>&1) || refuse "$why"
+tell received
+detach sh "$runs/$id/run.sh" "$base" "$id" run
+follow "$runs/$id" 0

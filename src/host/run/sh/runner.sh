@@ -1,0 +1,355 @@
+# The runner: carries the stages of one run through, and leaves each service old or new, whatever happens to it.
+# What was decided lies in $run/stage as empty files; the journal tells it to those who follow.
+base=$1 id=$2 run=$1/runs/$2 uid=$(id -u) rename='' limit='' wake='' ticker=''
+umask 077
+cd /
+
+clock() { # /proc/uptime is read without a process, and does not jump
+  epoch=$(date +%s)
+  { read -r up rest </proc/uptime; } 2>/dev/null && started=$((${up%.*}00 + 1${up#*.} - 100)) || started=''
+}
+
+now() { # sets $now to hundredths of seconds since 1970
+  if [ -n "$started" ]; then
+    read -r up rest </proc/uptime
+    now=$((epoch * 100 + ${up%.*}00 + 1${up#*.} - 100 - started))
+  else
+    now=$(date +%s)00
+  fi
+}
+
+say() { # one event is one line
+  now
+  line=$((line + 1))
+  printf '%s %d.%02d %s\n' "$line" $((now / 100)) $((now % 100)) "$*" >>"$run/journal"
+  for ear in "$run"/ears/*; do poke "$ear"; done
+}
+
+poke() { [ -p "$1" ] && printf '\n' 1<>"$1"; }
+
+nap() { sleep "$1" 2>/dev/null || sleep 1; }
+
+mark() { printf '' >"$run/stage/$1"; }
+
+marked() { [ -e "$run/stage/$1" ]; }
+
+ordered() { [ -e "$run/orders/$1" ]; }
+
+await() { # SECONDS ORDER...: waits for one of these orders and sets $order to it; fails when the time is up
+  now
+  until=$((now + $1 * 100))
+  shift
+  if [ -z "$wake" ] && [ -p "$run/wake" ]; then
+    exec 5<>"$run/wake"
+    wake=yes
+    while sleep 1 && kill -0 $$; do printf '\n' >&5; done >/dev/null 2>&1 &
+    ticker=$!
+  fi
+  while :; do
+    for order; do ! ordered "$order" || return 0; done
+    now
+    [ "$now" -lt "$until" ] || return 1
+    if [ -n "$wake" ]; then read -r woken <&5; else nap 0.1; fi
+  done
+}
+
+in_hand() { # notes this very process, so that whoever settles after us can end it first
+  { read -r pid rest </proc/self/stat; } 2>/dev/null || return 0
+  born "$pid"
+  printf '%s %s %s\n' "$pid" "$born" "$boot" >"$run/hand"
+}
+
+bounded() { # SECONDS WORDS...: runs the words, and ends them when they take longer
+  if [ -z "$limit" ]; then
+    if timeout -k 5 5 true 2>/dev/null; then limit=timeout; else limit=watch; fi
+  fi
+  seconds=$1
+  if [ "$limit" = timeout ]; then
+    (in_hand && exec timeout -k 5 "$@") </dev/null 5>&-
+    rc=$?
+  else
+    shift
+    (in_hand && exec "$@") </dev/null 5>&- &
+    child=$!
+    (sleep "$seconds" && kill "$child" && sleep 5 && kill -9 "$child") </dev/null >/dev/null 2>&1 5>&- &
+    watch=$!
+    wait "$child"
+    rc=$?
+    kill "$watch" 2>/dev/null
+    [ "$rc" != 143 ] || rc=124
+  fi
+  printf '' >"$run/hand"
+  # busybox answers 143 for what it ended.
+  case $rc in 124 | 137 | 143) printf 'it took longer than %s s\n' "$seconds" ;; esac
+  return "$rc"
+}
+
+evidence() { # the last lines that the step said
+  tail -n 20 "$run/out" | cut -c 1-1000 | tr -d '\000\r' >"$run/tail"
+  while IFS= read -r text || [ -n "$text" ]; do say evidence "$text"; done <"$run/tail"
+}
+
+step() { # do|undo STAGE NUMBER
+  act=$1 u=$run/undo/$2.$3 rc=0
+  "step_$2_$3" >"$run/out" 2>&1 || rc=$?
+  return $rc
+}
+
+carry() { # STAGE: its steps in order; after a failure all is back as it was
+  nth=0
+  mark "$1.begun"
+  while [ $nth -lt "$steps" ]; do
+    nth=$((nth + 1))
+    if ordered stop; then back "$1" stop; return 1; fi
+    eval "what=\$what_$1_$nth"
+    say begin "$1" $nth "$what"
+    printf '' >"$run/undo/$1.$nth.begun"
+    step do "$1" $nth || {
+      say failed "$1" $nth $rc
+      evidence
+      back "$1" failed
+      return 1
+    }
+    say "done" "$1" $nth
+  done
+  mark "$1.switched"
+  say switched "$1"
+}
+
+back() { # STAGE WHY: undoes the stage, last step first; a step that fails is tried once more, and stops no other
+  "stage_$1"
+  mark "$1.back"
+  say undoing "$1" "$2"
+  forget "$1"
+  nth=$steps stuck=''
+  while [ "$nth" -gt 0 ]; do
+    if [ -e "$run/undo/$1.$nth.begun" ]; then
+      step undo "$1" "$nth" || { nap 1; step undo "$1" "$nth"; } || {
+        stuck=yes
+        say undo-failed "$1" "$nth" $rc
+        evidence
+      }
+    fi
+    nth=$((nth - 1))
+  done
+  if [ -n "$stuck" ]; then
+    mark "$1.stuck"
+    say stuck "$1"
+  else
+    rm -f "$run/stage/$1.stuck"
+    mark "$1.undone"
+    say undone "$1"
+  fi
+}
+
+kept() { # STAGE proven|unproven
+  [ "$2" = unproven ] || prove "$1"
+  mark "$1.kept"
+  flush "$run/journal" # what was promised holds after a crash of the host, too
+  say kept "$1" "$2"
+}
+
+prove() { # STAGE: the host's own record of the releases that were proven here
+  now
+  book=$base/services/$service/proven
+  [ -n "$release" ] && [ -d "${book%/*}" ] || return 0
+  { others "$id" | tail -n 99; printf '%s %s %s %s\n' "$release" "$id" $((now / 100)) "$who"; } >"$book.tmp-$id" &&
+    chmod 644 "$book.tmp-$id" && mv -f "$book.tmp-$id" "$book"
+}
+
+others() { [ ! -e "$book" ] || grep -v "^[^ ]* $1 " "$book"; }
+
+forget() { # STAGE: what was taken back is not proven any more
+  book=$base/services/$service/proven
+  marked "$1.kept" && [ -e "$book" ] || return 0
+  others "$id" >"$book.tmp-$id"
+  if [ -s "$book.tmp-$id" ]; then chmod 644 "$book.tmp-$id" && mv -f "$book.tmp-$id" "$book"
+  else rm -f "$book.tmp-$id" "$book"; fi
+}
+
+judge() { # STAGE: waits for the verdict
+  await "$verdict" "undo.$1" "keep.$1" stop || order=late
+  case $order in
+  keep.*) kept "$1" proven ;;
+  late)
+    say late "$1"
+    if [ "$lost" = keep ]; then kept "$1" unproven; else back "$1" late; fi ;;
+  stop) back "$1" stop ;;
+  *) back "$1" ordered ;;
+  esac
+  marked "$1.kept"
+}
+
+listen() { # SECONDS ORDER: waits for this order while kept stages may still be called back; false for any other end
+  list= number=0
+  while [ $number -lt "$stages" ]; do
+    number=$((number + 1))
+    if holds $number; then list="$list undo.$number"; fi
+  done
+  await "$1" $list stop "$2" finish || order=late
+  case $order in
+  undo.*)
+    back "${order#undo.}" ordered
+    listen "$1" "$2" ;;
+  "$2") ;;
+  *) return 1 ;;
+  esac
+}
+
+holds() { marked "$1.kept" && ! marked "$1.undone" && ! marked "$1.stuck"; }
+
+any_kept() {
+  stage=0
+  while [ $stage -lt "$stages" ]; do
+    stage=$((stage + 1))
+    ! holds $stage || return 0
+  done
+  return 1
+}
+
+walk() {
+  at=0
+  while [ $at -lt "$stages" ]; do
+    at=$((at + 1))
+    "stage_$at"
+    if [ $at -gt 1 ]; then listen "$go" "go.$at" || return; fi
+    "stage_$at"
+    say stage $at
+    carry $at && judge $at || break
+  done
+  # The rest of the fleet may still fail; until the controller says that it is over, a kept stage can be called back.
+  ! any_kept || ordered stop || listen "$go" finish
+}
+
+finish() { # what remains to be done for the stages that were kept, and the one word for how the run ended
+  outcome=nothing stage=0
+  while [ $stage -lt "$stages" ]; do
+    stage=$((stage + 1))
+    "stage_$stage"
+    if marked $stage.stuck; then
+      outcome=rollback-failed
+    elif marked $stage.undone; then
+      [ $outcome = rollback-failed ] || outcome=rolled-back
+    elif marked $stage.kept; then
+      [ $outcome != nothing ] || outcome=committed
+      "purge_$stage" >"$run/out" 2>&1 || evidence
+      number=0
+      while [ $number -lt "$after" ]; do
+        number=$((number + 1)) act=do u=$run/undo/after
+        "after_${stage}_$number" >"$run/out" 2>&1 || { say note "after the run: step $number failed"; evidence; }
+      done
+    fi
+  done
+}
+
+close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may count on the lock being free.
+  [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
+  (cd "$run" && rm -rf payload trees undo out tail a b whole lease hand)
+  printf '%s\n' "$1" >"$run/end"
+  [ -z "$lease_number" ] || release
+  say end "$1"
+  rm -f "$run/steps" "$run/run.sh"
+}
+
+thin() { # keeps the last twenty records
+  set --
+  for one in "$base"/runs/*; do [ ! -e "$one/end" ] || set -- "$@" "$one"; done
+  while [ $# -gt 20 ]; do
+    rm -rf "$1"
+    shift
+  done
+  for one in "$base"/runs/.new-*; do
+    [ ! -d "$one" ] || kill -0 "${one##*-}" 2>/dev/null || rm -rf "$one"
+  done
+}
+
+stale() { # whether `current` of a service is not what the plan was made for
+  stage=0
+  while [ $stage -lt "$stages" ]; do
+    stage=$((stage + 1))
+    "stage_$stage"
+    found=
+    if [ -L "$base/services/$service/current" ]; then
+      target "$base/services/$service/current"
+      found=${text##*/}
+    fi
+    [ "$found" = "$expect" ] || { say stale $stage "$(printf '%s' "$found" | tr -c '0-9A-Za-z' '?')"; return 0; }
+  done
+  return 1
+}
+
+settle_others() { # finishes what earlier runs left open, with the scripts that they brought
+  for other in "$base"/runs/*; do
+    [ -d "$other" ] && [ ! -e "$other/end" ] && [ "$other" != "$run" ] && ! lives "$other/runner" || continue
+    say settling "${other##*/}"
+    sh "$other/run.sh" "$base" "${other##*/}" settle </dev/null >>"$run/log" 2>&1
+    found=rollback-failed
+    { read -r found <"$other/end"; } 2>/dev/null || printf '%s\n' "$found" >"$other/end"
+    say settled "${other##*/}" "$found"
+    [ "$found" != rollback-failed ] || return 1
+  done
+}
+
+settle() { # this run stopped in the middle: decides as it would have decided itself
+  if [ -e "$run/hand" ] && lives "$run/hand"; then
+    kill "$pid" 2>/dev/null
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+      lives "$run/hand" || break
+      nap 0.5
+    done
+    ! lives "$run/hand" || kill -9 "-$pid" "$pid" 2>/dev/null
+  fi
+  stage=$stages
+  while [ "$stage" -gt 0 ]; do
+    "stage_$stage"
+    if marked "$stage.undone"; then :
+    elif holds "$stage" && ! ordered "undo.$stage"; then :
+    elif ! marked "$stage.begun"; then :
+    elif marked "$stage.back" || ! marked "$stage.switched" || ordered "undo.$stage" || ordered stop; then back "$stage" settled
+    elif ordered "keep.$stage"; then kept "$stage" proven
+    elif [ "$lost" = keep ]; then kept "$stage" unproven
+    else back "$stage" settled; fi
+    stage=$((stage - 1))
+  done
+  finish
+  close "$outcome"
+}
+
+begin() { # the run's own life
+  born $$
+  mine=$born
+  printf '%s %s %s\n' $$ "$mine" "$boot" >"$run/me" && mv -f "$run/me" "$run/runner" || exit 1
+  say run "$stages" "$who"
+  lock "$wait_lock" "$place"
+  case $? in
+  0) ;;
+  1) close lock-timeout; exit ;;
+  2) close nothing; exit ;;
+  *) say note 'the lock cannot be written'; close nothing; exit ;;
+  esac
+  # Somebody may have held us for dead before we began, and settled us.
+  [ ! -e "$run/end" ] || { release; exit; }
+  say locked "$lease_number"
+  flush "$run/steps" "$run/run.sh"
+  if ! settle_others || stale; then
+    outcome=stale
+  else
+    walk
+    finish
+  fi
+  thin
+  close "$outcome"
+}
+
+clock
+line=0 lease_number=''
+while read -r last; do line=$((line + 1)); done <"$run/journal"
+if [ -n "$last" ]; then # a line that was cut off by a crash
+  printf '\n' >>"$run/journal"
+  line=$((line + 1))
+fi
+. "$run/steps"
+case $3 in
+run) begin ;;
+settle) settle ;;
+esac

@@ -1,0 +1,119 @@
+# A small supervisor for one process, on a host that has no init system: sh supervise.sh FOLDER start|stop|restart|reload|status
+# FOLDER/supervise holds the settings and, as its positional parameters, the words of the command.
+folder=$1 verb=$2
+umask 022
+
+settings() {
+  dir=/ env='' policy=always max=5 window=60 delay=1 signal=TERM timeout=10 log_max=10485760 user=''
+  set --
+  . "$folder/supervise"
+  words=$#
+}
+
+keep_log() { # turns the log over when it has grown too large; the process goes on writing to the same file
+  size=$(wc -c <"$folder/log") || return
+  [ "$size" -gt "$log_max" ] || return
+  cp "$folder/log" "$folder/log.1" && : >"$folder/log"
+}
+
+write() { # FILE PID
+  born "$2"
+  printf '%s %s %s\n' "$2" "$born" "$boot" >"$folder/$1.tmp" && mv -f "$folder/$1.tmp" "$folder/$1"
+}
+
+launch() { # the process itself, as its user, in its own folder and environment
+  cd "$dir" || exit 126
+  if [ -n "$env" ]; then set -a; . "$env" || exit 126; set +a; fi
+  if [ -n "$user" ] && [ "$(id -u)" = 0 ] && [ "$(id -un)" != "$user" ]; then
+    if command -v setpriv >/dev/null && setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups true 2>/dev/null; then
+      exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$@"
+    fi
+    exec su -s /bin/sh "$user" -c 'exec "$@"' -- sh "$@"
+  fi
+  exec "$@"
+}
+
+loop() {
+  write supervisor $$
+  trap 'stop=yes' TERM
+  stop='' count=0 since=0
+  . "$folder/supervise"
+  while :; do
+    (trap - TERM; launch "$@") </dev/null >>"$folder/log" 2>&1 &
+    child=$!
+    write pid $child
+    rc=129
+    while kill -0 $child 2>/dev/null && [ -z "$stop" ]; do
+      (while sleep 60; do kill -0 $$ || exit; keep_log; done) >/dev/null 2>&1 &
+      keeper=$!
+      wait $child
+      rc=$?
+      kill $keeper 2>/dev/null
+    done
+    if [ -n "$stop" ]; then
+      kill -s "$signal" $child 2>/dev/null
+      (sleep "$timeout" && kill -9 $child) >/dev/null 2>&1 &
+      killer=$!
+      while kill -0 $child 2>/dev/null; do wait $child; done
+      kill $killer 2>/dev/null
+      break
+    fi
+    case $policy.$rc in always.* | on-failure.[1-9]*) ;; *) break ;; esac
+    moment=$(date +%s)
+    [ $((moment - since)) -le "$window" ] || count=0 since=$moment
+    count=$((count + 1))
+    if [ "$max" -gt 0 ] && [ "$count" -gt "$max" ]; then
+      printf 'portoser: ended %s times within %s s, the last time with %s; given up\n' "$count" "$window" "$rc" >>"$folder/log"
+      break
+    fi
+    printf '%s\n' "$count" >"$folder/restarts"
+    sleep "$delay" &
+    wait $!
+  done
+  rm -f "$folder/pid" "$folder/supervisor"
+}
+
+start() {
+  ! lives "$folder/supervisor" || return 0
+  rm -f "$folder/pid" "$folder/supervisor" "$folder/restarts"
+  # Without `-f` the shell's `&` leaves SIGINT ignored for the process.
+  setsid -f sh "$folder/supervise.sh" "$folder" loop </dev/null >>"$folder/log" 2>&1 ||
+    if command -v setsid >/dev/null; then setsid sh "$folder/supervise.sh" "$folder" loop </dev/null >>"$folder/log" 2>&1 &
+    else nohup sh "$folder/supervise.sh" "$folder" loop </dev/null >>"$folder/log" 2>&1 & fi
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    ! lives "$folder/supervisor" || return 0
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+  printf 'the supervising loop did not start\n'
+  return 1
+}
+
+stop() {
+  lives "$folder/supervisor" || { end_child; return; }
+  loop_pid=$pid
+  kill "$loop_pid"
+  waited=0
+  while lives "$folder/supervisor" && [ $waited -lt $((timeout * 10 + 50)) ]; do
+    sleep 0.1 2>/dev/null || { sleep 1; waited=$((waited + 9)); }
+    waited=$((waited + 1))
+  done
+  ! lives "$folder/supervisor" || { kill -9 "$pid"; end_child; }
+}
+
+end_child() { # the loop was killed and left its process behind
+  if lives "$folder/pid"; then
+    kill -9 "$pid" 2>/dev/null
+    while lives "$folder/pid"; do sleep 0.1 2>/dev/null || sleep 1; done
+  fi
+  rm -f "$folder/pid" "$folder/supervisor"
+}
+
+settings
+case $verb in
+loop) loop ;;
+start) start ;;
+stop) stop ;;
+restart) stop && start ;;
+reload) if lives "$folder/pid"; then kill -HUP "$pid"; else exit 3; fi ;;
+status) lives "$folder/supervisor" && lives "$folder/pid" || exit 3 ;;
+esac

@@ -1,0 +1,220 @@
+# Steps on units and processes, and the probes. Every word to an init system has a deadline.
+system() { # SCOPE WORDS...: systemctl, for the host or for the user
+  scope=$1
+  shift
+  if [ "$scope" = user ]; then
+    XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$uid}
+    export XDG_RUNTIME_DIR
+    bounded "$unit_within" systemctl --user "$@"
+  else
+    bounded "$unit_within" systemctl "$@"
+  fi
+}
+
+look() { # SCOPE UNIT: sets $active, $sub, $restarts and $life, which is another one after every start
+  active=unknown sub='' restarts='' life=''
+  if [ "$launchd" = yes ]; then
+    job "$1" "$2"
+    return
+  fi
+  system "$1" show -p ActiveState -p SubState -p NRestarts -p InvocationID -- "$2" >"$run/show" || return
+  while IFS='=' read -r key value; do
+    case $key in
+    ActiveState) active=$value ;;
+    SubState) sub=$value ;;
+    NRestarts) restarts=$value ;;
+    InvocationID) life=$value ;;
+    esac
+  done <"$run/show"
+}
+
+runs() { case $active in active | reloading | activating) ;; *) return 1 ;; esac; }
+
+do_hold_unit() { # SCOPE UNIT
+  look "$1" "$2" || return
+  if runs; then note "runs.$life"; else note rests; fi
+}
+
+undo_hold_unit() { # brings the unit back, unless nothing ever touched it
+  reload_units "$1" || return
+  look "$1" "$2" || return
+  if noted rests; then
+    ! runs || change_unit "$1" "$2" stop
+    return
+  fi
+  for before in "$u".runs.*; do before=${before##*.runs.}; done
+  [ "$before" != '*' ] || return 0
+  if runs && [ "$life" = "$before" ]; then return 0; fi
+  # A unit that failed too often may not be started again before its count is put back.
+  [ "$launchd" = yes ] || system "$1" reset-failed -- "$2" 2>/dev/null
+  change_unit "$1" "$2" restart && look "$1" "$2" && runs
+}
+
+reload_units() { [ "$launchd" = yes ] || system "$1" daemon-reload; }
+
+do_reload_units() { reload_units "$1"; }
+
+undo_reload_units() { :; }
+
+do_unit() { # SCOPE UNIT CHANGE
+  look "$1" "$2" || return
+  runs || note rested
+  if [ "$launchd" != yes ] && [ "$active" = failed ]; then system "$1" reset-failed -- "$2"; fi
+  change_unit "$1" "$2" "$3" || {
+    unit_says "$1" "$2"
+    return 1
+  }
+}
+
+undo_unit() { ! noted rested || change_unit "$1" "$2" stop; }
+
+change_unit() { # SCOPE UNIT CHANGE
+  if [ "$launchd" = yes ]; then change_job "$@"; else system "$1" "$3" -- "$2"; fi
+}
+
+unit_says() { # the unit's last lines, as evidence
+  if [ "$launchd" = yes ]; then return; fi
+  set -- "--$1" "$2"
+  bounded 10 systemctl "$1" show -p ActiveState,SubState,Result,ExecMainStatus,NRestarts -- "$2"
+  if [ "$1" = --user ]; then set -- --user-unit "$2"; else set -- --unit "$2"; fi
+  bounded 10 journalctl --quiet --no-pager -o cat -n 12 "$1" "$2"
+}
+
+# launchd, as launchctl(1) has it since macOS 10.11: a job is its label, and its file is named after it.
+domain() { # SCOPE
+  if [ "$1" = user ]; then domain=gui/$uid plist=$HOME/Library/LaunchAgents
+  else domain=system plist=/Library/LaunchDaemons; fi
+}
+
+job() { # SCOPE LABEL: sets what `look` sets
+  domain "$1"
+  active=inactive
+  bounded "$unit_within" launchctl print "$domain/$2" >"$run/show" 2>/dev/null || return 0
+  while read -r key equals value; do
+    case $key in
+    state) [ "$value" != running ] || active=active sub=running ;;
+    pid) life=$value ;;
+    runs) restarts=$value ;;
+    esac
+  done <"$run/show"
+}
+
+change_job() { # SCOPE LABEL CHANGE
+  job "$1" "$2"
+  loaded=yes
+  [ -s "$run/show" ] || loaded=''
+  case $3 in
+  stop) [ -z "$loaded" ] || bounded "$unit_within" launchctl bootout "$domain/$2" ;;
+  start)
+    if [ -n "$loaded" ]; then bounded "$unit_within" launchctl kickstart "$domain/$2"
+    else bounded "$unit_within" launchctl bootstrap "$domain" "$plist/$2.plist"; fi ;;
+  restart) # The file may be another one now, and is read at bootstrap only.
+    if [ -n "$loaded" ]; then
+      bounded "$unit_within" launchctl bootout "$domain/$2"
+      for try in 1 2 3 4 5 6 7 8 9 10; do
+        job "$1" "$2"
+        [ -s "$run/show" ] || break
+        nap 0.5
+      done
+    fi
+    bounded "$unit_within" launchctl bootstrap "$domain" "$plist/$2.plist" ;;
+  reload) bounded "$unit_within" launchctl kill SIGHUP "$domain/$2" ;;
+  esac
+}
+
+do_hold_process() { # FOLDER
+  if supervisor "$1"; then note "runs.$start"; else note rests; fi
+}
+
+undo_hold_process() {
+  if noted rests; then
+    ! supervisor "$1" || process "$1" stop
+    return
+  fi
+  for before in "$u".runs.*; do before=${before##*.runs.}; done
+  [ "$before" != '*' ] || return 0
+  if supervisor "$1" && [ "$start" = "$before" ]; then return 0; fi
+  process "$1" restart && supervisor "$1"
+}
+
+supervisor() { lives "$1/supervisor"; } # whether the process's supervising loop lives
+
+process() { # FOLDER CHANGE
+  [ -e "$1/supervise.sh" ] && cmp -s "$run/supervise.sh" "$1/supervise.sh" ||
+    { cp "$run/supervise.sh" "$1/supervise.tmp" && mv -f "$1/supervise.tmp" "$1/supervise.sh"; } || return
+  bounded "$unit_within" sh "$1/supervise.sh" "$1" "$2"
+}
+
+do_process() { # FOLDER CHANGE
+  supervisor "$1" || note rested
+  process "$1" "$2"
+}
+
+undo_process() { ! noted rested || [ ! -e "$1/supervise.sh" ] || process "$1" stop; }
+
+# A wait is over when the probe holds, when its time is up, or when the run is told to stop.
+holding() { # SECONDS PROBE WORDS...
+  now
+  limit_at=$((now + $1 * 100))
+  shift
+  while ! "$@"; do
+    now
+    [ "$now" -lt "$limit_at" ] || return 1
+    ! ordered stop || { printf 'told to stop\n'; return 1; }
+    nap 0.2
+  done
+}
+
+wait_unit() { # SECONDS SCOPE UNIT
+  first=''
+  holding "$1" steady "$2" "$3" || {
+    printf 'it is %s (%s), started again %s times\n' "$active" "$sub" "${restarts:-0}"
+    unit_says "$2" "$3"
+    return 1
+  }
+}
+
+steady() { # two looks must agree that it runs, and that it is the same process
+  look "$1" "$2"
+  case $active:$sub in active:running | active:exited | active:listening | active:mounted) ;; *) first=''; return 1 ;; esac
+  [ "$first" != "$life.$restarts" ] || return 0
+  first=$life.$restarts
+  return 1
+}
+
+wait_process() { # SECONDS FOLDER
+  first=''
+  holding "$1" process_lives "$2" || {
+    printf 'no process lives\n'
+    [ ! -e "$2/log" ] || tail -n 12 "$2/log"
+    return 1
+  }
+}
+
+process_lives() {
+  supervisor "$1" && lives "$1/pid" || { first=''; return 1; }
+  [ "$first" != "$pid.$start" ] || return 0
+  first=$pid.$start
+  return 1
+}
+
+wait_port() { # SECONDS PORT
+  port=$2 hex=$(printf '%04X' "$2")
+  holding "$1" port_open || {
+    printf 'nothing listens on port %s\n' "$port"
+    return 1
+  }
+}
+
+port_open() { # listening sockets are those in state 0A (proc(5))
+  if [ -r /proc/net/tcp ]; then
+    for table in /proc/net/tcp /proc/net/tcp6; do
+      [ -r "$table" ] || continue
+      while read -r slot local remote state rest; do
+        case ${local##*:}.$state in "$hex.0A") return 0 ;; esac
+      done <"$table"
+    done
+    return 1
+  fi
+  netstat -an -p tcp 2>/dev/null | grep LISTEN | grep -q "[.:]$port "
+}

@@ -1,0 +1,20 @@
+//! The real run script, as an ordinary process in a temporary folder, under several shells.
+
+mod desk;
+mod kill;
+mod lock;
+mod road;
+mod wild;
+
+use libtest_mimic::Trial;
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for shell in desk::SHELLS {
+        trials.extend(road::trials(shell));
+        trials.extend(kill::trials(shell));
+        trials.extend(wild::trials(shell));
+        trials.extend(lock::trials(shell));
+    }
+    trials
+}
