@@ -193,8 +193,9 @@ async fn feed(stdin: Option<ChildStdin>, ahead: Vec<u8>, mut pieces: mpsc::Recei
 async fn cancel(group: u32, rights: &Rights, child: &mut Child) {
     let words = shell::kill(group);
     let Ok(order) = Order::new(&words, rights, "") else { return };
-    let killer = command("/bin/sh").arg("-c").arg(&order.line).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
-    if let Ok(mut killer) = killer {
+    let mut shell = command("/bin/sh");
+    shell.arg("-c").arg(&order.line).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Ok(mut killer) = shell.spawn() {
         if let Some(mut stdin) = killer.stdin.take() {
             let _ = stdin.write_all(&order.ahead).await;
         }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::transport::Lost;
 
 use super::client::Client;
-use super::keys::{KeyFile, Keys, Prompter, Proof, Question};
+use super::keys::{Held, KeyFile, Keys, Prompter, Proof, Question};
 use super::target::Target;
 
 /// How long the server or the agent may take over one attempt. A person's own time is not counted.
@@ -178,8 +178,10 @@ impl<'a> Login<'a> {
                     self.handle.authenticate_publickey(user, key).await.map_err(|error| error.to_string())
                 }
                 (Proof::Certificate(key, certificate), _) => {
+                    // russh's own way with a certificate signs with SHA-1 when the key is RSA.
                     let certificate = certificate.as_ref().clone();
-                    let attempt = self.handle.authenticate_openssh_cert(user, key.clone(), certificate);
+                    let mut held = Held(key.clone());
+                    let attempt = self.handle.authenticate_certificate_with(user, certificate, hash, &mut held);
                     attempt.await.map_err(|error| error.to_string())
                 }
                 (Proof::AgentKey(key), Some(agent)) => {

@@ -340,3 +340,7 @@ fn children(folder: &Path, wanted: &str) -> Vec<PathBuf> {
     names.sort();
     names.into_iter().map(|name| folder.join(name)).collect()
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

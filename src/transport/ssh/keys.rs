@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use russh::keys::{Certificate, PrivateKey, PublicKey, load_openssh_certificate, load_secret_key};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::signature::{self, Signer as _};
+use russh::keys::ssh_encoding::{self, Encode as _};
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey, load_openssh_certificate, load_secret_key, ssh_key};
 use tokio::sync::Mutex;
 
 use crate::model::Secret;
@@ -114,4 +118,39 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// A key of ours that signs as an agent would.
+pub(super) struct Held(pub(super) Arc<PrivateKey>);
+
+/// Why a key of ours would not sign.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CannotSign {
+    #[error("the connection was closed")]
+    Closed(#[from] russh::SendError),
+    #[error("the key cannot sign")]
+    Key(#[from] signature::Error),
+    #[error("the signature cannot be written")]
+    Encoding(#[from] ssh_encoding::Error),
+}
+
+impl russh::Signer for Held {
+    type Error = CannotSign;
+
+    /// Returns what was to be signed, followed by the signature as a string (RFC 4252, section 7).
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        mut data: Vec<u8>,
+    ) -> Result<Vec<u8>, CannotSign> {
+        let signed: ssh_key::Signature = match self.0.key_data() {
+            KeypairData::Rsa(key) => (key, hash).try_sign(&data)?,
+            key => key.try_sign(&data)?,
+        };
+        let mut encoded = Vec::new();
+        signed.encode(&mut encoded)?;
+        encoded.encode(&mut data)?;
+        Ok(data)
+    }
 }

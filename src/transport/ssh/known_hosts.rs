@@ -219,3 +219,72 @@ fn ends_with_line_break(file: &mut File) -> io::Result<bool> {
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+
+    fn verdict(text: &str, name: &str, port: u16) -> Verdict {
+        let mut known = KnownHosts::default();
+        known.add(Path::new("known_hosts"), text);
+        known.judge(name, port, &PublicKey::from_openssh(KEY).expect("a key"))
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_with_their_port() {
+        assert_eq!(verdict(&format!("web.example {KEY}"), "WEB.example", 22), Verdict::Trusted);
+        assert_eq!(verdict(&format!("[web.example]:2222 {KEY}"), "web.example", 2222), Verdict::Trusted);
+        assert_eq!(verdict(&format!("[web.example]:2222 {KEY}"), "web.example", 22), Verdict::Unknown);
+        assert_eq!(verdict(&format!("[::1]:2222 {KEY} a comment"), "::1", 2222), Verdict::Trusted);
+    }
+
+    #[test]
+    fn a_revoked_key_is_refused_wherever_the_line_stands() {
+        let revoked = format!("@revoked * {KEY}");
+        let file = PathBuf::from("known_hosts");
+        assert_eq!(
+            verdict(&format!("web {KEY}\n{revoked}"), "web", 22),
+            Verdict::Revoked { file: file.clone(), line: 2 }
+        );
+        assert_eq!(verdict(&revoked, "web", 22), Verdict::Revoked { file, line: 1 });
+    }
+
+    #[test]
+    fn a_hashed_name_is_found() {
+        let salt = [7_u8; 20];
+        let hash = digest(&salt, "web.example").expect("a hash");
+        let hashed = HostPatterns::HashedName { salt: salt.to_vec(), hash };
+        assert_eq!(verdict(&format!("{} {KEY}", hashed.to_string()), "web.example", 22), Verdict::Trusted);
+        assert_eq!(verdict(&format!("{} {KEY}", hashed.to_string()), "other.example", 22), Verdict::Unknown);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_read_are_told_and_skipped() {
+        let mut known = KnownHosts::default();
+        known.add(Path::new("k"), &format!("junk\n@unknown web {KEY}\nweb ssh-ed25519 !!\n# fine\n\nweb {KEY}\n"));
+        assert_eq!(known.warnings.len(), 3, "{:?}", known.warnings);
+        assert_eq!(known.lines.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in "(@revoked |@cert-authority |)[ -~\t\n]{0,80}", name in "[ -~]{0,20}") {
+            let mut known = KnownHosts::default();
+            known.add(Path::new("k"), &text);
+            let _ = known.judge(&name, 22, &PublicKey::from_openssh(KEY).expect("a key"));
+        }
+
+        #[test]
+        fn what_is_trusted_is_found_again(name in "[a-zA-Z0-9.-]{1,20}", port in 1_u16..) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("deep/known_hosts");
+            let key = PublicKey::from_openssh(KEY).expect("a key");
+            trust(&file, &name, port, &key).expect("written");
+            trust(&file, "another", port, &key).expect("written");
+            prop_assert_eq!(KnownHosts::read(&[file]).judge(&name, port, &key), Verdict::Trusted);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::{Mutex, OnceCell};
@@ -19,7 +20,20 @@ use super::known_hosts::{KnownHosts, Verdict};
 use super::limits::Limits;
 use super::target::Target;
 
-type Place = Arc<Mutex<Weak<Connection>>>;
+/// Where the connection to one target is, or is being made.
+#[derive(Default)]
+struct Place {
+    /// How many attempts have ended. Whoever waited for one takes its outcome, so a host that is down costs its deadline
+    /// once; whoever comes later makes an attempt of their own.
+    attempts: AtomicU64,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    connection: Weak<Connection>,
+    lost: Option<Lost>,
+}
 
 /// All SSH connections of one run, and what they share.
 #[derive(Default)]
@@ -27,7 +41,7 @@ pub(in crate::transport) struct Links {
     config: OnceCell<Config>,
     keys: Keys,
     limits: Limits,
-    places: Mutex<HashMap<Target, Place>>,
+    places: Mutex<HashMap<Target, Arc<Place>>>,
     known: Mutex<HashMap<Vec<PathBuf>, Arc<KnownHosts>>>,
     /// One question about a host key at a time.
     asking: Mutex<()>,
@@ -72,14 +86,24 @@ impl Links {
     /// The connection to a target, and through its hops. Whoever comes while it is being made waits for it.
     async fn to(&self, target: &Target, options: &Options) -> Result<Arc<Connection>, Lost> {
         let place = self.places.lock().await.entry(target.clone()).or_default().clone();
-        let mut place = place.lock().await;
-        if let Some(connection) = place.upgrade().filter(|connection| connection.is_open()) {
+        let attempts = place.attempts.load(Ordering::SeqCst);
+        let mut last = place.last.lock().await;
+        if let Some(connection) = last.connection.upgrade().filter(|connection| connection.is_open()) {
             return Ok(connection);
         }
-        let through = self.way(target, options).await?;
-        let connection = Arc::new(self.dial(target, through, options).await?);
-        *place = Arc::downgrade(&connection);
-        Ok(connection)
+        if let Some(lost) = last.lost.clone().filter(|_| place.attempts.load(Ordering::SeqCst) > attempts) {
+            return Err(lost);
+        }
+        let made = match self.way(target, options).await {
+            Ok(through) => self.dial(target, through, options).await.map(Arc::new),
+            Err(lost) => Err(lost),
+        };
+        *last = match &made {
+            Ok(connection) => Last { connection: Arc::downgrade(connection), lost: None },
+            Err(lost) => Last { connection: Weak::new(), lost: Some(lost.clone()) },
+        };
+        place.attempts.fetch_add(1, Ordering::SeqCst);
+        made
     }
 
     /// The connection to the last hop before `target`.

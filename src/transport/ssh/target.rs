@@ -251,3 +251,54 @@ fn in_home(text: &str, home: &Path) -> PathBuf {
         None => PathBuf::from(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_proxy_jump_are_read() {
+        let read = |word: &str| {
+            let hop = hop_word(word);
+            (hop.user, hop.alias, hop.port)
+        };
+        assert_eq!(read("bastion"), (None, "bastion".into(), None));
+        assert_eq!(read("a@b:2222"), (Some("a".into()), "b".into(), Some(2222)));
+        assert_eq!(read(" ssh://a@b:2222"), (Some("a".into()), "b".into(), Some(2222)));
+        assert_eq!(read("[::1]:22"), (None, "::1".into(), Some(22)));
+        assert_eq!(read("::1"), (None, "::1".into(), None));
+        assert_eq!(read("me@corp@b"), (Some("me@corp".into()), "b".into(), None));
+    }
+
+    #[test]
+    fn tokens_are_replaced_once() {
+        assert_eq!(expand("%h.example.com", &[('h', "%h")]), "%h.example.com");
+        assert_eq!(expand("100%% of %x%", &[]), "100% of %x%");
+    }
+
+    #[test]
+    fn the_registry_wins_over_ssh_config() {
+        let config = Config::from_text(
+            "HostName real.example\nUser theirs\nPort 2200\nIdentityFile ~/.ssh/%n\nHostKeyAlias known\nServerAliveInterval 60",
+        )
+        .expect("readable");
+        let options = Options { home: "/home/me".into(), local_user: "me".into(), ..Options::default() };
+        let wanted = |user: Option<&str>, port| Wanted {
+            label: "web".into(),
+            alias: "web".into(),
+            user: user.map(str::to_owned),
+            port,
+            identity: Vec::new(),
+        };
+        let theirs = merge(wanted(None, None), &config.about("web"), &options);
+        assert_eq!((theirs.user.as_str(), theirs.port, theirs.address.as_str()), ("theirs", 2200, "real.example"));
+        assert_eq!(theirs.identity, [PathBuf::from("/home/me/.ssh/web")]);
+        assert_eq!(theirs.known_as, ("known".into(), 22));
+        assert_eq!(theirs.alive_interval, ALIVE, "a dead link is noticed in time whatever the file says");
+        let ours = merge(wanted(Some("mine"), Some(22)), &config.about("web"), &options);
+        assert_eq!((ours.user.as_str(), ours.port), ("mine", 22));
+        let plain = merge(wanted(None, None), &Said::default(), &options);
+        assert_eq!((plain.user.as_str(), plain.port, plain.address.as_str()), ("me", 22, "web"));
+        assert_eq!(plain.known_hosts[0], PathBuf::from("/home/me/.ssh/known_hosts"));
+    }
+}
