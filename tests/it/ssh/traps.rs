@@ -1,34 +1,17 @@
-//! The SSH transport against real servers, each configured to provoke one trap.
+//! What goes wrong between two good sides: limits, early ends, dead links, processes left behind.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use portoser::model::Cmd;
-use portoser::transport::{End, Lost, Pool, Reply, Said, Transport};
+use portoser::transport::{End, Lost, Pool, Reply, Said};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::fixture::delay_proxy::DelayProxy;
 use crate::fixture::sshd::{self, Sshd};
 
-type Outcome = Result<(), Failed>;
-
-/// A trial that needs an sshd; it may take a minute.
-fn trial<F>(name: &str, body: fn() -> F) -> Trial
-where
-    F: Future<Output = Outcome> + Send + 'static,
-{
-    let missing = sshd::missing();
-    if let Some(reason) = &missing {
-        eprintln!("skipped: ssh::{name}: {reason}");
-    }
-    let run = move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), body()).await })?
-    };
-    Trial::test(format!("ssh::{name}"), run).with_ignored_flag(missing.is_some())
-}
+use super::{FOR_EVER, Outcome, connect, first_line, gone, known_at, run, sh, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -47,19 +30,6 @@ pub fn trials() -> Vec<Trial> {
         trial("streams_reach_ports_of_the_host", streams),
         trial("two_hops", two_hops),
     ]
-}
-
-fn sh(script: &str) -> Cmd {
-    Cmd::new("/bin/sh").arg("-c").arg(script)
-}
-
-async fn connect(sshd: &Sshd) -> Result<Arc<dyn Transport>, Failed> {
-    let host = sshd.host("web", sshd.port());
-    Ok(Pool::new(sshd.options("")).connect(&host, &sshd::registry(&[&host])).await?)
-}
-
-async fn run(way: &Arc<dyn Transport>, cmd: Cmd, input: &[u8]) -> Result<Reply, Failed> {
-    Ok(way.start(&cmd, false).await?.finish(input.to_vec()).await?)
 }
 
 async fn a_command_runs() -> Outcome {
@@ -171,7 +141,7 @@ async fn round_trips() -> Outcome {
     let sshd = Sshd::start("");
     let target = format!("127.0.0.1:{}", sshd.port()).parse()?;
     let proxy = DelayProxy::start(target, Duration::ZERO).await;
-    sshd_known_at(&sshd, proxy.port());
+    known_at(&sshd, proxy.port());
     let host = sshd.host("web", proxy.port());
     let registry = sshd::registry(&[&host]);
     let once = async || -> Result<Duration, Failed> {
@@ -193,13 +163,6 @@ async fn round_trips() -> Outcome {
     // a key is welcome before it signs, which costs one.
     assert!(trips <= 7.5, "{trips} round trips");
     Ok(())
-}
-
-/// Makes the server's key known at a proxy's port too.
-fn sshd_known_at(sshd: &Sshd, port: u16) {
-    let line = sshd.known_line("host.pub", &format!("[127.0.0.1]:{port}"));
-    let both = line + &sshd.known_line("host.pub", &format!("[127.0.0.1]:{}", sshd.port()));
-    std::fs::write(sshd.known_hosts(), both).expect("known_hosts");
 }
 
 async fn early_exit() -> Outcome {
@@ -254,28 +217,6 @@ async fn max_startups() -> Outcome {
         assert_eq!(reply??.end, End::Code(0));
     }
     Ok(())
-}
-
-/// Waits until `pid` is gone.
-async fn gone(pid: &str) -> Outcome {
-    let until = Instant::now() + Duration::from_secs(10);
-    while std::path::Path::new("/proc").join(pid).exists() {
-        if Instant::now() > until {
-            return Err(format!("process {pid} still runs").into());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
-}
-
-/// A command that tells its process id and goes on for ever, in a child that ignores the end of its input.
-const FOR_EVER: &str = "echo $$; sleep 1000 & wait; sleep 1000";
-
-async fn first_line(running: &mut portoser::transport::Running) -> Result<String, Failed> {
-    match running.output.recv().await {
-        Some(Said::Out(bytes)) => Ok(String::from_utf8(bytes)?.trim().to_owned()),
-        other => Err(format!("{other:?}").into()),
-    }
 }
 
 async fn dropped() -> Outcome {
@@ -333,7 +274,7 @@ async fn silent() -> Outcome {
     let sshd = Sshd::start("");
     let target = format!("127.0.0.1:{}", sshd.port()).parse()?;
     let proxy = DelayProxy::start(target, Duration::ZERO).await;
-    sshd_known_at(&sshd, proxy.port());
+    known_at(&sshd, proxy.port());
     let host = sshd.host("web", proxy.port());
     let options = sshd.options("");
     let way = Pool::new(options).connect(&host, &sshd::registry(&[&host])).await?;
