@@ -22,6 +22,10 @@ ss                iproute2
 ps                procps
 busybox           busybox
 dash              dash
+tcsh              tcsh
+fish              fish
+zsh               zsh
+ksh               ksh
 zstd              zstd
 gzip              gzip
 tar               tar
