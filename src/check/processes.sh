@@ -1,10 +1,7 @@
 for folder; do
   printf '@%s\n' "$folder"
-  pid=
-  { read -r pid rest <"$folder/pid"; } 2>/dev/null
-  case $pid in
-  '' | *[!0-9]*) ;;
-  *) ps -p "$pid" -o pid= ;;
-  esac
-  echo
+  if sh "$folder/supervise.sh" "$folder" status 2>/dev/null; then
+    { read -r process <"$folder/pid"; } 2>/dev/null && echo "lives $process"
+  elif [ -e "$folder/supervisor" ]; then echo waits
+  else echo ended; fi
 done

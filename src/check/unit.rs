@@ -6,8 +6,7 @@ use super::{Bad, Good, Need, Ran, Subject, Verdict};
 use crate::host::{SeenUnit, Supervisor, look};
 use crate::model::{Cmd, Scope};
 
-/// Tells of each folder of a supervised process whether its process lives. The pid file is `PID START`, with the
-/// start time as the runner wrote it; a process of another start time is another process.
+/// Asks the supervising loop in each folder of a supervised process, which knows its process by its start time.
 const PROCESSES: &str = include_str!("processes.sh");
 
 /// Prints each job under a line of its own.
@@ -65,7 +64,7 @@ fn fault(name: &str, unit: &SeenUnit) -> Option<Bad> {
     let says = if !unit.loaded {
         "the supervisor does not know it".to_owned()
     } else if unit.sub == "auto-restart" {
-        format!("it ended and waits to be started again ({})", unit.result)
+        "it ended and waits to be started again".to_owned()
     } else if unit.active == "active" || unit.active == "reloading" {
         return None;
     } else {
@@ -99,11 +98,17 @@ fn job(block: &str) -> SeenUnit {
     }
 }
 
-/// Reads a block of `processes.sh`: the process number, or nothing where none lives.
+/// Reads a block of `processes.sh`: `lives PID START BOOT`, `waits` to be started again, or `ended`.
 fn process(block: &str) -> SeenUnit {
-    let pid: u32 = block.trim().parse().unwrap_or_default();
-    let active = if pid == 0 { "inactive" } else { "active" };
-    SeenUnit { loaded: true, active: active.into(), pid, ..SeenUnit::default() }
+    let mut words = block.split_whitespace();
+    let (active, sub) = match words.next() {
+        Some("lives") => ("active", ""),
+        Some("waits") => ("activating", "auto-restart"),
+        Some("ended") => ("failed", "given-up"),
+        _ => ("", ""),
+    };
+    let pid = words.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+    SeenUnit { loaded: !active.is_empty(), active: active.into(), sub: sub.into(), pid, ..SeenUnit::default() }
 }
 
 #[cfg(test)]
@@ -153,8 +158,11 @@ mod tests {
     fn a_supervised_process_is_read() {
         let folder = "/opt/portoser/services/api/process/1";
         let api = subject(Supervisor::Process, folder);
-        assert!(judge(&api, &said(&format!("@{folder}\n4711\n"))).is_good());
-        assert!(matches!(judge(&api, &said(&format!("@{folder}\n\n"))), Verdict::Bad(_)));
+        let block = |says: &str| said(&format!("@{folder}\n{says}\n"));
+        let Verdict::Good(good) = judge(&api, &block("lives 4711 99 boot")) else { panic!("good") };
+        assert_eq!(good.life, Some(format!("{folder} 4711")));
+        assert!(matches!(judge(&api, &block("waits")), Verdict::Bad(bad) if !bad.hopeless));
+        assert!(matches!(judge(&api, &block("ended")), Verdict::Bad(bad) if bad.hopeless));
         assert!(matches!(judge(&api, &said("")), Verdict::Unseen(_)));
     }
 }
