@@ -2,7 +2,6 @@
 //! A reader who closes standard output has seen enough: the rest is dropped, and the verb goes on to its end.
 
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 use std::sync::Mutex;
 
 use serde::Serialize;
@@ -146,7 +145,7 @@ impl Face {
     }
 
     /// Prints the failure, if it is one, and gives the exit code.
-    pub(super) fn close(self, ended: Result<Exit, Failure>) -> ExitCode {
+    pub(super) fn close(self, ended: Result<Exit, Failure>) -> u8 {
         let code = match ended {
             Ok(Exit(code)) => code,
             Err(failure) => {
@@ -159,9 +158,9 @@ impl Face {
         match error {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 say(&format!("error: writing to standard output: {error}"));
-                ExitCode::from(if code == 0 { FailureKind::Internal.code() } else { code })
+                if code == 0 { FailureKind::Internal.code() } else { code }
             }
-            _ => ExitCode::from(code),
+            _ => code,
         }
     }
 

@@ -43,4 +43,7 @@ pub struct Flags {
     /// The folder of the journal and other local state [default: the platform's]
     #[arg(long, global = true, env = "PORTOSER_STATE", value_name = "DIR", hide_env_values = true)]
     pub state: Option<PathBuf>,
+    /// The ssh_config to read instead of the user's and the machine's, as `ssh -F`
+    #[arg(long, short = 'F', global = true, env = "PORTOSER_SSH_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub ssh_config: Option<PathBuf>,
 }

@@ -97,11 +97,16 @@ pub fn main() -> ExitCode {
     {
         let face = Face::plain();
         face.data(concat!("portoser ", env!("CARGO_PKG_VERSION")));
-        return face.close(Ok(Exit::DONE));
+        return ExitCode::from(face.close(Ok(Exit::DONE)));
     }
+    ExitCode::from(run(&words))
+}
+
+/// Runs these words, the program's own name before them, and gives the exit code.
+fn run(words: &[OsString]) -> u8 {
     let parsed = command()
-        .color(usage::color_choice(&words))
-        .try_get_matches_from(&words)
+        .color(usage::color_choice(words))
+        .try_get_matches_from(words)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(Cli { flags, verb }) => {
@@ -109,7 +114,7 @@ pub fn main() -> ExitCode {
             let ended = verb.run(&face);
             face.close(ended)
         }
-        Err(error) => usage::answer(&error, &words),
+        Err(error) => usage::answer(&error, words),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What clap has to say, in the manner of the house.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
@@ -28,7 +27,7 @@ fn wished(words: &[OsString]) -> Color {
 }
 
 /// Answers a wish for help with help, and anything else with what is wrong about the words.
-pub(super) fn answer(error: &clap::Error, words: &[OsString]) -> ExitCode {
+pub(super) fn answer(error: &clap::Error, words: &[OsString]) -> u8 {
     let before_rest = || words.iter().take_while(|word| *word != "--");
     let flags = Flags {
         json: before_rest().any(|word| word == "--json"),
@@ -54,7 +53,7 @@ pub(super) fn answer(error: &clap::Error, words: &[OsString]) -> ExitCode {
 }
 
 /// Answers a command line without a verb with the help, as talk.
-fn bare(face: Face, help: &str) -> ExitCode {
+fn bare(face: Face, help: &str) -> u8 {
     let lines = help.lines().map(str::to_owned).chain([String::new()]).collect();
     let failure = Failure::say(FailureKind::Usage, "a command is missing").lines(lines);
     face.close(Err(failure.hint("see `portoser --help`")))
