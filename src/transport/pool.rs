@@ -85,4 +85,9 @@ impl Pool {
             Connection::Ssh => self.links.host_key(host, registry, &self.options).await,
         }
     }
+
+    /// What could not be read in the known_hosts files that were looked at so far; such lines are skipped.
+    pub async fn warnings(&self) -> Vec<String> {
+        self.links.warnings().await
+    }
 }

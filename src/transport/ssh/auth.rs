@@ -1,6 +1,7 @@
 //! Proving who we are: certificates, the agent, key files, and what a person types. Each attempt counts against the
 //! server's MaxAuthTries, so what is most likely right goes first, and keys that we hold are signed with at once.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::transport::Lost;
 
-use super::client::Client;
+use super::client::{Client, Seen};
 use super::keys::{Held, KeyFile, Keys, Prompter, Proof, Question};
 use super::target::Target;
 
@@ -35,6 +36,7 @@ pub(super) struct Login<'a> {
     pub(super) target: &'a Target,
     pub(super) keys: &'a Keys,
     pub(super) prompter: Option<&'a Prompter>,
+    seen: &'a Mutex<Seen>,
     tried: Vec<String>,
     offered: MethodSet,
     tries: usize,
@@ -47,9 +49,10 @@ impl<'a> Login<'a> {
         target: &'a Target,
         keys: &'a Keys,
         prompter: Option<&'a Prompter>,
+        seen: &'a Mutex<Seen>,
     ) -> Self {
         let offered = MethodSet::client_supported();
-        Self { handle, target, keys, prompter, tried: Vec::new(), offered, tries: 0, rsa: None }
+        Self { handle, target, keys, prompter, seen, tried: Vec::new(), offered, tries: 0, rsa: None }
     }
 
     /// Tries each way in turn.
@@ -84,6 +87,15 @@ impl<'a> Login<'a> {
             _ => self.offered.iter().map(String::from).collect(),
         };
         Lost::Authentication { user: self.target.user.clone(), tried: self.tried.clone(), offered }
+    }
+
+    /// The connection is gone: by the server's word, which is its answer to too many tries, or without one.
+    fn gone(&self) -> Lost {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.hung_up {
+            return self.failed();
+        }
+        Lost::Link { what: seen.ended.clone().unwrap_or_else(|| "the connection was closed".into()) }
     }
 
     async fn agent(&mut self) -> Option<Agent> {
@@ -204,7 +216,7 @@ impl<'a> Login<'a> {
                 if let Some(name) = self.tried.last_mut() {
                     *name = format!("{name} ({says})");
                 }
-                if self.handle.is_closed() { Err(self.failed()) } else { Ok(false) }
+                if self.handle.is_closed() { Err(self.gone()) } else { Ok(false) }
             }
         }
     }
@@ -238,7 +250,7 @@ impl<'a> Login<'a> {
                 if !remaining_methods.is_empty() {
                     self.offered = remaining_methods;
                 } else if self.handle.is_closed() {
-                    return Err(self.failed());
+                    return Err(self.gone());
                 }
                 Ok(false)
             }

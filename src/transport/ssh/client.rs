@@ -18,6 +18,8 @@ pub(super) struct Seen {
     pub(super) key: Option<(PublicKey, Verdict)>,
     /// Why the connection ended.
     pub(super) ended: Option<String>,
+    /// Whether the server ended it, with a word of its own.
+    pub(super) hung_up: bool,
 }
 
 /// Judges the server's key, and remembers why the connection ended.
@@ -51,13 +53,15 @@ impl Handler for Client {
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
+        let hung_up = matches!(reason, DisconnectReason::ReceivedDisconnect(_));
         let why = match reason {
             DisconnectReason::ReceivedDisconnect(told) => format!("the server said: {}", told.message.trim()),
             DisconnectReason::Error(russh::Error::KeepaliveTimeout) => "the server no longer answers".into(),
             DisconnectReason::Error(russh::Error::Disconnect) => "the connection was closed".into(),
             DisconnectReason::Error(error) => error.to_string(),
         };
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).ended = Some(why);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        (seen.ended, seen.hung_up) = (Some(why), hung_up);
         Ok(())
     }
 }

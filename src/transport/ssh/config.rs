@@ -342,5 +342,4 @@ fn children(folder: &Path, wanted: &str) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

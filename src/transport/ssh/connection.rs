@@ -90,7 +90,7 @@ impl Connection {
     ) -> Result<Self, Lost> {
         let _seat = shared.limits.address(&format!("{}:{}", target.address, target.port)).await;
         let mut reached = reach(target, through.as_ref(), known, shared.limits).await?;
-        Login::new(&mut reached.handle, target, shared.keys, shared.prompter).run().await?;
+        Login::new(&mut reached.handle, target, shared.keys, shared.prompter, &reached.seen).run().await?;
         Ok(Self {
             target: target.clone(),
             handle: reached.handle,

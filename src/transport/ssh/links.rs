@@ -154,6 +154,15 @@ impl Links {
         Ok(())
     }
 
+    /// What could not be read in the known_hosts files so far.
+    pub(in crate::transport) async fn warnings(&self) -> Vec<String> {
+        let known = self.known.lock().await;
+        let mut warnings: Vec<String> = known.values().flat_map(|known| known.warnings.iter().cloned()).collect();
+        warnings.sort();
+        warnings.dedup();
+        warnings
+    }
+
     /// The known hosts of these files, read once in a run.
     async fn known(&self, target: &Target) -> Arc<KnownHosts> {
         let mut known = self.known.lock().await;

@@ -1,3 +1,5 @@
+//! What ssh_config(5) means, case by case.
+
 use super::*;
 use proptest::prelude::*;
 
