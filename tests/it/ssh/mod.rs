@@ -1,5 +1,6 @@
 //! The SSH transport against real servers, each configured to provoke one trap.
 
+mod lab;
 mod local;
 mod login;
 mod reach;
@@ -17,7 +18,7 @@ use portoser::transport::{Lost, Options, Pool, Reply, Running, Said, Transport};
 use crate::fixture::sshd::{self, Sshd};
 
 pub fn trials() -> Vec<Trial> {
-    [reach::trials(), traps::trials(), login::trials(), trust::trials(), sudo::trials(), local::trials()]
+    [reach::trials(), traps::trials(), login::trials(), trust::trials(), sudo::trials(), local::trials(), lab::trials()]
         .into_iter()
         .flatten()
         .collect()

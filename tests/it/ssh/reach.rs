@@ -123,7 +123,7 @@ async fn cut_anywhere() -> Outcome {
                 assert_eq!(reply.out.len(), 100_000);
                 outcomes.0 += 1;
             }
-            Err(Lost::Link { .. } | Lost::Busy { .. } | Lost::Authentication { .. }) => outcomes.1 += 1,
+            Err(Lost::Link { .. } | Lost::Busy { .. }) => outcomes.1 += 1,
             Err(other) => return Err(format!("after {millis} ms: {other:?}").into()),
         }
         assert!(start.elapsed() < Duration::from_secs(10), "after {millis} ms");

@@ -42,7 +42,7 @@ async fn a_command_runs() -> Outcome {
 }
 
 /// Words that are text to us and code to a shell.
-fn hostile_words() -> Vec<String> {
+pub(super) fn hostile_words() -> Vec<String> {
     let mut words: Vec<String> = [
         "",
         " ",

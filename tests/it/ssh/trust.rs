@@ -105,6 +105,10 @@ async fn looked_at() -> Outcome {
     assert_eq!(shown.verdict, Verdict::Unknown);
     shown.trust()?;
     log_in(&sshd, sshd.options("")).await?;
+    fs::write(sshd.known_hosts(), fs::read_to_string(sshd.known_hosts())? + "junk\n")?;
+    let noted = Pool::new(sshd.options(""));
+    noted.connect(&host, &registry).await?;
+    assert!(noted.warnings().await[0].contains("known_hosts:2"), "{:?}", noted.warnings().await);
     assert_eq!(Pool::new(sshd.options("")).host_key(&host, &registry).await?.verdict, Verdict::Trusted);
     Ok(())
 }
