@@ -57,11 +57,31 @@ impl Journal {
     /// # Errors
     /// When the journal cannot be read.
     pub fn history(&self, service: Option<&ServiceName>, limit: u32) -> Result<Vec<HistoryEntry>, JournalError> {
-        let service = service.map(ServiceName::as_str);
-        let sql = format!(
-            "{ENTRY} WHERE ?1 IS NULL OR o.service = ?1 ORDER BY o.began DESC, o.run DESC, o.service, o.host LIMIT ?2"
-        );
-        self.all(&sql, params![service, limit], entry)
+        self.entries_of(service, "true", limit)
+    }
+
+    /// As `history`, without what was in place already or not touched.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn changes(&self, service: Option<&ServiceName>, limit: u32) -> Result<Vec<HistoryEntry>, JournalError> {
+        self.entries_of(service, "coalesce(o.outcome, '') NOT IN ('nothing-to-do', 'not-touched')", limit)
+    }
+
+    fn entries_of(
+        &self,
+        service: Option<&ServiceName>,
+        only: &str,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, JournalError> {
+        const NEWEST: &str = "ORDER BY o.began DESC, o.run DESC, o.service, o.host";
+        match service {
+            Some(service) => {
+                let sql = format!("{ENTRY} WHERE {only} AND o.service = ?1 {NEWEST} LIMIT ?2");
+                self.all(&sql, params![service.as_str(), limit], entry)
+            }
+            None => self.all(&format!("{ENTRY} WHERE {only} {NEWEST} LIMIT ?1"), params![limit], entry),
+        }
     }
 
     /// What one run did, by service and host.

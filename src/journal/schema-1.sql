@@ -11,6 +11,7 @@ CREATE TABLE run (
     ended INTEGER,                  -- NULL: still running, or lost
     code INTEGER                    -- the exit code
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX run_by_start ON run (started);
 
 CREATE TABLE outcome (
     run TEXT NOT NULL REFERENCES run (id),
@@ -25,6 +26,7 @@ CREATE TABLE outcome (
     PRIMARY KEY (run, service, host)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX outcome_by_service ON outcome (service, began);
+CREATE INDEX outcome_by_time ON outcome (began);
 
 CREATE TABLE event (
     run TEXT NOT NULL REFERENCES run (id),

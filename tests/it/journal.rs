@@ -118,6 +118,9 @@ fn a_run_is_remembered() -> Result<(), Failed> {
     let entry = journal.history(None, 10)?.pop().ok_or("it has an end")?;
     assert_eq!((entry.after, entry.outcome), (Some(release(1)), Some(Outcome::RolledBack)));
     assert_eq!(journal.unfinished()?, []);
+    assert_eq!(journal.changes(Some(&api()), 10)?.len(), 1);
+    deploy(&begin(&journal, 8), Outcome::NothingToDo);
+    assert_eq!((journal.changes(None, 10)?.len(), journal.history(None, 10)?.len()), (1, 2));
     let events = journal.events(&id)?;
     let names: Vec<_> = events.iter().filter_map(|(_, event)| event["event"].as_str()).collect();
     let deploy = ["looking", "found", "step", "switched"];

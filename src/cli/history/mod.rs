@@ -11,7 +11,7 @@ use crate::cli::runs::{when, word};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure};
 use crate::journal::HistoryEntry;
-use crate::model::{Outcome, ServiceName};
+use crate::model::ServiceName;
 
 /// Show what happened to services on hosts, newest first
 #[derive(Debug, clap::Args)]
@@ -46,14 +46,10 @@ impl History {
 
     fn list(&self, face: &Face) -> Result<Exit, Failure> {
         let journal = face.journal()?;
-        let entries = if self.changes {
-            let quiet = [Some(Outcome::NothingToDo), Some(Outcome::NotTouched)];
-            let mut entries = journal.history(self.service.as_ref(), u32::MAX)?;
-            entries.retain(|entry| !quiet.contains(&entry.outcome));
-            entries.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
-            entries
-        } else {
-            journal.history(self.service.as_ref(), self.limit)?
+        let service = self.service.as_ref();
+        let entries = match self.changes {
+            true => journal.changes(service, self.limit)?,
+            false => journal.history(service, self.limit)?,
         };
         list(face, &entries);
         Ok(Exit::DONE)
