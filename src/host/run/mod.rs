@@ -1,15 +1,17 @@
 //! One run on one host: stages of steps, rendered as a script and a payload; and the journal lines that come back.
 
+mod line;
 mod open;
 mod payload;
 mod render;
 mod replay;
 mod wire;
 
+pub use line::Reader;
 pub use open::{Opening, attach, open, peek, peeked, settle};
 pub use payload::{Compression, Payload, PayloadError};
 pub use replay::{RunState, StageState};
-pub use wire::{End, Entry, Happened, Holder, Order, Reader, Report, Why, entry, service_of};
+pub use wire::{End, Entry, Happened, Holder, Order, Report, Why, entry, service_of};
 
 use std::path::PathBuf;
 use std::time::Duration;

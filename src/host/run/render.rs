@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::host::run::wire::{encode, ticket_key};
+use crate::host::run::line::{encode, ticket_key};
 use crate::host::run::{HostRun, PayloadError, Stage};
 use crate::model::{Cmd, Content, OnLostContact, Probe, Scope, Step, quote};
 

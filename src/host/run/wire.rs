@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::host::run::line::decode;
 use crate::model::{RunId, ServiceName};
 
 /// What a line of ours begins with; every other line is noise of the host's login files.
@@ -337,73 +338,6 @@ fn reason(word: &str) -> Option<Why> {
 /// A run's folder; an earlier attempt of the same run has `.N` behind its name.
 pub(super) fn run_id(text: &str) -> Option<RunId> {
     RunId::try_from(text.split('.').next()?).ok()
-}
-
-/// Makes a text fit for one line: control characters and `%` become `%XX`.
-pub(super) fn encode(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c == '%' || c.is_ascii_control() {
-            line.push_str(&format!("%{:02X}", c as u32));
-        } else {
-            line.push(c);
-        }
-    }
-    line
-}
-
-/// The text of an encoded line. A `%` that was not made by `encode` stays as it is.
-pub(super) fn decode(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once('%') {
-        text.push_str(before);
-        let code = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(u8::is_ascii);
-        match code {
-            Some(code) => {
-                text.push(char::from(code));
-                rest = &after[2..];
-            }
-            None => {
-                text.push('%');
-                rest = after;
-            }
-        }
-    }
-    text + rest
-}
-
-/// The digits of a ticket, which hold its place in the queue; nothing else of it is used.
-pub(super) fn ticket_key(ticket: &str) -> Option<String> {
-    let digits = ticket.trim_start_matches('0');
-    let fits = (1..=14).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    fits.then(|| digits.to_owned())
-}
-
-/// Cuts what a host prints into lines and reads them.
-#[derive(Debug, Default)]
-pub struct Reader {
-    part: Vec<u8>,
-}
-
-/// The longest line that is kept; the runner's own are far shorter.
-const LONGEST: usize = 64 << 10;
-
-impl Reader {
-    /// Takes more bytes, and gives the reports whose lines are complete.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Report> {
-        let mut reports = Vec::new();
-        for piece in bytes.split_inclusive(|&b| b == b'\n') {
-            let room = LONGEST.saturating_sub(self.part.len());
-            self.part.extend(&piece[..piece.len().min(room)]);
-            if piece.ends_with(b"\n") {
-                let line = String::from_utf8_lossy(&self.part);
-                reports.push(Report::parse(line.trim_end_matches(['\n', '\r'])));
-                self.part.clear();
-            }
-        }
-        reports
-    }
 }
 
 /// The service of a stage, by the number that reports use.

@@ -1,4 +1,89 @@
+//! The host's lock: one at a time, in the order of arrival, and never stranded.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
 use libtest_mimic::Trial;
-pub fn trials(_shell: &'static str) -> Vec<Trial> {
-    Vec::new()
+use portoser::host::run::{End, Happened, Order};
+use portoser::model::{Cmd, Step};
+
+use super::desk::{Desk, stage, trial};
+
+pub fn trials(shell: &'static str) -> Vec<Trial> {
+    vec![
+        trial(shell, "twenty_runs_at_once_are_serial_and_none_is_lost", |desk| {
+            // Two at a time in the guarded part would both find no folder, or one would fail to make it.
+            let guarded = guarded(desk);
+            let mut sessions: Vec<_> = (1..=20)
+                .map(|number| {
+                    let mut run = desk.run(number, vec![stage(None, None, vec![guarded.clone()])]);
+                    run.wait_lock = Duration::from_secs(120);
+                    desk.open(&run, &[])
+                })
+                .collect();
+            let mut generations = BTreeSet::new();
+            for session in &mut sessions {
+                session.until("begun", |event| matches!(event, Happened::Run { .. }))?;
+                session.send(Order::Keep(1));
+                session.send(Order::Finish);
+            }
+            for session in &mut sessions {
+                session.ends(End::Committed)?;
+                for event in session.events() {
+                    if let Happened::Locked { generation } = event {
+                        generations.insert(generation);
+                    }
+                }
+            }
+            let done = fs::read_to_string(desk.at("world/done")).unwrap_or_default();
+            if done.lines().count() == 20 && generations == (1..=20).collect() {
+                return Ok(());
+            }
+            Err(format!("{} were done, in the generations {generations:?}", done.lines().count()))
+        }),
+        trial(shell, "a_killed_holder_strands_nobody", |desk| {
+            for number in 1..=4 {
+                let run = desk.run(number, vec![stage(None, None, vec![guarded(desk)])]);
+                let mut session = desk.open(&run, &[]);
+                session.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+                desk.kill(&run);
+            }
+            desk.settle()
+        }),
+        trial(shell, "waiting_for_the_lock_has_an_end", |desk| {
+            let first = desk.run(1, vec![stage(None, None, vec![guarded(desk)])]);
+            let mut holder = desk.open(&first, &[]);
+            holder.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+            let mut second = desk.run(2, vec![stage(None, None, vec![guarded(desk)])]);
+            second.wait_lock = Duration::from_secs(1);
+            let mut waiter = desk.open(&second, &[]);
+            let id = first.id.to_string();
+            waiter.until("the holder", |event| matches!(event, Happened::Waiting(holder) if holder.run == id))?;
+            waiter.ends(End::LockTimeout)?;
+            holder.send(Order::Undo(1));
+            holder.ends(End::RolledBack)
+        }),
+        trial(shell, "a_ticket_keeps_its_place", |desk| {
+            let first = desk.run(1, vec![stage(None, None, vec![guarded(desk)])]);
+            let mut holder = desk.open(&first, &[]);
+            holder.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+            let mut later = desk.open(&desk.run(2, vec![stage(None, None, vec![guarded(desk)])]), &[]);
+            later.until("waits", |event| matches!(event, Happened::Waiting(_)))?;
+            let mut again = desk.run(3, vec![stage(None, None, vec![guarded(desk)])]);
+            again.ticket = Some("00000000000001".into());
+            let mut first_in_line = desk.open(&again, &[]);
+            first_in_line.until("waits", |event| matches!(event, Happened::Waiting(_)))?;
+            holder.send(Order::Stop);
+            first_in_line.until("locked", |event| *event == Happened::Locked { generation: 2 })?;
+            first_in_line.send(Order::Stop);
+            later.until("locked", |event| *event == Happened::Locked { generation: 3 })
+        }),
+    ]
+}
+
+/// A step that fails when another one like it is in its middle.
+fn guarded(desk: &Desk) -> Step {
+    let script = "mkdir \"$1/in\" && sleep 0.02 && echo x >>\"$1/done\" && rmdir \"$1/in\"";
+    Step::Run { cmd: Cmd::new("sh").args(["-c", script, "guarded", &desk.at("world")]), undo: None }
 }

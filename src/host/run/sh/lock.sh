@@ -1,7 +1,6 @@
 # The host's lock: a lease that names its holder, in numbered generations. A generation is taken by a hard link, which only one
 # can make; it is free again when the holder says so (`.out`) or is dead. The newest is never removed, so that nobody who
 # comes late takes an old one for the newest. Those who wait stand in a queue of tickets, sorted by time.
-tickets=$base/queue leases=$base/lock
 
 lock() { # WAIT TICKET: 0 when the lock is ours, 1 when the time is up, 2 when told to stop, 3 when the disk refuses
   now
