@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use russh::client::{DisconnectReason, Handler};
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
-use russh::{Preferred, cipher, client};
+use russh::{Channel, Preferred, cipher, client};
 
 use super::known_hosts::{KnownHosts, Verdict};
 use super::target::Target;
@@ -50,6 +50,84 @@ impl Handler for Client {
         let trusted = verdict == Verdict::Trusted;
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).key = Some((key, verdict));
         Ok(trusted)
+    }
+
+    // russh lets a server open channels to us by default. Nothing of ours asks for one, so all are refused, which is what
+    // happens to a channel whose handle is dropped.
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _refused: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _refused: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _address: &str,
+        _port: u32,
+        _refused: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _address: &str,
+        _port: u32,
+        _from: &str,
+        _from_port: u32,
+        _refused: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _address: &str,
+        _port: u32,
+        _from: &str,
+        _from_port: u32,
+        _refused: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _path: &str,
+        _refused: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _path: &str,
+        _refused: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        Ok(())
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
