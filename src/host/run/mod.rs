@@ -30,7 +30,12 @@ pub struct HostRun {
     pub wait_lock: Duration,
     /// The ticket of an earlier attempt of this run, so that planning again does not lose the place in the queue.
     pub ticket: Option<String>,
-    /// The services' transactions, in order. Each waits for the verdict before the next may begin.
+    /// How long the run goes on without a sign of life (`Order::Here`) of the controller; then what is not proven is judged by
+    /// `on_lost_contact`, no other stage begins, and the run ends. With it, the first stage too waits for its `go`, so that the
+    /// locks of all hosts can be taken before anything is touched. Without it the first stage begins by itself, and the first
+    /// failure ends the run.
+    pub contact: Option<Duration>,
+    /// The services' transactions, in order. Each begins when it is told to, and is judged by itself.
     pub stages: Vec<Stage>,
 }
 
@@ -49,7 +54,7 @@ pub struct Stage {
     pub after: Vec<Step>,
     /// The dead man's switch: how long after the switch the verdict may take.
     pub verdict_within: Duration,
-    /// How long the stage may wait for its `go`, counted from the run's start or the verdict of the stage before.
+    /// How long the stage may wait for its `go`, counted from the last thing that happened in the run.
     pub go_within: Duration,
     pub on_lost_contact: OnLostContact,
 }

@@ -17,10 +17,11 @@ use crate::host::run::{HostRun, Tree, TreeKind};
 const IN_MEMORY: usize = 16 << 20;
 
 const IDENTITY: &str = include_str!("sh/identity.sh");
-const RUNNER: [&str; 4] = [
+const RUNNER: [&str; 5] = [
     include_str!("sh/files.sh"),
     include_str!("sh/units.sh"),
     include_str!("sh/lock.sh"),
+    include_str!("sh/walk.sh"),
     include_str!("sh/runner.sh"),
 ];
 const SUPERVISE: &str = include_str!("sh/supervise.sh");

@@ -26,6 +26,7 @@ pub(super) fn render(run: &HostRun) -> Result<Rendered<'_>, PayloadError> {
         ("who", encode(&run.who)),
         ("wait_lock", seconds(run.wait_lock)),
         ("place", place),
+        ("contact", seconds(run.contact.unwrap_or_default())),
         ("unit_within", seconds(UNIT_WITHIN)),
         ("stages", run.stages.len().to_string()),
     ] {

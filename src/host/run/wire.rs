@@ -11,7 +11,9 @@ const MARK: &str = "@run ";
 /// An order to a run. Stages are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The stage may begin. The first begins by itself.
+    /// The controller is there. Said every few seconds where the run has a `contact`.
+    Here,
+    /// The stage may begin.
     Go(usize),
     /// The stage is proven.
     Keep(usize),
@@ -28,6 +30,7 @@ impl Order {
     #[must_use]
     pub fn line(self) -> String {
         match self {
+            Self::Here => "here\n".into(),
             Self::Go(stage) => format!("go {stage}\n"),
             Self::Keep(stage) => format!("keep {stage}\n"),
             Self::Undo(stage) => format!("undo {stage}\n"),
@@ -196,6 +199,17 @@ pub struct Holder {
     pub since: Option<Timestamp>,
     /// `user@machine`, or `next in the queue`.
     pub who: String,
+}
+
+impl std::fmt::Display for Holder {
+    /// Who, which run, since when: what a person who waits wants to know.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.run, self.who)?;
+        match self.since {
+            Some(since) => write!(f, " since {since:.0}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Holder {

@@ -78,6 +78,7 @@ impl Desk {
             who: "me@desk".into(),
             wait_lock: Duration::from_secs(30),
             ticket: None,
+            contact: None,
             stages,
         }
     }

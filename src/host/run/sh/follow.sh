@@ -10,7 +10,7 @@ orders() { # an order without its newline was cut, and is none
     go\ * | keep\ * | undo\ *)
       case ${order#* } in '' | *[!0-9]*) continue ;; esac
       order=${order%% *}.${order#* } ;;
-    finish | stop) ;;
+    finish | here | stop) ;;
     *) continue ;;
     esac
     printf '' >"$run/orders/$order"

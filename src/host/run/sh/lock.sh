@@ -13,7 +13,7 @@ lock() { # WAIT TICKET: 0 when the lock is ours, 1 when the time is up, 2 when t
   say queued "$ticket"
   got=1
   while :; do
-    [ ! -e "$run/orders/stop" ] || { got=2; break; }
+    ! ordered stop && heard || { got=2; break; }
     if next_in_queue && take; then got=0; break; fi
     if [ "$told" != "$holder" ]; then
       told=$holder

@@ -35,9 +35,18 @@ marked() { [ -e "$run/stage/$1" ]; }
 
 ordered() { [ -e "$run/orders/$1" ]; }
 
-await() { # SECONDS ORDER...: waits for one of these orders and sets $order to it; fails when the time is up
+heard() { # whether the controller gave a sign of life lately
+  [ "$contact" -gt 0 ] || return 0
   now
-  until=$((now + $1 * 100))
+  if [ -e "$run/orders/here" ]; then
+    rm -f "$run/orders/here"
+    sign=$now
+  fi
+  [ $((now - sign)) -lt $((contact * 100)) ]
+}
+
+await() { # TIME ORDER...: waits for one of these orders and sets $order to it (to `gone` without a controller); fails at the time
+  until=$1
   shift
   if [ -z "$wake" ] && [ -p "$run/wake" ]; then
     exec 5<>"$run/wake"
@@ -47,6 +56,7 @@ await() { # SECONDS ORDER...: waits for one of these orders and sets $order to i
   fi
   while :; do
     for order; do ! ordered "$order" || return 0; done
+    heard || { order=gone; return 0; }
     now
     [ "$now" -lt "$until" ] || return 1
     if [ -n "$wake" ]; then read -r woken <&5; else nap 0.1; fi
@@ -167,60 +177,6 @@ forget() { # STAGE: what was taken back is not proven any more
   else rm -f "$book.tmp-$id" "$book"; fi
 }
 
-judge() { # STAGE: waits for the verdict
-  await "$verdict" "undo.$1" "keep.$1" stop || order=late
-  case $order in
-  keep.*) kept "$1" proven ;;
-  late)
-    say late "$1"
-    if [ "$lost" = keep ]; then kept "$1" unproven; else back "$1" late; fi ;;
-  stop) back "$1" stop ;;
-  *) back "$1" ordered ;;
-  esac
-  marked "$1.kept"
-}
-
-listen() { # SECONDS ORDER: waits for this order while kept stages may still be called back; false for any other end
-  list= number=0
-  while [ $number -lt "$stages" ]; do
-    number=$((number + 1))
-    if holds $number; then list="$list undo.$number"; fi
-  done
-  await "$1" $list stop "$2" finish || order=late
-  case $order in
-  undo.*)
-    back "${order#undo.}" ordered
-    listen "$1" "$2" ;;
-  "$2") ;;
-  *) return 1 ;;
-  esac
-}
-
-holds() { marked "$1.kept" && ! marked "$1.undone" && ! marked "$1.stuck"; }
-
-any_kept() {
-  stage=0
-  while [ $stage -lt "$stages" ]; do
-    stage=$((stage + 1))
-    ! holds $stage || return 0
-  done
-  return 1
-}
-
-walk() {
-  at=0
-  while [ $at -lt "$stages" ]; do
-    at=$((at + 1))
-    "stage_$at"
-    if [ $at -gt 1 ]; then listen "$go" "go.$at" || return; fi
-    "stage_$at"
-    say stage $at
-    carry $at && judge $at || break
-  done
-  # The rest of the fleet may still fail; until the controller says that it is over, a kept stage can be called back.
-  ! any_kept || ordered stop || listen "$go" finish
-}
-
 finish() { # what remains to be done for the stages that were kept, and the one word for how the run ended
   outcome=nothing stage=0
   while [ $stage -lt "$stages" ]; do
@@ -319,6 +275,9 @@ begin() { # the run's own life
   born $$
   mine=$born
   printf '%s %s %s\n' $$ "$mine" "$boot" >"$run/me" && mv -f "$run/me" "$run/runner" || exit 1
+  now
+  sign=$now
+  if [ "$contact" -gt 0 ]; then closing=''; else closing=yes; fi
   say run "$stages" "$who"
   lock "$wait_lock" "$place"
   case $? in
