@@ -4,6 +4,7 @@
 mod read;
 
 use crate::host::facts::TOOLS;
+use crate::host::run;
 use crate::model::{Scope, ServiceName, quote};
 
 pub use read::{LookError, read, units};
@@ -23,7 +24,7 @@ const LIBRARY: &str = include_str!("look.sh");
 /// The script for `sh -s`.
 #[must_use]
 pub fn script(question: &Question) -> String {
-    let mut script = String::from(LIBRARY);
+    let mut script = format!("{LIBRARY}{}", run::peek());
     let mut call = |words: &[&str]| {
         let line: Vec<_> = words.iter().map(|word| quote(word)).collect();
         script.push_str(&line.join(" "));
@@ -41,6 +42,6 @@ pub fn script(question: &Question) -> String {
             call(&[&["units", flag], units.as_slice()].concat());
         }
     }
-    script.push_str("say end ''\n");
+    script.push_str("peek \"$base\"\nsay end ''\n");
     script
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::host::facts::{Facts, Init, Seen, SeenService, SeenUnit};
 use crate::host::record::Record;
+use crate::host::run::{Holder, peeked};
 use crate::model::{ReleaseId, ServiceName};
 
 /// Why an answer cannot be read. The host was then not seen.
@@ -29,6 +30,11 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
     let mut seen = Seen { facts: facts(&parts)?, ..Seen::default() };
     let mut units = BTreeMap::new();
     for (key, value) in &parts {
+        match key.as_str() {
+            "holder" => seen.holder = Holder::parse(value).map(|holder| holder.to_string()),
+            "unfinished" => seen.unfinished = peeked(value),
+            _ => {}
+        }
         if let Some((name, what)) = key.split_once(' ') {
             if name == "units" {
                 units.extend(self::units(value));
