@@ -16,6 +16,9 @@ pub mod engine;
 pub mod journal;
 pub mod transport;
 
+pub mod deploy;
+
+pub mod app;
 pub mod demo;
 
 pub mod cli;

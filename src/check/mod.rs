@@ -41,6 +41,21 @@ pub struct Subject {
     pub tools: BTreeSet<String>,
 }
 
+impl Subject {
+    /// For checks that go through a connection and need to know nothing of the service.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self {
+            supervisor: Supervisor::Process,
+            scope: Scope::System,
+            units: Vec::new(),
+            folder: None,
+            uid: 0,
+            tools: BTreeSet::new(),
+        }
+    }
+}
+
 /// What a check needs in order to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {

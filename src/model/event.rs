@@ -22,6 +22,14 @@ pub enum Outcome {
     RollbackFailed,
 }
 
+impl Outcome {
+    /// Whether what was asked for was not reached.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::RolledBack | Self::RollbackFailed)
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]

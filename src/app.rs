@@ -1,0 +1,106 @@
+//! Wiring: the registry, the journal, the way to hosts and the clock of this machine, put together for a verb.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use crate::deploy::{Ground, Reach};
+use crate::engine;
+use crate::journal::{Journal, JournalError, OpenRun, StartOfRun};
+use crate::model::{Clock, Event, RunId};
+use crate::registry::Registry;
+use crate::transport::{Options, Pool};
+
+/// What verbs that talk to hosts are given.
+pub struct App {
+    pub registry: Arc<Registry>,
+    pub journal: Journal,
+    pub clock: Arc<dyn Clock>,
+    /// `user@machine`.
+    pub who: String,
+    pool: Arc<Pool>,
+}
+
+impl App {
+    /// Puts it together. `options` say how hosts are reached.
+    #[must_use]
+    pub fn new(registry: Registry, journal: Journal, clock: Arc<dyn Clock>, options: Options) -> Self {
+        let who = format!("{}@{}", options.local_user, machine());
+        Self { registry: Arc::new(registry), journal, clock, who, pool: Arc::new(Pool::new(options)) }
+    }
+
+    /// A new run's id.
+    #[must_use]
+    pub fn run_id(&self) -> RunId {
+        use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+        // The keys of a `RandomState` are random; the hash of nothing under them is too.
+        #[expect(clippy::cast_possible_truncation, reason = "32 random bits are wanted")]
+        let random = RandomState::new().build_hasher().finish() as u32;
+        RunId::new(self.clock.now(), random)
+    }
+
+    /// The ground of a run, and the stream of what happens on it.
+    #[must_use]
+    pub fn ground(&self, run: &RunId, verb: &str, stop: CancellationToken) -> (Arc<Ground>, UnboundedReceiver<Event>) {
+        let (tell, events) = unbounded_channel();
+        let (pool, registry) = (self.pool.clone(), self.registry.clone());
+        let reach: Reach = Arc::new(move |name| {
+            let (pool, registry) = (pool.clone(), registry.clone());
+            Box::pin(async move {
+                match registry.hosts.get(&name) {
+                    Some(host) => pool.connect(host, &registry).await,
+                    None => Err(crate::transport::Lost::Resolve { name: name.to_string() }),
+                }
+            })
+        });
+        let ground = Ground {
+            run: run.clone(),
+            verb: verb.to_owned(),
+            registry: self.registry.clone(),
+            engines: engine::ALL,
+            clock: self.clock.clone(),
+            who: self.who.clone(),
+            reach,
+            tell,
+            stop,
+        };
+        (Arc::new(ground), events)
+    }
+
+    /// Opens a run in the journal.
+    pub fn begin(&self, id: &RunId, verb: &str, request: serde_json::Value) -> Result<OpenRun, JournalError> {
+        self.journal.begin_run(&StartOfRun {
+            id: id.clone(),
+            verb: verb.into(),
+            who: self.who.clone(),
+            registry: Some(self.registry.file.display().to_string()),
+            environment: self.registry.environment.clone(),
+            request,
+        })
+    }
+}
+
+/// Writes what happens into the journal and hands it on. A journal that cannot be written is said once and stops nothing.
+pub async fn record(run: &OpenRun, mut events: UnboundedReceiver<Event>, onward: UnboundedSender<Event>) {
+    let mut said = false;
+    while let Some(event) = events.recv().await {
+        if let Err(error) = run.tell(&event)
+            && !said
+        {
+            said = true;
+            let text = format!("the journal cannot be written: {error}");
+            let _ = onward.send(Event::Note { host: None, text });
+        }
+        let last = matches!(event, Event::Finished { .. });
+        let _ = onward.send(event);
+        if last {
+            break;
+        }
+    }
+}
+
+/// This machine's name.
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,237 @@
+//! Drives the run on one host: sends it, follows its journal, carries orders. When the link is lost it connects again and goes
+//! on from the line that it had; the run on the host does not notice.
+
+use std::io::Read as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::deploy::far::Far;
+use crate::deploy::ground::Ground;
+use crate::deploy::state::{HostState, Phase};
+use crate::deploy::tale::Tale;
+use crate::host::run::{self, Compression, HostRun, Opening, Order, Reader, Tree};
+use crate::model::{Event, RunId};
+use crate::transport::{Lost, Running, Said};
+
+/// How long a run goes on without a sign of life from us.
+pub(super) const CONTACT: Duration = Duration::from_secs(30);
+
+/// How often we give one.
+const SIGN: Duration = Duration::from_secs(5);
+
+/// How long a lost host is tried again before the run is left to itself; by then it has noticed, too.
+const GIVE_UP: Duration = Duration::from_secs(30);
+
+/// How long one connection may follow a run.
+const FOLLOW: Duration = Duration::from_secs(24 * 3600);
+
+/// Between two attempts to reach a lost host.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// How long the end of a run may take to be told, once all is decided.
+const END: Duration = Duration::from_secs(60);
+
+/// How much of a payload is handed over at once.
+const PIECE: usize = 256 << 10;
+
+/// What a drive begins with.
+pub(super) struct Start {
+    pub run: HostRun,
+    pub trees: Vec<Tree>,
+    pub compression: Compression,
+}
+
+/// A run on one host. Clones are the same drive; when the last is dropped, the host is no longer followed.
+#[derive(Clone)]
+pub(super) struct Drive {
+    run: RunId,
+    orders: mpsc::UnboundedSender<Order>,
+    state: watch::Receiver<HostState>,
+    _task: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Drive {
+    /// Starts the run on the host.
+    #[must_use]
+    pub(super) fn start(ground: Arc<Ground>, far: Far, start: Start) -> Self {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let stages = vec![Phase::default(); start.run.stages.len()];
+        let (state, watch) = watch::channel(HostState { stages, ..HostState::default() });
+        let run = start.run.id.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let Start { run, trees, compression } = start;
+            let stages = run.stages.iter().map(|stage| (stage.service.clone(), stage.steps.len())).collect();
+            let tale = Tale::new(ground.clone(), far.name.clone(), stages, state);
+            let road = Road { ground, far, run, inbox, given: Vec::new(), tale };
+            road.travel(trees, compression).await;
+        });
+        Self { run, orders, state: watch, _task: Arc::new(Mutex::new(task)) }
+    }
+
+    /// The run.
+    #[must_use]
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Gives an order. It is carried as soon as the host can be told; an order twice is an order once.
+    pub(super) fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Waits until what is known of the run is as wanted. `wanted` must hold for a run that is over.
+    pub(super) async fn until(&self, wanted: impl FnMut(&HostState) -> bool) -> HostState {
+        let mut state = self.state.clone();
+        // An error means that the drive has ended; what is known then is all that ever will be.
+        let reached = state.wait_for(wanted).await.map(|state| state.clone());
+        reached.unwrap_or_else(|_| self.now())
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub(super) fn now(&self) -> HostState {
+        self.state.borrow().clone()
+    }
+
+    /// Waits for the end of the run, at most as long as an end may take.
+    pub(super) async fn finished(&self) -> HostState {
+        self.finished_within(END).await
+    }
+
+    /// Waits for the end of the run, at most this long.
+    pub(super) async fn finished_within(&self, time: Duration) -> HostState {
+        tokio::time::timeout(time, self.until(HostState::over)).await.unwrap_or_else(|_| self.now())
+    }
+}
+
+/// The inside of a drive.
+struct Road {
+    ground: Arc<Ground>,
+    far: Far,
+    run: HostRun,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    /// All orders so far; given again when the link was lost, as the host takes each only once.
+    given: Vec<Order>,
+    tale: Tale,
+}
+
+/// How one connection's share of the road ended.
+enum Leg {
+    /// The run is over, or there is nothing to follow.
+    Over,
+    Lost(Lost),
+}
+
+impl Road {
+    async fn travel(mut self, trees: Vec<Tree>, compression: Compression) {
+        let run = self.run.clone();
+        let made = tokio::task::spawn_blocking(move || run::open(&run, &trees, compression)).await;
+        let opening = match made {
+            Ok(Ok(opening)) => opening,
+            Ok(Err(error)) => return self.tale.refused(&error.to_string()),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        self.ground.tell(Event::Sending { host: self.far.name.clone(), bytes: opening.payload.len() });
+        let mut leg = self.leg(opening).await;
+        let mut give_up = Instant::now() + GIVE_UP;
+        while let Leg::Lost(lost) = leg {
+            if Instant::now() > give_up {
+                return self.tale.lost(&lost.to_string());
+            }
+            tokio::time::sleep(AGAIN).await;
+            let before = self.tale.count();
+            leg = match self.ground.reach(&self.far.name).await {
+                Ok(far) => {
+                    self.far = far;
+                    self.leg(run::attach(&self.run.base, &self.run.id, before, FOLLOW)).await
+                }
+                Err(lost) => Leg::Lost(lost),
+            };
+            if self.tale.count() > before {
+                give_up = Instant::now() + GIVE_UP;
+            }
+        }
+        self.tale.over();
+    }
+
+    /// Follows over one connection.
+    async fn leg(&mut self, opening: Opening) -> Leg {
+        let Running { input, mut output } = match self.far.link.start(&opening.cmd, true).await {
+            Ok(running) => running,
+            Err(lost) => return Leg::Lost(lost),
+        };
+        // Orders may follow the payload only when the host said that it has it: until then they would be read as a part of it.
+        let mut listening = opening.payload.is_empty();
+        let mut sending = JoinSet::new();
+        sending.spawn_blocking({
+            let (sender, mut payload) = (input.clone(), opening.payload);
+            move || {
+                loop {
+                    let mut piece = vec![0; PIECE];
+                    // A payload that cannot be read to its end arrives cut, and the host refuses it.
+                    let Ok(read @ 1..) = payload.read(&mut piece) else { return };
+                    piece.truncate(read);
+                    if sender.blocking_send(piece).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        if listening {
+            self.repeat(&input).await;
+        }
+        let (mut reader, mut errors) = (Reader::default(), Vec::new());
+        let mut sign = tokio::time::interval(SIGN);
+        loop {
+            tokio::select! {
+                _ = sign.tick(), if listening => {
+                    let _ = input.send(Order::Here.line().into_bytes()).await;
+                }
+                said = output.recv() => match said {
+                    Some(Said::Out(bytes)) => {
+                        for report in reader.push(&bytes) {
+                            if self.tale.hear(report) && !listening {
+                                listening = true;
+                                self.repeat(&input).await;
+                            }
+                        }
+                    }
+                    Some(Said::Err(bytes)) => errors.extend(bytes.into_iter().take(4096)),
+                    Some(Said::End(_)) if self.tale.is_over() => return Leg::Over,
+                    Some(Said::End(_)) => return self.ended(&errors, listening),
+                    Some(Said::Lost(lost)) => return Leg::Lost(lost),
+                    None => return Leg::Lost(Lost::Link { what: "the command ended without a word".into() }),
+                },
+                order = self.inbox.recv() => {
+                    // All drives gone: nobody wants to know; what the host does without us is its own rule.
+                    let Some(order) = order else { return Leg::Over };
+                    self.given.push(order);
+                    if listening {
+                        let _ = input.send(order.line().into_bytes()).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn repeat(&self, input: &mpsc::Sender<Vec<u8>>) {
+        for order in &self.given {
+            let _ = input.send(order.line().into_bytes()).await;
+        }
+    }
+
+    /// The follower ended though the run did not.
+    fn ended(&mut self, errors: &[u8], listening: bool) -> Leg {
+        if listening {
+            return Leg::Lost(Lost::Link { what: "the follower on the host ended".into() });
+        }
+        let says = String::from_utf8_lossy(errors).trim().to_owned();
+        self.tale.refused(if says.is_empty() { "the host did not take the run" } else { &says });
+        Leg::Over
+    }
+}

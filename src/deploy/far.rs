@@ -1,0 +1,114 @@
+//! One host in reach: the look, and what checks want fetched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::check::{Got, Miss, Need, Ran};
+use crate::host::look::{self, LookError, Question};
+use crate::host::{Facts, Layout, Record, Seen, Supervisor};
+use crate::model::{Cmd, HostName};
+use crate::transport::{End, Lost, Stream, Transport};
+
+/// How long a look may take on the host.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// How long a connection from the host to one of its own ports may take, beyond the check's own timeout.
+const DIAL: Duration = Duration::from_secs(10);
+
+/// A host that a connection stands to, or will.
+#[derive(Clone)]
+pub struct Far {
+    pub name: HostName,
+    pub link: Arc<dyn Transport>,
+}
+
+/// Why a host could not be seen.
+#[derive(Debug, thiserror::Error)]
+pub enum Unseen {
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error(transparent)]
+    Answer(#[from] LookError),
+    #[error("the look ended with {end}: {says}")]
+    Script { end: String, says: String },
+}
+
+impl Unseen {
+    /// The next move.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Lost(lost) => lost.hint(),
+            Self::Answer(_) | Self::Script { .. } => "see what `portoser ssh HOST` shows there".into(),
+        }
+    }
+}
+
+impl Far {
+    /// Takes a look.
+    pub async fn look(&self, question: &Question) -> Result<Seen, Unseen> {
+        let cmd = Cmd::new("/bin/sh").arg("-s").within(LOOK);
+        let reply = self.link.start(&cmd, true).await?.finish(look::script(question).into_bytes()).await?;
+        match look::read(&reply.out) {
+            Ok(seen) => Ok(seen),
+            Err(error) if reply.end == End::Code(0) => Err(error.into()),
+            Err(_) => {
+                let says = String::from_utf8_lossy(&reply.err).trim().chars().take(300).collect();
+                Err(Unseen::Script { end: ended(&reply.end), says })
+            }
+        }
+    }
+
+    /// Brings what a check needs from the host.
+    pub async fn fetch(&self, need: Need) -> Result<Got<Box<dyn Stream>>, Miss> {
+        match need {
+            Need::Connect { address, port } => match self.link.dial(&address, port, DIAL).await {
+                Ok(stream) => Ok(Got::Stream(stream)),
+                Err(Lost::Refused { .. }) => Err(Miss::Refused),
+                Err(lost) => Err(Miss::Unseen(lost.to_string())),
+            },
+            Need::Run(cmd) => match self.ran(&cmd).await {
+                Ok(ran) => Ok(Got::Ran(ran)),
+                Err(Lost::TimedOut { .. }) => Err(Miss::Overdue),
+                Err(lost) => Err(Miss::Unseen(lost.to_string())),
+            },
+        }
+    }
+
+    async fn ran(&self, cmd: &Cmd) -> Result<Ran, Lost> {
+        let reply = self.link.start(cmd, true).await?.finish(Vec::new()).await?;
+        let code = match reply.end {
+            End::Code(code) => Some(code),
+            End::Signal(_) => None,
+        };
+        Ok(Ran { code, out: reply.out, err: reply.err })
+    }
+}
+
+fn ended(end: &End) -> String {
+    match end {
+        End::Code(code) => format!("code {code}"),
+        End::Signal(signal) => format!("signal {signal}"),
+    }
+}
+
+/// What the checks of a release must know, from its record and the facts of its host.
+#[must_use]
+pub(super) fn subject(record: &Record, facts: &Facts) -> crate::check::Subject {
+    let layout = Layout::new(&facts.base);
+    let unit = |unit: &crate::host::UnitFile| match record.supervisor {
+        Supervisor::Systemd | Supervisor::Launchd => unit.name.clone(),
+        Supervisor::Process => {
+            let path = unit.path.as_deref().unwrap_or_default();
+            path.rsplit_once('/').map_or(path, |(folder, _)| folder).to_owned()
+        }
+    };
+    crate::check::Subject {
+        supervisor: record.supervisor,
+        scope: record.scope,
+        units: record.units.iter().map(unit).collect(),
+        folder: Some(layout.release(&record.service, &record.release)),
+        uid: facts.uid,
+        tools: facts.tools.clone(),
+    }
+}

@@ -1,0 +1,98 @@
+//! Why a run ended before its walk, told with place and next move. Nothing was touched then.
+
+use crate::deploy::far::Unseen;
+use crate::deploy::select::SelectFault;
+use crate::deploy::source::SourceFault;
+use crate::model::{FailureKind, HostName};
+use crate::plan::RefusedAt;
+
+/// Why nothing was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("cannot tell which services are meant")]
+    Select(#[source] SelectFault),
+    #[error("cannot read the source")]
+    Source(#[source] SourceFault),
+    /// Hosts that could not be seen.
+    #[error("{}", unseen(.0))]
+    Unseen(Vec<(HostName, Unseen)>),
+    #[error("the plan is refused")]
+    Refused(Vec<RefusedAt>),
+    #[error("`{host}` is locked: {holder}")]
+    Locked { host: HostName, holder: String },
+    #[error("`{host}` changed under every one of {times} plans; somebody else is deploying there")]
+    Stale { host: HostName, times: usize },
+    #[error("the run cannot begin on `{host}`: {why}")]
+    Begin { host: HostName, why: String },
+    #[error("the payload for `{host}` cannot be made")]
+    Payload {
+        host: HostName,
+        #[source]
+        source: crate::host::run::PayloadError,
+    },
+    #[error("stopped before anything was touched")]
+    Interrupted,
+}
+
+fn unseen(hosts: &[(HostName, Unseen)]) -> String {
+    match hosts {
+        [(host, _)] => format!("cannot see `{host}`"),
+        _ => format!("cannot see {} hosts", hosts.len()),
+    }
+}
+
+impl Fault {
+    /// The kind, which gives the exit code.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Select(_) => FailureKind::Usage,
+            Self::Source(_) => FailureKind::Invalid,
+            Self::Unseen(_) | Self::Begin { .. } => FailureKind::Unreachable,
+            Self::Refused(_) => FailureKind::Refused,
+            Self::Locked { .. } | Self::Stale { .. } => FailureKind::Locked,
+            Self::Payload { .. } => FailureKind::Internal,
+            Self::Interrupted => FailureKind::Interrupted,
+        }
+    }
+
+    /// One line for each thing that is wrong, where there are several.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Unseen(hosts) => hosts.iter().map(|(host, why)| format!("{host}: {}", chain(why))).collect(),
+            Self::Refused(all) => {
+                all.iter().map(|(service, host, why)| format!("{service} on {host}: {why}")).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The next moves, without repetition.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        let mut hints: Vec<String> = match self {
+            Self::Select(fault) => vec![fault.hint()],
+            Self::Unseen(hosts) => hosts.iter().map(|(_, why)| why.hint()).collect(),
+            Self::Refused(all) => all.iter().filter_map(|(_, _, why)| why.hint.clone()).collect(),
+            Self::Locked { .. } => vec!["wait longer with --wait-lock, or see `portoser runs`".into()],
+            Self::Stale { .. } => vec!["see `portoser runs`, and deploy again when the other run is over".into()],
+            Self::Begin { host, .. } => vec![format!("see `portoser host check {host}`")],
+            Self::Source(_) | Self::Payload { .. } | Self::Interrupted => Vec::new(),
+        };
+        hints.sort();
+        hints.dedup();
+        hints
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

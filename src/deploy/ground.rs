@@ -1,0 +1,56 @@
+//! What every part of a deploy stands on: the registry, the engines, the way to hosts, the stream of events.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use crate::deploy::far::Far;
+use crate::model::{Clock, Event, HostName, RunId};
+use crate::plan::Engine;
+use crate::registry::Registry;
+use crate::transport::{Lost, Transport};
+
+/// Opens the way to a host, or gives the one that stands.
+pub type Reach = Arc<dyn Fn(HostName) -> Reaching + Send + Sync>;
+
+/// A way to a host that is being opened.
+pub type Reaching = Pin<Box<dyn Future<Output = Result<Arc<dyn Transport>, Lost>> + Send>>;
+
+/// The ground of one run.
+pub struct Ground {
+    pub run: RunId,
+    /// The verb that the user gave.
+    pub verb: String,
+    pub registry: Arc<Registry>,
+    pub engines: &'static [&'static dyn Engine],
+    pub clock: Arc<dyn Clock>,
+    /// `user@machine`, as locks and records name the one who runs this.
+    pub who: String,
+    pub reach: Reach,
+    pub tell: UnboundedSender<Event>,
+    /// Cancelled when the user wants the run to end in good order.
+    pub stop: CancellationToken,
+}
+
+impl Ground {
+    /// Tells what happened. When nobody listens any more, the run goes on all the same.
+    pub fn tell(&self, event: Event) {
+        let _ = self.tell.send(event);
+    }
+
+    /// A host in reach.
+    pub async fn reach(&self, host: &HostName) -> Result<Far, Lost> {
+        let link = (self.reach)(host.clone()).await?;
+        Ok(Far { name: host.clone(), link })
+    }
+
+    /// Ends the connections in good order.
+    pub async fn part(&self, far: &BTreeMap<HostName, Far>) {
+        for far in far.values() {
+            far.link.close().await;
+        }
+    }
+}

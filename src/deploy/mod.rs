@@ -1,0 +1,38 @@
+//! Look, plan, walk: brings services to hosts as transactions, proves them, and brings back what cannot be proven.
+//! It tells what happens and never prints; it reaches hosts only through the transport.
+
+mod drive;
+mod far;
+mod fault;
+mod ground;
+mod open;
+mod prepare;
+mod select;
+mod source;
+mod state;
+mod survey;
+mod tale;
+mod walk;
+
+pub use fault::Fault;
+pub use ground::{Ground, Reach, Reaching};
+pub use open::{Terms, deploy};
+pub use prepare::{Prepared, Request, prepare};
+pub use select::{SelectFault, Selection, select};
+pub use source::{SourceFault, tree};
+pub use walk::{Ended, Pace};
+
+use crate::model::{FailureKind, Outcome};
+
+/// What the outcomes of a run mean as a whole: the worst one speaks.
+#[must_use]
+pub fn verdict(ended: &[Ended], interrupted: bool) -> Option<FailureKind> {
+    let has = |outcome| ended.iter().any(|one| one.outcome == outcome);
+    if has(Outcome::RollbackFailed) {
+        return Some(FailureKind::RollbackFailed);
+    }
+    if interrupted {
+        return Some(FailureKind::Interrupted);
+    }
+    (has(Outcome::RolledBack) || has(Outcome::NotTouched)).then_some(FailureKind::RolledBack)
+}

@@ -1,0 +1,253 @@
+//! Opens a run on every host where something changes, takes all locks before anything is touched, and walks the plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::check::gate;
+use crate::deploy::drive::{CONTACT, Drive, Start};
+use crate::deploy::fault::Fault;
+use crate::deploy::ground::Ground;
+use crate::deploy::prepare::{Prepared, by_host};
+use crate::deploy::state::{HostEnd, Lock};
+use crate::deploy::walk::{Ended, Pace, Walk};
+use crate::host::Layout;
+use crate::host::run::{Compression, HostRun, Order, Stage, Tree};
+use crate::model::{Event, HostName, OnLostContact, RunId, ServiceName};
+use crate::plan::{Change, Plan};
+
+/// How a plan is carried out.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    pub run: RunId,
+    pub wait_lock: Duration,
+    pub pace: Pace,
+}
+
+/// How long the steps of one stage may take before the others stop waiting for it. Steps have their own deadlines.
+const STAGE: Duration = Duration::from_secs(600);
+
+/// How many plans in a row may turn out to be stale.
+const TIMES: usize = 40;
+
+/// The longest pause after locks were given back, so that an older run can go first.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// Carries a plan out. Every change of the plan ends in exactly one `Ended`; a `Fault` means that nothing was touched.
+pub async fn deploy(ground: &Arc<Ground>, mut prepared: Prepared, terms: &Terms) -> Result<Vec<Ended>, Fault> {
+    let until = Instant::now() + terms.wait_lock;
+    let mut ticket = None;
+    for _ in 0..TIMES {
+        let walk = match open(ground, &prepared, terms, ticket.take(), until).await? {
+            Opened::All(walk) => Arc::new(walk),
+            Opened::Stale(place) => {
+                ticket = place;
+                prepared = prepared.again(ground).await?;
+                continue;
+            }
+        };
+        let ended = walk.clone().go().await;
+        close(&walk).await;
+        ground.part(&prepared.survey.far).await;
+        return Ok(ended);
+    }
+    ground.part(&prepared.survey.far).await;
+    let host = prepared.hosts.iter().next().cloned();
+    Err(host.map_or(Fault::Interrupted, |host| Fault::Stale { host, times: TIMES }))
+}
+
+enum Opened {
+    All(Walk),
+    /// Somebody else was on a host since the look; with the place in that host's queue.
+    Stale(Option<String>),
+}
+
+async fn open(
+    ground: &Arc<Ground>,
+    prepared: &Prepared,
+    terms: &Terms,
+    ticket: Option<String>,
+    until: Instant,
+) -> Result<Opened, Fault> {
+    loop {
+        let (drives, stages) = begin(ground, prepared, terms, ticket.clone(), until)?;
+        match locks(ground, &drives).await {
+            Locks::Ours => {
+                let facts = prepared.survey.seen.iter().map(|(host, seen)| (host.clone(), seen.facts.clone()));
+                return Ok(Opened::All(Walk {
+                    ground: ground.clone(),
+                    plan: prepared.plan.clone(),
+                    pace: terms.pace,
+                    far: prepared.survey.far.clone(),
+                    facts: facts.collect(),
+                    drives,
+                    stages,
+                }));
+            }
+            Locks::Stale => {
+                let ticket = drives.values().find_map(|drive| drive.now().ticket).or(ticket);
+                abandon(drives).await;
+                return Ok(Opened::Stale(ticket));
+            }
+            Locks::Yield => {
+                abandon(drives).await;
+                // An odd pause keeps two young runs from meeting again and again.
+                let share = u32::from(terms.run.as_str().bytes().next_back().unwrap_or_default() % 8) + 1;
+                tokio::time::sleep(PAUSE / 8 * share).await;
+            }
+            Locks::Fault(fault) => {
+                abandon(drives).await;
+                ground.part(&prepared.survey.far).await;
+                return Err(fault);
+            }
+        }
+    }
+}
+
+type Drives = BTreeMap<HostName, Drive>;
+type Stages = BTreeMap<(ServiceName, HostName), usize>;
+
+fn begin(
+    ground: &Arc<Ground>,
+    prepared: &Prepared,
+    terms: &Terms,
+    ticket: Option<String>,
+    until: Instant,
+) -> Result<(Drives, Stages), Fault> {
+    let (mut drives, mut stages) = (BTreeMap::new(), BTreeMap::new());
+    let whole = whole(ground, &prepared.plan);
+    for (host, changes) in by_host(&prepared.plan) {
+        let (Some(far), Some(seen)) = (prepared.survey.far.get(&host), prepared.survey.seen.get(&host)) else {
+            continue;
+        };
+        for (number, change) in changes.iter().enumerate() {
+            stages.insert((change.service.clone(), host.clone()), number + 1);
+        }
+        let run = HostRun {
+            id: terms.run.clone(),
+            base: Layout::new(&seen.facts.base).base().to_owned(),
+            who: ground.who.clone(),
+            wait_lock: until.saturating_duration_since(Instant::now()),
+            ticket: ticket.clone(),
+            contact: Some(CONTACT),
+            stages: changes.iter().map(|change| stage(ground, change, whole)).collect(),
+        };
+        let trees: Vec<Tree> = changes.iter().filter_map(|change| change.tree.clone()).collect();
+        let start = Start { run, trees, compression: Compression::best(&seen.facts.tools) };
+        drives.insert(host, Drive::start(ground.clone(), far.clone(), start));
+    }
+    Ok((drives, stages))
+}
+
+/// The longest that the whole plan may take; no stage waits longer for its turn.
+fn whole(ground: &Ground, plan: &Plan) -> Duration {
+    let one = |change: &Change| STAGE + verdict_within(ground, change);
+    plan.changes.iter().map(one).sum()
+}
+
+fn verdict_within(ground: &Ground, change: &Change) -> Duration {
+    let soak = ground.registry.services.get(&change.service).map(|service| service.deploy.soak);
+    gate::budget(&change.record.checks, soak.unwrap_or_default()) + CONTACT
+}
+
+fn stage(ground: &Ground, change: &Change, whole: Duration) -> Stage {
+    let policy = ground.registry.services.get(&change.service).map(|service| service.deploy.on_lost_contact);
+    Stage {
+        service: change.service.clone(),
+        expect: change.before.clone(),
+        release: Some(change.record.release.clone()),
+        steps: change.steps.clone(),
+        after: change.after.clone(),
+        verdict_within: verdict_within(ground, change),
+        go_within: whole,
+        on_lost_contact: policy.unwrap_or(OnLostContact::Undo),
+    }
+}
+
+enum Locks {
+    Ours,
+    Stale,
+    /// An older run holds a lock while we hold another: it goes first, or both would wait for ever.
+    Yield,
+    Fault(Fault),
+}
+
+/// Waits until every host's lock is ours, or until it is clear that they will not be.
+async fn locks(ground: &Ground, drives: &Drives) -> Locks {
+    let mut waits = JoinSet::new();
+    for (host, drive) in drives {
+        let (host, drive) = (host.clone(), drive.clone());
+        waits.spawn(async move {
+            let state = drive.until(|state| state.over() || state.lock != Lock::NotYet).await;
+            (host, state)
+        });
+    }
+    let mut ours = 0;
+    let mut waiting = BTreeMap::new();
+    while let Some(found) = waits.join_next().await {
+        let (host, state) = match found {
+            Ok(found) => found,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        if ground.stop.is_cancelled() {
+            return Locks::Fault(Fault::Interrupted);
+        }
+        match (&state.end, &state.lost, state.lock) {
+            (Some(HostEnd::Stale), _, _) => return Locks::Stale,
+            (Some(HostEnd::LockTimeout), _, _) => {
+                let holder = waiting.remove(&host).unwrap_or_else(|| "another run holds it".into());
+                return Locks::Fault(Fault::Locked { host, holder });
+            }
+            (Some(HostEnd::Refused(why)), _, _) => {
+                return Locks::Fault(Fault::Begin { host, why: why.clone() });
+            }
+            (Some(end), _, _) => {
+                return Locks::Fault(Fault::Begin { host, why: format!("{end:?}") });
+            }
+            (_, Some(lost), _) => {
+                return Locks::Fault(Fault::Begin { host, why: lost.clone() });
+            }
+            (_, _, Lock::Ours) => ours += 1,
+            (_, _, Lock::NotYet) => {}
+            (_, _, Lock::Waiting { holder, run }) => {
+                let drive = drives[&host].clone();
+                let older = run.is_some_and(|run| run < *drive.run());
+                waiting.insert(host.clone(), holder);
+                if older && drives.len() > 1 && (ours > 0 || drives.len() > waiting.len()) {
+                    return Locks::Yield;
+                }
+                waits.spawn(async move {
+                    let state = drive.until(|state| state.over() || state.lock == Lock::Ours).await;
+                    (host, state)
+                });
+            }
+        }
+    }
+    Locks::Ours
+}
+
+/// Ends runs that have touched nothing.
+async fn abandon(drives: Drives) {
+    for drive in drives.values() {
+        drive.order(Order::Stop);
+    }
+    for drive in drives.values() {
+        drive.finished().await;
+    }
+}
+
+/// Tells every host that all is decided, and waits for their ends.
+async fn close(walk: &Walk) {
+    for drive in walk.drives.values() {
+        drive.order(Order::Finish);
+    }
+    for (host, drive) in &walk.drives {
+        let state = drive.finished().await;
+        if let Some(why) = state.lost {
+            let text = format!("its run could not be followed to the end: {why}");
+            walk.ground.tell(Event::Note { host: Some(host.clone()), text });
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Which services a request means, and on which hosts.
+
+use std::collections::BTreeSet;
+
+use crate::model::{HostName, ServiceName};
+use crate::plan::Graph;
+use crate::registry::{Registry, Service};
+
+/// What the user asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Services by name.
+    pub services: Vec<ServiceName>,
+    /// Every service.
+    pub all: bool,
+    /// Services that carry all of these labels.
+    pub labels: Vec<(String, String)>,
+    /// Only these hosts; empty: every host of each service.
+    pub hosts: Vec<HostName>,
+    /// What the services need, too.
+    pub with_needs: bool,
+}
+
+/// Why a request means nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectFault {
+    #[error("no service named `{0}` in the registry")]
+    Service(ServiceName, Option<String>),
+    #[error("no host named `{0}` in the registry")]
+    Host(HostName),
+    #[error("no service is named")]
+    Nothing,
+    #[error("no service carries the labels {0}")]
+    Labels(String),
+    #[error("none of the services runs on {0}")]
+    Nowhere(String),
+}
+
+impl SelectFault {
+    /// The next move.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Service(_, Some(near)) => format!("did you mean `{near}`?"),
+            Self::Service(..) | Self::Labels(_) => "see `portoser list`".into(),
+            Self::Host(_) | Self::Nowhere(_) => "see `portoser show`".into(),
+            Self::Nothing => "name services, or give --all or --label".into(),
+        }
+    }
+}
+
+/// The services meant, and the hosts. Never empty.
+pub fn select(
+    registry: &Registry,
+    selection: &Selection,
+) -> Result<(BTreeSet<ServiceName>, BTreeSet<HostName>), SelectFault> {
+    for host in &selection.hosts {
+        if !registry.hosts.contains_key(host) {
+            return Err(SelectFault::Host(host.clone()));
+        }
+    }
+    let mut names: BTreeSet<ServiceName> = BTreeSet::new();
+    for name in &selection.services {
+        if !registry.services.contains_key(name) {
+            let near = registry.services.keys().min_by_key(|other| strsim::levenshtein(other.as_str(), name.as_str()));
+            let near = near.filter(|near| strsim::levenshtein(near.as_str(), name.as_str()) <= 3);
+            return Err(SelectFault::Service(name.clone(), near.map(ToString::to_string)));
+        }
+        names.insert(name.clone());
+    }
+    let labelled = |service: &&Service| {
+        let carried = selection.labels.iter().all(|(key, value)| service.labels.get(key) == Some(value));
+        selection.all || (!selection.labels.is_empty() && carried)
+    };
+    let here =
+        |service: &Service| selection.hosts.is_empty() || service.hosts.iter().any(|h| selection.hosts.contains(h));
+    let hosts_alone = names.is_empty() && !selection.all && selection.labels.is_empty() && !selection.hosts.is_empty();
+    let more = registry.services.values().filter(|service| hosts_alone || labelled(service));
+    names.extend(more.filter(|service| here(service)).map(|service| service.name.clone()));
+    if names.is_empty() {
+        if selection.labels.is_empty() {
+            return Err(SelectFault::Nothing);
+        }
+        let labels: Vec<_> = selection.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        return Err(SelectFault::Labels(labels.join(" ")));
+    }
+    if selection.with_needs {
+        names = Graph::of(registry).with_needs(names);
+    }
+    let hosts: BTreeSet<HostName> = names
+        .iter()
+        .flat_map(|name| &registry.services[name].hosts)
+        .filter(|host| selection.hosts.is_empty() || selection.hosts.contains(host))
+        .cloned()
+        .collect();
+    if hosts.is_empty() {
+        let hosts: Vec<_> = selection.hosts.iter().map(ToString::to_string).collect();
+        return Err(SelectFault::Nowhere(hosts.join(", ")));
+    }
+    Ok((names, hosts))
+}

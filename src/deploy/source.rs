@@ -1,0 +1,188 @@
+//! Reads what a release is made of from this machine's disk: source trees with their hashes, templates, files to copy.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use ignore::WalkBuilder;
+use sha2::{Digest, Sha256};
+
+use crate::host::run::{TreeEntry, TreeKind};
+use crate::plan::{SourceTree, Sources};
+use crate::registry::{FileSource, Registry, Service};
+
+/// The largest template or copied file that is held in memory; larger ones belong into a source.
+const TEXT_LIMIT: u64 = 16 << 20;
+
+/// Why a source cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceFault {
+    #[error("cannot read `{path}`")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot walk `{path}`")]
+    Walk {
+        path: PathBuf,
+        #[source]
+        source: ignore::Error,
+    },
+    #[error("the file name {name} cannot be carried to a host: {why}")]
+    Name { name: String, why: &'static str },
+    #[error("the link `{path}` points to `{target}`, outside of the source")]
+    Escape { path: String, target: String },
+    #[error("`{path}` is neither a file, a folder nor a link")]
+    Kind { path: String },
+    #[error("`{path}` is larger than {limit} bytes")]
+    Large { path: PathBuf, limit: u64 },
+}
+
+/// Reads all that these services need.
+pub(super) fn read<'a>(
+    registry: &Registry,
+    services: impl IntoIterator<Item = &'a Service>,
+) -> Result<Sources, SourceFault> {
+    let mut sources = Sources::default();
+    for service in services {
+        if let Some(source) = &service.source {
+            sources.trees.insert(service.name.clone(), tree(source)?);
+        }
+        for file in service.files.values() {
+            if let FileSource::Template(path) | FileSource::Copy(path) = &file.source
+                && !sources.texts.contains_key(path)
+            {
+                sources.texts.insert(path.clone(), text(path)?);
+            }
+        }
+    }
+    // A unit template beside the registry replaces portoser's own.
+    let own = registry.file.with_file_name("templates").join("systemd.service.j2");
+    if own.is_file() {
+        let template = String::from_utf8_lossy(&text(&own)?).into_owned();
+        sources.templates = BTreeMap::from([("systemd.service".to_owned(), template)]);
+    }
+    Ok(sources)
+}
+
+fn text(path: &Path) -> Result<Vec<u8>, SourceFault> {
+    let read = |source| SourceFault::Read { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(read)?.len() > TEXT_LIMIT {
+        return Err(SourceFault::Large { path: path.to_owned(), limit: TEXT_LIMIT });
+    }
+    fs::read(path).map_err(read)
+}
+
+/// The tree of a source: a folder as `.gitignore` and `.ignore` leave it, without `.git`; or a single file under its own name.
+pub fn tree(source: &Path) -> Result<SourceTree, SourceFault> {
+    let metadata =
+        fs::metadata(source).map_err(|error| SourceFault::Read { path: source.to_owned(), source: error })?;
+    if metadata.is_file() {
+        let name = name(Path::new(source.file_name().unwrap_or_default()))?;
+        return Ok(vec![TreeEntry { path: name, kind: file(source)? }]);
+    }
+    let walk = WalkBuilder::new(source)
+        .hidden(false)
+        .parents(false)
+        .git_global(false)
+        .require_git(false)
+        .follow_links(false)
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .build();
+    let mut entries = Vec::new();
+    for entry in walk {
+        let entry = entry.map_err(|error| SourceFault::Walk { path: source.to_owned(), source: error })?;
+        let Ok(relative) = entry.path().strip_prefix(source) else { continue };
+        if relative.as_os_str().is_empty() {
+            continue;
+        }
+        let path = name(relative)?;
+        let kind = match entry.file_type() {
+            Some(kind) if kind.is_dir() => TreeKind::Folder,
+            Some(kind) if kind.is_file() => file(entry.path())?,
+            Some(kind) if kind.is_symlink() => link(entry.path(), &path)?,
+            _ => return Err(SourceFault::Kind { path }),
+        };
+        entries.push(TreeEntry { path, kind });
+    }
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+/// A path inside a tree as text. What a manifest's lines or a shell on the host could not carry exactly is refused.
+fn name(path: &Path) -> Result<String, SourceFault> {
+    let shown = || path.to_string_lossy().escape_debug().to_string();
+    let refuse = |why| Err(SourceFault::Name { name: shown(), why });
+    match path.to_str() {
+        None => refuse("it is not UTF-8"),
+        Some(text) if text.chars().any(char::is_control) => refuse("it holds a control character"),
+        Some(text) => Ok(text.to_owned()),
+    }
+}
+
+fn file(path: &Path) -> Result<TreeKind, SourceFault> {
+    let fault = |source| SourceFault::Read { path: path.to_owned(), source };
+    let mut open = fs::File::open(path).map_err(fault)?;
+    let mode = mode(&open.metadata().map_err(fault)?);
+    let (mut hash, mut size, mut piece) = (Sha256::new(), 0, vec![0; 256 << 10]);
+    loop {
+        let read = open.read(&mut piece).map_err(fault)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&piece[..read]);
+        size += read as u64;
+    }
+    Ok(TreeKind::File { from: path.to_owned(), mode, size, sha256: hash.finalize().into() })
+}
+
+/// The permission bits that matter: whether it can be executed. The owner's umask is not carried to the host.
+#[cfg(unix)]
+fn mode(metadata: &fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 }
+}
+
+#[cfg(not(unix))]
+fn mode(_: &fs::Metadata) -> u32 {
+    0o755
+}
+
+/// A link is carried as a link, if it stays inside the tree.
+fn link(path: &Path, inside: &str) -> Result<TreeKind, SourceFault> {
+    let target = fs::read_link(path).map_err(|source| SourceFault::Read { path: path.to_owned(), source })?;
+    let text = name(&target)?;
+    let mut depth = Path::new(inside).components().count() - 1;
+    for part in target.components() {
+        match part {
+            Component::Normal(_) => depth += 1,
+            Component::CurDir => {}
+            Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return Err(SourceFault::Escape { path: inside.to_owned(), target: text }),
+        }
+    }
+    Ok(TreeKind::Link { target: text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn ignored_files_stay_and_links_may_not_leave() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("bin")).expect("made");
+        fs::write(at("bin/run"), "x").expect("written");
+        fs::write(at(".gitignore"), "*.log\n").expect("written");
+        fs::write(at("a.log"), "x").expect("written");
+        std::os::unix::fs::symlink("bin/run", at("run")).expect("linked");
+        let paths: Vec<_> = tree(folder.path()).expect("read").into_iter().map(|entry| entry.path).collect();
+        assert_eq!(paths, [".gitignore", "bin", "bin/run", "run"]);
+        std::os::unix::fs::symlink("../../etc/passwd", at("bin/out")).expect("linked");
+        assert!(matches!(tree(folder.path()), Err(SourceFault::Escape { .. })));
+    }
+}

@@ -1,0 +1,169 @@
+//! The first look at all hosts, side by side, with the services' checks asked in the same breath: what the plan is made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::check::{self, Verdict};
+use crate::deploy::far::{Far, Unseen, subject};
+use crate::deploy::ground::Ground;
+use crate::host::look::Question;
+use crate::host::{Record, Seen};
+use crate::model::{Ask, Check, Event, From, HostName, ServiceName};
+use crate::plan::{Engine, Health};
+use crate::registry::Service;
+
+/// The longest pause between two questions of a service that answered badly at the first look.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What was found.
+#[derive(Default)]
+pub struct Survey {
+    pub far: BTreeMap<HostName, Far>,
+    pub seen: BTreeMap<HostName, Seen>,
+    pub health: BTreeMap<(ServiceName, HostName), Health>,
+    /// The hosts that could not be seen.
+    pub unseen: BTreeMap<HostName, Unseen>,
+}
+
+/// Looks at these hosts, for these services.
+pub(super) async fn survey(
+    ground: &Arc<Ground>,
+    services: &BTreeSet<ServiceName>,
+    hosts: &BTreeSet<HostName>,
+) -> Survey {
+    let mut tasks = JoinSet::new();
+    for host in hosts {
+        let here = ground.registry.services.values();
+        let here = here.filter(|service| services.contains(&service.name) && service.hosts.contains(host));
+        let here: Vec<Service> = here.cloned().collect();
+        tasks.spawn(one(ground.clone(), host.clone(), here));
+    }
+    let mut survey = Survey::default();
+    while let Some(ended) = tasks.join_next().await {
+        let (host, found) = match ended {
+            Ok(found) => found,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        match found {
+            Ok((far, seen, health)) => {
+                survey.health.extend(health.into_iter().map(|(service, health)| ((service, host.clone()), health)));
+                survey.far.insert(host.clone(), far);
+                survey.seen.insert(host, seen);
+            }
+            Err(unseen) => {
+                survey.unseen.insert(host, unseen);
+            }
+        }
+    }
+    survey
+}
+
+type Found = Result<(Far, Seen, Vec<(ServiceName, Health)>), Unseen>;
+
+async fn one(ground: Arc<Ground>, host: HostName, services: Vec<Service>) -> (HostName, Found) {
+    ground.tell(Event::Looking { host: host.clone() });
+    let began = Instant::now();
+    let found = look(&ground, &host, &services).await;
+    if let Ok((_, seen, _)) = &found {
+        ground.tell(Event::Looked { host: host.clone(), took: began.elapsed() });
+        for service in &services {
+            let release = seen.services.get(&service.name).and_then(|found| found.current.clone());
+            ground.tell(Event::Found { host: host.clone(), service: service.name.clone(), release });
+        }
+    }
+    (host, found)
+}
+
+async fn look(ground: &Ground, host: &HostName, services: &[Service]) -> Found {
+    let far = ground.reach(host).await?;
+    let question = question(ground, host, services, ground.engines);
+    // The checks through the connection travel beside the look, and cost no time of their own.
+    let early = async {
+        let mut asked = JoinSet::new();
+        for service in services {
+            for check in spread(service).into_iter().filter(connects) {
+                let (far, name) = (far.clone(), service.name.clone());
+                asked.spawn(async move {
+                    let nobody = check::Subject::nobody();
+                    let verdict = check::ask(&check, &nobody, |need| far.fetch(need)).await;
+                    (name, verdict)
+                });
+            }
+        }
+        asked.join_all().await
+    };
+    let (seen, early) = tokio::join!(far.look(&question), early);
+    let seen = seen?;
+    let mut health = Vec::new();
+    for service in services {
+        let found = seen.services.get(&service.name).and_then(|found| found.readable());
+        let engine = ground.engines.iter().find(|engine| engine.serves(&service.kind));
+        let (Some(record), Some(engine)) = (found, engine) else { continue };
+        // What is not there or does not run needs no check to say so.
+        if !engine.runs(record, &seen) {
+            continue;
+        }
+        let bad = early.iter().any(|(name, verdict)| *name == service.name && !verdict.is_good());
+        let verdict =
+            if bad { again(&far, service, record, &seen).await } else { late(&far, service, record, &seen).await };
+        health.push((service.name.clone(), verdict));
+    }
+    Ok((far, seen, health))
+}
+
+fn question(ground: &Ground, host: &HostName, services: &[Service], engines: &[&dyn Engine]) -> Question {
+    let base = ground.registry.hosts.get(host).and_then(|host| host.base.clone());
+    let units = services.iter().flat_map(|service| {
+        let engine = engines.iter().find(|engine| engine.serves(&service.kind));
+        engine.map(|engine| engine.units(service)).unwrap_or_default()
+    });
+    Question { base, services: services.iter().map(|service| service.name.clone()).collect(), units: units.collect() }
+}
+
+/// The checks of a service as they are asked.
+pub(super) fn spread(service: &Service) -> Vec<Check> {
+    check::spread(&service.checks, service.port, service.instances)
+}
+
+fn connects(check: &Check) -> bool {
+    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. })
+}
+
+/// The checks that need words on the host; the unit's state came with the look.
+async fn late(far: &Far, service: &Service, record: &Record, seen: &Seen) -> Health {
+    let subject = subject(record, &seen.facts);
+    for check in spread(service).iter().filter(|check| !connects(check) && check.ask != Ask::Unit) {
+        let verdict = check::ask(check, &subject, |need| far.fetch(need)).await;
+        if !verdict.is_good() {
+            return again(far, service, record, seen).await;
+        }
+    }
+    Health::Good
+}
+
+/// One bad answer may be a blip: each check is asked as often as its `retries` say before it counts.
+async fn again(far: &Far, service: &Service, record: &Record, seen: &Seen) -> Health {
+    let subject = subject(record, &seen.facts);
+    for check in spread(service) {
+        let mut last = Verdict::Unseen("it was not asked".into());
+        for turn in 0..check.retries.max(1) {
+            if turn > 0 {
+                tokio::time::sleep(check.interval.min(PAUSE)).await;
+            }
+            last = check::ask(&check, &subject, |need| far.fetch(need)).await;
+            if last.is_good() {
+                break;
+            }
+        }
+        let says = format!("{}: {}", check::title(&check), last.says());
+        match last {
+            Verdict::Good(_) => {}
+            Verdict::Bad(_) => return Health::Bad(says),
+            Verdict::Unseen(_) => return Health::Unseen(says),
+        }
+    }
+    Health::Good
+}

@@ -1,0 +1,199 @@
+//! What a run's journal tells, line by line: into the state that a walk waits on, and into events for those who watch.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::deploy::ground::Ground;
+use crate::deploy::state::{HostEnd, HostState, Lock, Phase};
+use crate::host::run::{End, Happened, Holder, Report, Why};
+use crate::model::{Event, HostName, Outcome, RunId, ServiceName};
+
+/// The reader of one host's run.
+pub(super) struct Tale {
+    ground: Arc<Ground>,
+    host: HostName,
+    /// The service of each stage, and how many steps it has.
+    stages: Vec<(ServiceName, usize)>,
+    state: watch::Sender<HostState>,
+    /// The number of the last line of the journal that was heard.
+    count: u64,
+    /// A step that failed, whose evidence is still being told: its stage, what it was, its exit code.
+    failure: Option<(usize, String, u32)>,
+    evidence: Vec<String>,
+    /// What the last step was.
+    step: String,
+}
+
+impl Tale {
+    pub(super) fn new(
+        ground: Arc<Ground>,
+        host: HostName,
+        stages: Vec<(ServiceName, usize)>,
+        state: watch::Sender<HostState>,
+    ) -> Self {
+        let (failure, evidence, step) = (None, Vec::new(), String::new());
+        Self { ground, host, stages, state, count: 0, failure, evidence, step }
+    }
+
+    /// The number of the last line that was heard; an attach goes on behind it.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether the run has ended on the host.
+    pub(super) fn is_over(&self) -> bool {
+        self.state.borrow().over()
+    }
+
+    /// The host did not take the run; nothing was touched.
+    pub(super) fn refused(&mut self, why: &str) {
+        self.end(HostEnd::Refused(why.to_owned()));
+    }
+
+    /// The host cannot be followed any more.
+    pub(super) fn lost(&mut self, why: &str) {
+        self.state.send_modify(|state| state.lost = Some(why.to_owned()));
+    }
+
+    /// Nothing more will be heard.
+    pub(super) fn over(&mut self) {
+        if !self.is_over() {
+            self.lost("the run was not followed to its end");
+        }
+    }
+
+    /// Hears one report; true when it says that the payload has arrived.
+    pub(super) fn hear(&mut self, report: Report) -> bool {
+        match report {
+            Report::Received => return true,
+            Report::Refused(why) => self.refused(&why),
+            Report::Unknown => self.refused("the payload did not arrive"),
+            Report::Orphaned => self.end(HostEnd::Orphaned),
+            Report::Noise(_) => {}
+            Report::Told(entry) => {
+                // After a lost link the follower may repeat what we know. Line 0 is the host's record of the end.
+                if entry.line == 0 || entry.line > self.count {
+                    self.count = self.count.max(entry.line);
+                    self.take(entry.event);
+                }
+            }
+        }
+        false
+    }
+
+    fn take(&mut self, event: Happened) {
+        if let Happened::Evidence(line) = event {
+            self.evidence.push(line);
+            return;
+        }
+        self.conclude();
+        match event {
+            Happened::Queued { ticket } => self.state.send_modify(|state| state.ticket = Some(ticket)),
+            Happened::Waiting(holder) => self.waiting(&holder),
+            Happened::Locked { .. } => {
+                self.ground.tell(Event::Locked { host: self.host.clone() });
+                self.state.send_modify(|state| state.lock = Lock::Ours);
+            }
+            Happened::Settling { run } => self.ground.tell(Event::Settling { host: self.host.clone(), run }),
+            Happened::Settled { run, end } => {
+                let outcome = outcome(end);
+                self.ground.tell(Event::Settled { host: self.host.clone(), run, outcome });
+            }
+            Happened::Begin { stage, step, what } => {
+                self.phase(stage, Phase::Working);
+                self.step.clone_from(&what);
+                self.about(stage, |host, service, of| Event::Step { host, service, number: step, of, what });
+            }
+            Happened::Failed { stage, code, .. } => self.failure = Some((stage, self.step.clone(), code)),
+            Happened::UndoFailed { stage, step, code } => {
+                self.failure = Some((stage, format!("undo step {step}"), code));
+            }
+            Happened::Switched { stage } => self.phase(stage, Phase::Switched),
+            Happened::Kept { stage, .. } => self.phase(stage, Phase::Kept),
+            Happened::Undoing { stage, why } => {
+                self.phase(stage, Phase::Undoing);
+                let why = reason(why).to_owned();
+                self.about(stage, |host, service, _| Event::Undoing { host, service, why });
+            }
+            Happened::Undone { stage } => self.phase(stage, Phase::Undone),
+            Happened::Stuck { stage } => self.phase(stage, Phase::UndoFailed),
+            Happened::Note(text) => self.ground.tell(Event::Note { host: Some(self.host.clone()), text }),
+            Happened::End(end) => self.end(ended(end)),
+            Happened::Run { .. }
+            | Happened::Stale { .. }
+            | Happened::Stage { .. }
+            | Happened::Done { .. }
+            | Happened::Late { .. }
+            | Happened::Evidence(_) => {}
+        }
+    }
+
+    fn waiting(&mut self, holder: &Holder) {
+        let text = holder.to_string();
+        self.ground.tell(Event::Waiting { host: self.host.clone(), holder: text.clone() });
+        let run = RunId::try_from(holder.run.as_str()).ok();
+        self.state.send_modify(|state| state.lock = Lock::Waiting { holder: text, run });
+    }
+
+    /// A failure is told when its evidence is complete.
+    fn conclude(&mut self) {
+        let Some((stage, what, code)) = self.failure.take() else { return };
+        let evidence = std::mem::take(&mut self.evidence);
+        let error = format!("{what}: exit code {code}");
+        self.about(stage, |host, service, _| Event::Failed {
+            host,
+            service: Some(service),
+            error,
+            hint: None,
+            evidence,
+        });
+    }
+
+    fn end(&mut self, end: HostEnd) {
+        self.conclude();
+        self.state.send_modify(|state| state.end = Some(end));
+    }
+
+    fn phase(&mut self, stage: usize, phase: Phase) {
+        self.state.send_modify(|state| {
+            if let Some(known) = stage.checked_sub(1).and_then(|stage| state.stages.get_mut(stage)) {
+                *known = phase;
+            }
+        });
+    }
+
+    fn about(&self, stage: usize, event: impl FnOnce(HostName, ServiceName, usize) -> Event) {
+        if let Some((service, of)) = stage.checked_sub(1).and_then(|stage| self.stages.get(stage)) {
+            self.ground.tell(event(self.host.clone(), service.clone(), *of));
+        }
+    }
+}
+
+fn reason(why: Why) -> &'static str {
+    match why {
+        Why::Failed => "a step failed",
+        Why::Ordered => "it was not proven",
+        Why::Late => "no verdict came in time",
+        Why::Stop => "the run was stopped",
+        Why::Settled => "its run had stopped in the middle",
+    }
+}
+
+fn ended(end: End) -> HostEnd {
+    match end {
+        End::Committed | End::RolledBack | End::Nothing => HostEnd::Done,
+        End::RollbackFailed => HostEnd::UndoFailed,
+        End::Stale => HostEnd::Stale,
+        End::LockTimeout => HostEnd::LockTimeout,
+    }
+}
+
+fn outcome(end: End) -> Outcome {
+    match end {
+        End::Committed => Outcome::Committed,
+        End::RolledBack => Outcome::RolledBack,
+        End::RollbackFailed => Outcome::RollbackFailed,
+        End::Stale | End::LockTimeout | End::Nothing => Outcome::NotTouched,
+    }
+}

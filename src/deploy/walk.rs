@@ -1,0 +1,314 @@
+//! Walks a plan: wave by wave, service by service in its own batches, host by host; each proven before the next begins.
+//! What fails goes back, and what goes back is proven too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::check;
+use crate::check::gate::{self, Red, Told};
+use crate::deploy::drive::Drive;
+use crate::deploy::far::{Far, subject};
+use crate::deploy::ground::Ground;
+use crate::deploy::state::Phase;
+use crate::deploy::survey::spread;
+use crate::host::run::Order;
+use crate::host::{Facts, Record};
+use crate::model::{Check, Event, HostName, Outcome, ReleaseId, ServiceName};
+use crate::plan::{Action, Change, Plan};
+use crate::registry::{Batch, Policy};
+
+/// How long the undo of a stage may take to be told, beyond the stage's own commands.
+const UNDO: Duration = Duration::from_secs(120);
+
+/// How a walk differs from the registry's policy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    pub batch: Option<Batch>,
+    pub max_fail: Option<usize>,
+    /// Hosts already changed stay as they are when another fails.
+    pub keep: bool,
+}
+
+/// A plan on its way.
+pub(super) struct Walk {
+    pub ground: Arc<Ground>,
+    pub plan: Arc<Plan>,
+    pub pace: Pace,
+    pub far: BTreeMap<HostName, Far>,
+    pub facts: BTreeMap<HostName, Facts>,
+    /// The open runs, for the hosts where something changes.
+    pub drives: BTreeMap<HostName, Drive>,
+    /// Which stage of its host's run a change is.
+    pub stages: BTreeMap<(ServiceName, HostName), usize>,
+}
+
+/// How a service ended on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub service: ServiceName,
+    pub host: HostName,
+    pub outcome: Outcome,
+    pub release: Option<ReleaseId>,
+}
+
+/// Why a change did not come to be proven.
+enum Failed {
+    /// A step failed, the gate was red, or the user stopped the run; the change must be or was undone.
+    Here,
+    /// The host was lost. What it does now, it does by itself.
+    Lost,
+}
+
+impl Walk {
+    /// Goes through all waves. Every change of the plan ends in exactly one `Ended`.
+    pub(super) async fn go(self: Arc<Self>) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        for wave in &self.plan.waves {
+            let failed = ended.iter().any(|one: &Ended| one.outcome.is_failure());
+            let mut services = JoinSet::new();
+            for service in wave {
+                let changes: Vec<Change> = self.plan.of(service).cloned().collect();
+                if failed || self.ground.stop.is_cancelled() {
+                    ended.extend(changes.iter().map(|change| self.untouched(change)));
+                } else {
+                    services.spawn(self.clone().service(changes));
+                }
+            }
+            while let Some(done) = services.join_next().await {
+                match done {
+                    Ok(done) => ended.extend(done),
+                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                }
+            }
+        }
+        for one in &ended {
+            let Ended { service, host, outcome, release } = one.clone();
+            self.ground.tell(Event::Ended { host, service, outcome, release });
+        }
+        ended
+    }
+
+    /// One service over its hosts.
+    async fn service(self: Arc<Self>, changes: Vec<Change>) -> Vec<Ended> {
+        let policy = changes.first().and_then(|change| self.ground.registry.services.get(&change.service));
+        let Some(policy) = policy.map(|service| service.deploy.clone()) else { return Vec::new() };
+        let (still, moving): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.action == Action::Nothing);
+        let mut ended: Vec<Ended> = still.iter().map(|change| done(change, Outcome::NothingToDo)).collect();
+        let mut kept: Vec<Change> = Vec::new();
+        let most = self.pace.max_fail.unwrap_or(policy.max_fail);
+        let mut failures = 0;
+        let mut groups = groups(moving, &policy, self.pace.batch).into_iter();
+        for group in groups.by_ref() {
+            let mut hosts = JoinSet::new();
+            for change in group {
+                let walk = self.clone();
+                hosts.spawn(async move {
+                    let outcome = walk.host(&change).await;
+                    (change, outcome)
+                });
+            }
+            while let Some(end) = hosts.join_next().await {
+                match end {
+                    Ok((change, Ok(()))) => kept.push(change),
+                    Ok((change, Err(failed))) => {
+                        failures += 1;
+                        ended.push(self.back(&change, failed).await);
+                    }
+                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                }
+            }
+            if failures > most || self.ground.stop.is_cancelled() {
+                break;
+            }
+        }
+        ended.extend(groups.flatten().map(|change| self.untouched(&change)));
+        let go_back = failures > most && !self.pace.keep;
+        if go_back {
+            let mut backs = JoinSet::new();
+            for change in kept.drain(..) {
+                let (walk, host) = (self.clone(), change.host.clone());
+                let why = "another host failed".to_owned();
+                self.ground.tell(Event::Undoing { host, service: change.service.clone(), why });
+                backs.spawn(async move { walk.back(&change, Failed::Here).await });
+            }
+            ended.extend(backs.join_all().await);
+        }
+        ended.extend(kept.iter().map(|change| done(change, Outcome::Committed)));
+        ended
+    }
+
+    /// One change on one host, up to proven and kept.
+    async fn host(&self, change: &Change) -> Result<(), Failed> {
+        let began = Instant::now();
+        let (Some(drive), Some(&stage)) = (self.drives.get(&change.host), self.stage(change)) else {
+            return Err(Failed::Lost);
+        };
+        drive.order(Order::Go(stage));
+        let state =
+            drive.until(|state| state.over() || !matches!(state.phase(stage), Phase::Waiting | Phase::Working)).await;
+        match state.phase(stage) {
+            Phase::Switched => {}
+            Phase::Undoing | Phase::Undone | Phase::UndoFailed => return Err(Failed::Here),
+            Phase::Waiting | Phase::Working | Phase::Kept => return Err(self.lost(change, state.lost.as_deref())),
+        }
+        self.tell(change, |host, service| Event::Switched {
+            host,
+            service,
+            release: Some(change.record.release.clone()),
+        });
+        let soak = self.ground.registry.services.get(&change.service).map(|service| service.deploy.soak);
+        let proven = tokio::select! {
+            proven = self.prove(change, &change.record, soak.unwrap_or_default()) => proven,
+            () = self.ground.stop.cancelled() => return Err(Failed::Here),
+            state = drive.until(|state| state.over() || state.phase(stage) != Phase::Switched) => {
+                return Err(self.lost(change, state.lost.as_deref()));
+            }
+        };
+        if let Err(red) = proven {
+            self.failed(change, red);
+            return Err(Failed::Here);
+        }
+        drive.order(Order::Keep(stage));
+        let state = drive.until(|state| state.over() || state.phase(stage) != Phase::Switched).await;
+        if state.phase(stage) != Phase::Kept {
+            return Err(self.lost(change, state.lost.as_deref()));
+        }
+        self.tell(change, |host, service| Event::Proven { host, service, took: began.elapsed() });
+        Ok(())
+    }
+
+    /// Brings a change back and proves what was there before.
+    async fn back(&self, change: &Change, failed: Failed) -> Ended {
+        let outcome = match (failed, self.drives.get(&change.host), self.stage(change)) {
+            (Failed::Here, Some(drive), Some(&stage)) => {
+                drive.order(Order::Undo(stage));
+                let over = |phase| matches!(phase, Phase::Undone | Phase::UndoFailed | Phase::Waiting);
+                let wait = drive.until(|state| state.over() || over(state.phase(stage)));
+                match tokio::time::timeout(UNDO, wait).await {
+                    Ok(state) if matches!(state.phase(stage), Phase::Undone | Phase::Waiting) => self.old(change).await,
+                    _ => Outcome::RollbackFailed,
+                }
+            }
+            _ => Outcome::RollbackFailed,
+        };
+        let release = if outcome == Outcome::RolledBack { change.before.clone() } else { None };
+        Ended { service: change.service.clone(), host: change.host.clone(), outcome, release }
+    }
+
+    /// Whether the release before is healthy again. Where there was none, there is nothing to prove.
+    async fn old(&self, change: &Change) -> Outcome {
+        let Some(record) = &change.before_record else { return Outcome::RolledBack };
+        match self.prove(change, record, Duration::ZERO).await {
+            Ok(()) => Outcome::RolledBack,
+            Err(red) => {
+                self.failed(change, red);
+                Outcome::RollbackFailed
+            }
+        }
+    }
+
+    /// Asks the gate of a release until it is green to the end of the soak, or red.
+    async fn prove(&self, change: &Change, record: &Record, soak: Duration) -> Result<(), Red> {
+        let (Some(far), Some(facts)) = (self.far.get(&change.host), self.facts.get(&change.host)) else {
+            return Ok(());
+        };
+        let subject = subject(record, facts);
+        let service = self.ground.registry.services.get(&change.service);
+        let checks: Vec<Check> = match service {
+            Some(service) if service.checks == record.checks => spread(service),
+            _ => record.checks.clone(),
+        };
+        let ask = |check: &Check| {
+            let (check, subject, far) = (check.clone(), subject.clone(), far.clone());
+            async move { check::ask(&check, &subject, |need| far.fetch(need)).await }
+        };
+        gate::watch(&checks, soak, ask, |event| self.heard(change, event)).await
+    }
+}
+
+/// The rest of a walk: small things that the road above uses.
+impl Walk {
+    fn stage(&self, change: &Change) -> Option<&usize> {
+        self.stages.get(&(change.service.clone(), change.host.clone()))
+    }
+
+    fn tell(&self, change: &Change, event: impl FnOnce(HostName, ServiceName) -> Event) {
+        self.ground.tell(event(change.host.clone(), change.service.clone()));
+    }
+
+    fn untouched(&self, change: &Change) -> Ended {
+        let outcome = if change.action == Action::Nothing { Outcome::NothingToDo } else { Outcome::NotTouched };
+        done(change, outcome)
+    }
+
+    fn failed(&self, change: &Change, red: Red) {
+        let Red { check, says, evidence, .. } = red;
+        self.tell(change, |host, service| Event::Failed {
+            host,
+            service: Some(service),
+            error: format!("{check}: {says}"),
+            hint: None,
+            evidence,
+        });
+    }
+
+    /// The host cannot be followed, or has gone its own way.
+    fn lost(&self, change: &Change, why: Option<&str>) -> Failed {
+        if let Some(why) = why {
+            let error = format!("the host was lost: {why}");
+            let within = "the host settles by itself; `portoser attach` follows it when it can be reached again";
+            self.tell(change, |host, service| Event::Failed {
+                host,
+                service: Some(service),
+                error,
+                hint: Some(within.into()),
+                evidence: Vec::new(),
+            });
+            return Failed::Lost;
+        }
+        Failed::Here
+    }
+
+    fn heard(&self, change: &Change, told: Told<'_>) {
+        self.tell(change, |host, service| match told {
+            Told::Checked { check, verdict } => {
+                let (good, says) = (verdict.is_good(), verdict.says().to_owned());
+                Event::Checked { host, service, check: check::title(check), good, says }
+            }
+            Told::Soaking { soak } => Event::Soaking { host, service, until: soak },
+        });
+    }
+}
+
+fn done(change: &Change, outcome: Outcome) -> Ended {
+    let release = match outcome {
+        Outcome::Committed | Outcome::NothingToDo => Some(change.record.release.clone()),
+        Outcome::NotTouched | Outcome::RolledBack | Outcome::RollbackFailed => change.before.clone(),
+    };
+    Ended { service: change.service.clone(), host: change.host.clone(), outcome, release }
+}
+
+/// The hosts of a service in the groups that go together: the canaries, then the batches.
+fn groups(mut changes: Vec<Change>, policy: &Policy, batch: Option<Batch>) -> Vec<Vec<Change>> {
+    let all = changes.len();
+    let size = match batch.unwrap_or(policy.batch) {
+        Batch::Count(count) => count,
+        // A share is of all the service's hosts, rounded up, as a batch of none would never end.
+        Batch::Percent(percent) => (all * usize::from(percent)).div_ceil(100),
+    };
+    let canaries = if all > 1 { policy.canary.min(all) } else { 0 };
+    let mut rest = changes.split_off(canaries);
+    let mut groups = Vec::new();
+    if !changes.is_empty() {
+        groups.push(changes);
+    }
+    while !rest.is_empty() {
+        let next = rest.split_off(size.max(1).min(rest.len()));
+        groups.push(std::mem::replace(&mut rest, next));
+    }
+    groups
+}
