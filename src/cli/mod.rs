@@ -7,17 +7,20 @@ mod flags;
 mod registry;
 mod render;
 mod runtime;
+mod session;
 mod state;
 mod table;
 mod usage;
 
 mod completions;
 mod demo_service;
+mod deploy;
 mod graph;
 mod history;
 mod impact;
 mod list;
 mod order;
+mod plan;
 mod runs;
 mod schema;
 mod show;
@@ -61,11 +64,13 @@ verbs! {
     Verb {
         completions::Completions,
         demo_service::DemoService,
+        deploy::Deploy,
         graph::Graph,
         history::History,
         impact::Impact,
         list::List,
         order::Order,
+        plan::Plan,
         runs::Runs,
         schema::Schema,
         show::Show,

@@ -1,0 +1,119 @@
+//! What the verbs that talk to hosts share: the registry, the journal, the way to hosts, and the questions that only a person
+//! at a terminal can answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::app::{App, record};
+use crate::cli::{Exit, Face, Failure, Stop, render, safe};
+use crate::deploy::{Ended, Fault, Ground, verdict};
+use crate::model::{Event, FailureKind, RunId, Secret, ServiceName, SystemClock};
+use crate::transport::Options;
+use crate::transport::ssh::{HostKeys, Question, ShownKey};
+
+/// Puts the app together from the global flags.
+pub(super) fn open(face: &Face) -> Result<App, Failure> {
+    let registry = face.registry()?;
+    let journal = face.journal()?;
+    let mut options = Options::from_environment();
+    if face.can_ask() {
+        options.host_keys = HostKeys::Ask(Arc::new(ask_about_key));
+        options.prompter = Some(Arc::new(ask));
+    }
+    Ok(App::new(registry, journal, Arc::new(SystemClock), options))
+}
+
+/// Asks whether an unknown key is the right one. The fingerprint is shown by the question itself.
+fn ask_about_key(key: &ShownKey) -> bool {
+    let question = format!("{key}\nis this the right fingerprint, and shall the key be pinned?");
+    dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false)
+}
+
+/// Asks for a passphrase or a password, without showing it.
+fn ask(question: &Question) -> Option<Secret> {
+    let words = match question {
+        Question::Passphrase { file } => format!("passphrase of {}", file.display()),
+        Question::Password { user, host } => format!("password of {user} on {host}"),
+        Question::Server { host, prompt, .. } => format!("{host} asks: {}", safe(prompt)),
+    };
+    let answer = dialoguer::Password::new().with_prompt(words).allow_empty_password(true).interact().ok()?;
+    Some(Secret::new(answer.into_bytes()))
+}
+
+/// A fault of a run as the failure of a verb.
+pub(super) fn failed(doing: &str, fault: &Fault) -> Failure {
+    Failure::new(fault.kind(), fault).doing(doing).lines(fault.lines()).hints(fault.hints())
+}
+
+/// Carries a run from its beginning in the journal to its exit code: what `job` does is told, shown and written down.
+pub(super) async fn carry(
+    face: &Face,
+    app: &App,
+    (run, verb): (&RunId, &str),
+    request: serde_json::Value,
+    stop: Stop,
+    job: impl AsyncFnOnce(Arc<Ground>) -> Result<Vec<Ended>, Failure>,
+) -> Result<Exit, Failure> {
+    let journal = |error: &crate::journal::JournalError| {
+        Failure::new(FailureKind::Internal, error).doing("writing the journal").hint(error.hint())
+    };
+    let open = app.begin(run, verb, request).map_err(|error| journal(&error))?;
+    let (ground, events) = app.ground(run, verb, stop.soon.clone());
+    let (onward, shown) = unbounded_channel();
+    let began = Instant::now();
+    let work = async {
+        let ended = tokio::select! {
+            biased;
+            () = stop.now.cancelled() => Err(Failure::say(FailureKind::Interrupted, "left; the hosts settle by themselves")),
+            ended = job(ground.clone()) => ended,
+        };
+        let kind = match &ended {
+            Ok(ended) => verdict(ended, stop.soon.is_cancelled()),
+            Err(failure) => Some(failure.kind()),
+        };
+        let code = kind.map_or(0, FailureKind::code);
+        ground.tell(Event::Finished { run: run.clone(), code, took: began.elapsed() });
+        ended.map(|_| code)
+    };
+    let (ended, (), ()) = tokio::join!(work, record(&open, events, onward), render(face, shown));
+    let code = match &ended {
+        Ok(code) => *code,
+        Err(failure) => failure.kind().code(),
+    };
+    open.end(code).map_err(|error| journal(&error))?;
+    ended.map(Exit)
+}
+
+/// What the registry protects needs its typed name, or `--approve NAME`. `names` are the services that will change.
+pub(super) fn approve<'a>(
+    face: &Face,
+    app: &App,
+    names: impl IntoIterator<Item = &'a ServiceName>,
+    approved: &[String],
+) -> Result<(), Failure> {
+    let protected =
+        names.into_iter().filter(|name| app.registry.services.get(*name).is_some_and(|service| service.protected));
+    let mut wanted: Vec<String> = protected.map(ToString::to_string).collect();
+    if app.registry.protected
+        && let Some(environment) = &app.registry.environment
+    {
+        wanted = vec![environment.clone()];
+    }
+    wanted.dedup();
+    for name in wanted.into_iter().filter(|name| !approved.contains(name)) {
+        let refuse = || {
+            Failure::say(FailureKind::Refused, format!("`{name}` is protected")).hint(format!("give --approve {name}"))
+        };
+        if !face.can_ask() {
+            return Err(refuse());
+        }
+        let question = format!("`{name}` is protected; type its name to go on");
+        let typed: Result<String, _> = dialoguer::Input::new().with_prompt(question).allow_empty(true).interact_text();
+        if typed.ok().as_deref() != Some(name.as_str()) {
+            return Err(refuse());
+        }
+    }
+    Ok(())
+}
