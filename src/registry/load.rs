@@ -47,14 +47,18 @@ pub fn load_text(text: &str, format: Format, file: &Path, env: Option<&str>) -> 
 /// # Errors
 /// The faults of all of them.
 pub fn load_all(path: &Path) -> Result<(Registry, Vec<String>), Faults> {
-    let text = read(path)?;
+    check_text(&read(path)?, path)
+}
+
+/// Reads a YAML, JSON or TOML text, which stands in a file of this name, for no environment and for each one.
+pub(super) fn check_text(text: &str, path: &Path) -> Result<(Registry, Vec<String>), Faults> {
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut to = Reader::default();
-    let registry = load_into(&text, format(path), &file, None, &mut to);
-    let names: Vec<String> = environments(&text, format(path));
+    let registry = load_into(text, format(path), &file, None, &mut to);
+    let names: Vec<String> = environments(text, format(path));
     for env in &names {
         let mut within = Reader::default();
-        load_into(&text, format(path), &file, Some(env), &mut within);
+        load_into(text, format(path), &file, Some(env), &mut within);
         for mut fault in within.faults {
             let same = |other: &Fault| other.place == fault.place && other.what == fault.what;
             if !to.faults.iter().any(same) {

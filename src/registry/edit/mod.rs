@@ -1,0 +1,98 @@
+//! Changes to the registry's file. Comments, order and formatting stay. A change is written only when the new text means
+//! exactly what was asked for and is valid in every environment, and it is written whole or not at all.
+
+mod apply;
+mod lock;
+mod snippet;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::fault::Faults;
+use super::load::{check_text, format};
+use super::tree::{Format, parse};
+use crate::model::{HostName, ServiceName};
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// Adds a host, given in the registry's keys.
+    AddHost { name: HostName, host: Value },
+    /// Adds a service, given in the registry's keys.
+    AddService { name: ServiceName, service: Value },
+    /// Lets a service run on these hosts instead; there is at least one.
+    MoveService { name: ServiceName, hosts: Vec<HostName> },
+    /// Takes a service out. Hosts are not touched.
+    RemoveService { name: ServiceName },
+}
+
+/// Why a change was not made; the file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error("{path} cannot be edited, as it is not YAML", path = file.display())]
+    NotYaml { file: PathBuf },
+    #[error("{what} `{name}` is there already")]
+    There { what: &'static str, name: String },
+    #[error("no {what} named `{name}`")]
+    NotThere { what: &'static str, name: String, near: Option<String> },
+    #[error("the registry is not valid as it is")]
+    Before(#[source] Faults),
+    #[error("the registry would not be valid")]
+    After(#[source] Faults),
+    /// The new text does not mean what was asked for; it uses aliases, for example, where the change would have to be made.
+    #[error("the change cannot be made without touching other parts of {path}", path = file.display())]
+    Tangled { file: PathBuf },
+    #[error("another portoser has been changing {path} for {seconds} s", path = file.display(), seconds = waited.as_secs())]
+    Locked { file: PathBuf, waited: Duration },
+    #[error("{doing} {path}", path = file.display())]
+    Io {
+        doing: &'static str,
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// How long a change waits for another portoser's.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Makes a change to the registry in a file.
+///
+/// # Errors
+/// When the change cannot be made, or would leave a registry that is not valid. The file is as it was then.
+pub fn edit(path: &Path, edit: &Edit) -> Result<(), EditError> {
+    if format(path) != Format::Yaml || path.extension().is_some_and(|kind| kind == "json") {
+        return Err(EditError::NotYaml { file: path.to_owned() });
+    }
+    // The file itself is replaced, not a link to it.
+    let file = path.canonicalize().map_err(io("reading", path))?;
+    let _lock = lock::lock(&file, WAIT)?;
+    let text = std::fs::read_to_string(&file).map_err(io("reading", path))?;
+    let new = edited(&text, path, edit)?;
+    write::replace(&file, new.as_bytes()).map_err(io("writing", path))
+}
+
+/// The new text, which means what was asked for and is valid.
+fn edited(text: &str, path: &Path, edit: &Edit) -> Result<String, EditError> {
+    check_text(text, path).map_err(EditError::Before)?;
+    let tangled = || EditError::Tangled { file: path.to_owned() };
+    let plain = |text: &str| parse(text, Format::Yaml, &mut Vec::new()).map(|node| node.plain());
+    let mut wanted = plain(text).ok_or_else(tangled)?;
+    apply::to_value(&mut wanted, edit)?;
+    let new = apply::to_text(text, edit).ok_or_else(tangled)?;
+    if plain(&new).as_ref() != Some(&wanted) {
+        return Err(tangled());
+    }
+    check_text(&new, path).map_err(EditError::After)?;
+    Ok(new)
+}
+
+fn io<'a>(doing: &'static str, file: &'a Path) -> impl FnOnce(std::io::Error) -> EditError + 'a {
+    move |source| EditError::Io { doing, file: file.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests;
