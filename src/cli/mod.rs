@@ -17,12 +17,15 @@ mod demo_service;
 mod deploy;
 mod graph;
 mod history;
+mod host;
 mod impact;
+mod init;
 mod list;
 mod order;
 mod plan;
 mod runs;
 mod schema;
+mod service;
 mod show;
 mod validate;
 
@@ -56,7 +59,6 @@ macro_rules! verbs {
         }
     };
 }
-#[expect(unused_imports, reason = "for verbs that have verbs under them")]
 use verbs;
 
 verbs! {
@@ -67,12 +69,15 @@ verbs! {
         deploy::Deploy,
         graph::Graph,
         history::History,
+        host::Host,
         impact::Impact,
+        init::Init,
         list::List,
         order::Order,
         plan::Plan,
         runs::Runs,
         schema::Schema,
+        service::Service,
         show::Show,
         validate::Validate,
     }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::cli::{Face, Failure};
+use crate::cli::{Exit, Face, Failure};
 use crate::model::{FailureKind, HostName, ServiceName};
-use crate::registry::{self, Faults, Registry, Service};
+use crate::registry::{self, Edit, EditError, Faults, Registry, Service};
 
 impl Face {
     /// Where the registry is: `--registry`, `PORTOSER_REGISTRY`, `registry.yml` here and upward to the root of the
@@ -38,6 +38,45 @@ impl Face {
     pub fn registry(&self) -> Result<Registry, Failure> {
         let path = self.registry_path()?;
         Ok(registry::load(&path, self.flags.environment.as_deref())?)
+    }
+}
+
+impl Face {
+    /// Makes a change to the registry's file, and says what was done.
+    ///
+    /// # Errors
+    /// When the change cannot be made, or would leave a registry that is not valid.
+    pub fn edit(&self, edit: &Edit, said: &str) -> Result<Exit, Failure> {
+        if let Some(env) = &self.flags.environment {
+            let text = format!("the registry itself is changed, and not the overlay of `{env}`");
+            return Err(Failure::say(FailureKind::Usage, text).hint("take `--env` away, or edit the file by hand"));
+        }
+        let path = self.registry_path()?;
+        registry::edit(&path, edit)?;
+        if self.flags.json || self.flags.events {
+            self.document(&json!({ "changed": path.display().to_string(), "said": said }));
+        }
+        self.talk(format!("{}: {said}", path.display()));
+        Ok(Exit::DONE)
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        let text = error.to_string();
+        match error {
+            EditError::Before(faults) | EditError::After(faults) => Self::from(faults).doing(text),
+            EditError::There { .. } => Self::say(FailureKind::Refused, text),
+            EditError::NotThere { near: Some(near), .. } => {
+                Self::say(FailureKind::Usage, text).hint(format!("did you mean `{near}`?"))
+            }
+            EditError::NotThere { .. } => Self::say(FailureKind::Usage, text),
+            EditError::NotYaml { .. } | EditError::Tangled { .. } => {
+                Self::say(FailureKind::Refused, text).hint("edit the file by hand; `portoser validate` checks it")
+            }
+            EditError::Locked { .. } => Self::say(FailureKind::Locked, text),
+            EditError::Io { .. } => Self::new(FailureKind::Internal, &error),
+        }
     }
 }
 

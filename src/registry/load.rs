@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::checked::Registry;
 use super::draft::Root;
-use super::fault::{Fault, Faults, nearest, shown};
+use super::fault::{Fault, Faults, Place, nearest, shown};
 use super::read::{Read, Reader};
 use super::settle::settle;
 use super::tree::{Format, Node, Trail, Value, overlay, parse};
@@ -82,27 +82,31 @@ fn environments(text: &str, format: Format) -> Vec<String> {
 }
 
 fn read(path: &Path) -> Result<String, Faults> {
-    let fail = |what: String, why: Option<String>| {
-        let mut fault = Fault::new(None, "", what);
+    let fail = |place: Option<Place>, what: &str, why: Option<String>| {
+        let mut fault = Fault::new(place, "", what);
         fault.why = why;
         Faults::new(path.to_owned(), vec![fault])
     };
-    let bytes =
-        std::fs::read(path).map_err(|error| fail("cannot read the file".to_owned(), Some(error.to_string())))?;
+    let bytes = std::fs::read(path);
+    let bytes = bytes.map_err(|error| fail(None, "cannot read the file", Some(error.to_string())))?;
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        fail(format!("line {line} is not UTF-8"), None)
+        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        let number = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+        let (line, start) = (good.matches('\n').count(), good.rfind('\n').map_or(0, |at| at + 1));
+        let place = Place { line: number(line), column: number(good[start..].chars().count()) };
+        fail(Some(place), "this is not UTF-8", None)
     })
 }
 
 fn load_into(text: &str, format: Format, file: &Path, env: Option<&str>, to: &mut Reader) -> Option<Registry> {
-    let mut root = parse(text, format, &mut to.faults)?;
-    if root.kind() == "nothing" {
-        let fault = to.fault(root.place, &Trail::TOP, "the registry is empty");
-        fault.hint("`portoser init` writes a first one");
+    let root = parse(text, format, &mut to.faults);
+    let Some(mut root) = root.filter(|root| root.kind() != "nothing") else {
+        if to.faults.is_empty() {
+            let fault = to.fault(Place { line: 1, column: 1 }, &Trail::TOP, "the registry is empty");
+            fault.hint("begin it with `version: 1`");
+        }
         return None;
-    }
+    };
     if let Some(env) = env {
         choose(&mut root, env, to);
     }

@@ -17,7 +17,7 @@ mod units;
 mod written;
 
 pub use checked::*;
-pub use edit::{Edit, EditError, edit};
+pub use edit::{Edit, EditError, FirstHost, create, edit};
 pub use fault::{Fault, Faults, Place, nearest};
 pub use find::{FILE_NAMES, config_folder, find};
 pub use load::{format, load, load_all, load_text};

@@ -15,6 +15,38 @@ use super::units::{SIZE, TIME, parse_duration, parse_size};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whole<const MIN: i64, const MAX: i64>(pub(super) i64);
 
+/// The version of the registry's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version;
+
+impl Read for Version {
+    fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
+        match node.value {
+            Value::Scalar(Scalar::Int(1), _) => return Some(Self),
+            Value::Scalar(Scalar::Int(number), _) => {
+                let fault = to.fault(node.place, at, format!("version {number} of the registry's format is not known"));
+                fault.why("this portoser reads version 1");
+            }
+            _ => {
+                to.wrong(node, at, "the number 1");
+            }
+        }
+        None
+    }
+}
+
+impl JsonSchema for Version {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "const": 1 })
+    }
+}
+
 /// A TCP port.
 pub(super) type Port = Whole<1, 65_535>;
 /// A number of things, at least one.

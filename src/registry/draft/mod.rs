@@ -9,7 +9,7 @@ pub(super) use check::*;
 pub(super) use host::*;
 pub(super) use service::*;
 
-use super::number::{Bool, Whole};
+use super::number::{Bool, Version};
 use super::read::{Map, draft};
 use super::text::Name;
 
@@ -17,7 +17,7 @@ draft! {
     /// A portoser registry: hosts, and the services that run on them.
     struct Root requires ["version"] {
         /// The version of this format: 1.
-        version: Whole<1, 1>,
+        version: Version,
         /// What holds for every host and service that does not say otherwise.
         defaults: Defaults,
         /// The machines, by name.

@@ -2,9 +2,12 @@
 //! exactly what was asked for and is valid in every environment, and it is written whole or not at all.
 
 mod apply;
+mod first;
 mod lock;
 mod snippet;
 mod write;
+
+pub use first::{FirstHost, create};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -20,7 +20,7 @@ pub(super) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a new file; refuses when there is one.
-pub(in crate::registry) fn create(file: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn create(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut new = tempfile::Builder::new().prefix(".registry-").tempfile_in(folder)?;
     new.write_all(bytes)?;

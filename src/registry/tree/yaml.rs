@@ -104,8 +104,9 @@ impl Builder {
         if tag.is_yaml_core_schema() && known.contains(&tag.suffix.as_str()) {
             return tag.suffix == "str";
         }
-        let mut fault =
-            Fault::new(Some(at), self.path(), format!("the tag `{}` has no meaning here", shown(&tag.to_string())));
+        let tag = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
+        let what = format!("the tag `{}` has no meaning here", shown(&tag));
+        let mut fault = Fault::new(Some(at), self.path(), what);
         fault.hint("write the value without a tag");
         self.faults.push(fault);
         false
