@@ -155,3 +155,61 @@ fn choose(root: &mut Node, env: &str, to: &mut Reader) {
     }
     overlay(root, &over);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SKETCH: &str = include_str!("../../registry.example.yml");
+
+    fn read(text: &str, format: Format) {
+        let file = Path::new("/nowhere/registry.yml");
+        for env in [None, Some("staging")] {
+            if let Err(faults) = load_text(text, format, file, env) {
+                assert!(!faults.list.is_empty());
+                assert!(faults.to_string().lines().count() >= faults.list.len());
+            }
+        }
+    }
+
+    #[test]
+    fn aliases_without_bound_are_stopped_soon() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..60 {
+            let below = format!("*a{}, ", level - 1).repeat(10);
+            text.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        let faults = load_text(&text, Format::Yaml, Path::new("/r.yml"), None).expect_err("a bomb");
+        assert!(faults.to_string().contains("without bound"), "{faults}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "(?s).{0,200}") {
+            read(&text, Format::Yaml);
+            read(&text, Format::Toml);
+        }
+
+        #[test]
+        fn any_yaml_is_read_or_refused(words in prop::collection::vec(prop::sample::select(vec![
+            "version: 1", "hosts:", "services:", "environments:", "  ", "\n", "\n  ", "a: ", "- ", "{", "}", "[", "]", ",", "&a ",
+            "*a", "<<: ", "|", ">", "'", "\"", "#", "!x ", "? ", ": ", "~", "0", "on: ", "run: ", "---", "...", "%", "\t", "é",
+        ]), 0..60)) {
+            read(&words.concat(), Format::Yaml);
+        }
+
+        #[test]
+        fn a_damaged_registry_is_read_or_refused(at in 0..SKETCH.len(), length in 0..40_usize, put in "[ -~\n]{0,6}") {
+            let mut bytes = SKETCH.as_bytes().to_vec();
+            let end = (at + length).min(bytes.len());
+            bytes.splice(at..end, put.bytes());
+            if let Ok(text) = String::from_utf8(bytes) {
+                read(&text, Format::Yaml);
+            }
+        }
+    }
+}
