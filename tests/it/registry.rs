@@ -3,12 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Instant;
 
 use libtest_mimic::{Failed, Trial};
+use portoser::plan::Graph;
 use portoser::registry::{self, Registry, write_host, write_service};
 use serde_json::{Value, json};
 
 use crate::cases;
+use crate::fixture::large_registry::large_registry;
+
+mod verbs;
 
 /// The trials of this module: one for each case.
 pub fn trials() -> Vec<Trial> {
@@ -17,7 +22,9 @@ pub fn trials() -> Vec<Trial> {
         trial("the_example_shows_every_key", the_example_shows_every_key),
         trial("the_schema_agrees_with_the_reader", the_schema_agrees_with_the_reader),
         trial("what_is_shown_can_be_read_again", what_is_shown_can_be_read_again),
+        trial("large_registries_are_read", large_registries_are_read),
     ];
+    trials.extend(verbs::trials());
     for path in ["yml", "toml", "json"].iter().flat_map(|kind| cases::files("registry", kind)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         trials.push(Trial::test(format!("registry::case::{name}"), move || case(&path)));
@@ -95,7 +102,8 @@ fn the_schema_agrees_with_the_reader() -> Result<(), Failed> {
     let example = cases::root().join("registry.example.yml");
     for path in cases::files("registry", "yml").into_iter().chain([example]) {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        let Ok(value) = serde_yaml::from_str::<Value>(&text) else { continue };
+        let Ok(mut value) = serde_yaml::from_str::<serde_yaml::Value>(&text) else { continue };
+        let Ok(value) = value.apply_merge().and_then(|()| serde_yaml::from_value::<Value>(value)) else { continue };
         let name = cases::name(&path);
         let schema_takes = validator.is_valid(&value);
         let reader_takes = registry::load_all(&path).is_ok();
@@ -124,4 +132,25 @@ fn what_is_shown_can_be_read_again() -> Result<(), Failed> {
     let again = registry::load_text(&text, registry::Format::Yaml, &path, None).map_err(|faults| faults.to_string())?;
     let (first, again) = (written(&first), written(&again));
     if first == again { Ok(()) } else { Err(format!("{first:#}\nthen\n{again:#}").into()) }
+}
+
+/// A thousand services are read; with `PORTOSER_BENCH` also more, and the times are printed instead of judged.
+fn large_registries_are_read() -> Result<(), Failed> {
+    let sizes: &[usize] = if std::env::var_os("PORTOSER_BENCH").is_some() { &[1000, 10_000] } else { &[1000] };
+    for &size in sizes {
+        let text = large_registry(size);
+        let start = Instant::now();
+        let registry = registry::load_text(&text, registry::Format::Yaml, Path::new("/registry.yml"), None);
+        let registry = registry.map_err(|faults| faults.to_string())?;
+        let read = start.elapsed();
+        let start = Instant::now();
+        let graph = Graph::of(&registry);
+        let (order, first) = (graph.order(), registry.services.keys().take(1).cloned().collect());
+        let impact = graph.impact(&first).len();
+        eprintln!("{size} services, {} KiB: read {read:?}, order and impact {:?}", text.len() >> 10, start.elapsed());
+        if order.len() != size || impact < size / 2 {
+            return Err(format!("{} in order, {impact} reached", order.len()).into());
+        }
+    }
+    Ok(())
 }

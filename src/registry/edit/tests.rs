@@ -1,3 +1,5 @@
+//! Edits keep what people wrote, refuse what would not be valid, and leave alone what is tangled.
+
 use std::path::Path;
 
 use proptest::prelude::*;
