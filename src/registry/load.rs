@@ -110,14 +110,13 @@ fn load_into(text: &str, format: Format, file: &Path, env: Option<&str>, to: &mu
     if let Some(env) = env {
         choose(&mut root, env, to);
     }
-    let draft = read_root(&root, to)?;
+    let draft = read_root(root, to)?;
     settle(&draft, file, env, to)
 }
 
 /// Reads the tree as written. Overlays are read in their own way, which lets a key be without a value.
-fn read_root(root: &Node, to: &mut Reader) -> Option<Root> {
-    let mut base = root.clone();
-    let mut over = Node { place: root.place, value: Value::Map(Vec::new()) };
+fn read_root(mut base: Node, to: &mut Reader) -> Option<Root> {
+    let mut over = Node { place: base.place, value: Value::Map(Vec::new()) };
     if let (Value::Map(base), Value::Map(over)) = (&mut base.value, &mut over.value) {
         let at = base.iter().position(|entry| entry.key == "environments");
         over.extend(at.map(|at| base.remove(at)));

@@ -43,7 +43,9 @@ impl Add {
         let mut host = Map::new();
         let mut put = |key: &str, value: Option<Value>| host.extend(value.map(|value| (key.to_owned(), value)));
         put("connection", self.local.then(|| json!("local")));
-        put("address", self.address.map(Value::from));
+        // Written out even when it is the name, so that the entry reads by itself.
+        let address = self.address.unwrap_or_else(|| self.name.to_string());
+        put("address", (!self.local).then(|| address.into()));
         put("user", self.user.map(Value::from));
         put("port", self.port.map(Value::from));
         put(

@@ -140,7 +140,7 @@ fn an_edit_keeps_link_and_permissions() -> Result<(), Failed> {
     must(folder.path(), &["host", "add", "a"])?;
     assert!(link.symlink_metadata()?.is_symlink());
     assert_eq!(file.metadata()?.permissions().mode() & 0o777, 0o640);
-    assert_eq!(fs::read_to_string(&file)?, "version: 1 # one\nhosts:\n  a: {}\n");
+    assert_eq!(fs::read_to_string(&file)?, "version: 1 # one\nhosts:\n  a:\n    address: a\n");
     Ok(())
 }
 
