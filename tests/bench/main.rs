@@ -1,0 +1,52 @@
+//! Measures what the issue tracker gives numbers for, side by side in one run, and prints them. It asserts nothing.
+//! `cargo bench` runs it; the part on hosts wants a lab (`PORTOSER_LAB`, made by `tests/bench/run`).
+
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    dead_code,
+    unreachable_pub,
+    reason = "a benchmark starts programs and prints figures; it shares fixtures with the tests"
+)]
+
+#[path = "../it/fixture/delay_proxy.rs"]
+mod delay_proxy;
+mod hosts;
+#[path = "../it/fixture/large_registry.rs"]
+mod large_registry;
+mod registry;
+
+use std::time::Duration;
+
+fn main() {
+    // Cargo hands over `--bench` and whatever stands behind `--`; a word picks a part.
+    let part = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
+    if wanted("registry") {
+        registry::run();
+    }
+    if wanted("hosts") {
+        match std::env::var("PORTOSER_LAB") {
+            Ok(inventory) => hosts::run(&inventory),
+            Err(_) => println!("hosts: skipped: PORTOSER_LAB names no lab; tests/bench/run makes one"),
+        }
+    }
+}
+
+/// The smallest, middle and largest of some times, as one column each, in milliseconds.
+fn spread(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let millis = |time: &Duration| format!("{:>8.1}", time.as_secs_f64() * 1000.0);
+    match (times.first(), times.get(times.len() / 2), times.last()) {
+        (Some(least), Some(middle), Some(most)) => format!("{} {} {}", millis(least), millis(middle), millis(most)),
+        _ => "no figure".into(),
+    }
+}
+
+fn row(what: &str, times: Vec<Duration>) {
+    println!("{what:<58} {}", spread(times));
+}
+
+fn head(what: &str) {
+    println!("\n{what:<58} {:>8} {:>8} {:>8}", "min ms", "median", "max");
+}
