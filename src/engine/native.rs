@@ -215,12 +215,12 @@ fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
 }
 
 /// Proves that the files of the release, just sent or long there, are the ones that its manifest names. Units are left out;
-/// they are written later.
+/// they are written later. On a failure the files that differ are named.
 fn verify(folder: &str) -> Cmd {
-    let script = "cd \"$1\" && grep -v '^[0-9a-f]*  /' .portoser/manifest >.portoser/.check && \
-                  { command -v sha256sum >/dev/null && sha256sum -c .portoser/.check >.portoser/.said 2>&1 || \
-                  shasum -a 256 -c .portoser/.check >.portoser/.said 2>&1; }; code=$?; \
-                  [ $code = 0 ] || grep -v ': OK$' .portoser/.said; rm -f .portoser/.check .portoser/.said; exit $code";
+    let script = "cd \"$1\" || exit; hash() { if command -v sha256sum >/dev/null; then sha256sum -c -; \
+                  else shasum -a 256 -c -; fi 2>&1; }; \
+                  check() { grep -v '^[0-9a-f]*  /' .portoser/manifest | hash; }; \
+                  check >/dev/null || { check | grep -v ': OK$'; exit 1; }";
     Cmd::new("/bin/sh").args(["-c", script, "verify", folder])
 }
 

@@ -121,7 +121,14 @@ impl fmt::Display for Step {
             Self::Put { path, mode, owner, .. } => write!(f, "write {} {mode:04o}{}", quote(path), of(owner)),
             Self::Link { path, target } => write!(f, "link {} -> {}", quote(path), quote(target)),
             Self::Remove { path } => write!(f, "remove {}", quote(path)),
-            Self::Run { cmd, .. } => write!(f, "run {}", cmd.line()),
+            Self::Run { cmd, .. } => match cmd.words() {
+                // A script of ours bears its name where a shell has `$0`; the name and what it is about say more than its text.
+                [sh, flag, _, rest @ ..] if sh == "/bin/sh" && flag == "-c" => {
+                    let words: Vec<_> = rest.iter().map(|word| quote(word)).collect();
+                    f.write_str(&words.join(" "))
+                }
+                _ => write!(f, "run {}", cmd.line()),
+            },
             Self::HoldUnit { unit, .. } => write!(f, "remember the state of {}", quote(unit)),
             Self::ReloadUnits { .. } => f.write_str("read the units again"),
             Self::Unit { unit, change, .. } => write!(f, "{change} {}", quote(unit)),
