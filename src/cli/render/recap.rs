@@ -73,18 +73,18 @@ fn verdict(board: &Board, code: u8, took: Duration, style: Style) -> String {
     let counts = kinds.map(|(outcome, word)| (board.count(outcome), word));
     let counts: Vec<_> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-    let counts = if counts.is_empty() { "no service".into() } else { counts.join(", ") };
+    let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
     let took = duration(took);
     match FailureKind::of_code(code) {
         None if board.count(Some(Outcome::NothingToDo)) == board.rows.len() => {
-            format!("{} in {took}: {counts}", style.paint("32", "nothing to do"))
+            format!("{} in {took}{counts}", style.paint("32", "nothing to do"))
         }
-        None => format!("{} in {took}: {counts}", style.paint("32", "done")),
+        None => format!("{} in {took}{counts}", style.paint("32", "done")),
         Some(FailureKind::Interrupted) => {
-            format!("{} after {took}: {counts} (exit {code})", style.paint("33", "stopped"))
+            format!("{} after {took}{counts} (exit {code})", style.paint("33", "stopped"))
         }
         Some(kind) => {
-            format!("{} after {took}: {counts} (exit {code}: {})", style.paint("1;31", "failed"), kind.says())
+            format!("{} after {took}{counts} (exit {code}: {})", style.paint("1;31", "failed"), kind.says())
         }
     }
 }
