@@ -41,7 +41,7 @@ pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
     let seen = match subject.supervisor {
         Supervisor::Systemd => look::units(&text),
         Supervisor::Launchd => blocks(&text).map(|(name, block)| (name.to_owned(), job(block))).collect(),
-        Supervisor::Process => blocks(&text).map(|(name, block)| (name.to_owned(), process(block))).collect(),
+        Supervisor::Process => blocks(&text).map(|(name, block)| (name.to_owned(), look::process(block))).collect(),
     };
     let mut lives = Vec::new();
     for name in &subject.units {
@@ -96,19 +96,6 @@ fn job(block: &str) -> SeenUnit {
         pid: get("pid").and_then(|pid| pid.trim().parse().ok()).unwrap_or_default(),
         ..SeenUnit::default()
     }
-}
-
-/// Reads a block of `processes.sh`: `lives PID START BOOT`, `waits` to be started again, or `ended`.
-fn process(block: &str) -> SeenUnit {
-    let mut words = block.split_whitespace();
-    let (active, sub) = match words.next() {
-        Some("lives") => ("active", ""),
-        Some("waits") => ("activating", "auto-restart"),
-        Some("ended") => ("failed", "given-up"),
-        _ => ("", ""),
-    };
-    let pid = words.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    SeenUnit { loaded: !active.is_empty(), active: active.into(), sub: sub.into(), pid, ..SeenUnit::default() }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::transport::ssh::{HostKeys, Question, ShownKey};
 pub(super) fn open(face: &Face) -> Result<App, Failure> {
     let registry = face.registry()?;
     let journal = face.journal()?;
-    let mut options = Options::from_environment();
+    let mut options = Options { config: face.flags.ssh_config.clone(), ..Options::from_environment() };
     if face.can_ask() {
         options.host_keys = HostKeys::Ask(Arc::new(ask_about_key));
         options.prompter = Some(Arc::new(ask));

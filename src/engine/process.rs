@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::host::{Layout, OURS, Record, UnitFile};
+use crate::host::{Layout, OURS, Record, UnitFile, look};
 use crate::model::{Content, Probe, ReleaseId, Step, UnitChange, quote};
 use crate::plan::Subject;
 use crate::registry::RestartPolicy;
@@ -58,7 +58,7 @@ pub(super) fn env_file(env: &BTreeMap<String, String>) -> String {
 
 /// The name under which the look reports an instance.
 pub(super) fn seen_name(record: &Record, unit: &UnitFile) -> String {
-    format!("process {} {}", record.service, unit.name)
+    look::process_name(record.service.as_str(), &unit.name)
 }
 
 fn folder(unit: &UnitFile) -> String {

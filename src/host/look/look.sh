@@ -36,6 +36,15 @@ drift() { # the manifest of the release we stand in
   say "$1 drift" "$($hash -c "$manifest" | grep -v ': OK$')"
 }
 
+process() { # NAME INSTANCE: the supervised process in the folder process/INSTANCE
+  at=process/$2 state=ended
+  if sh "$at/supervise.sh" "$PWD/$at" status; then
+    IFS= read -r state <"$at/pid"
+    state="lives $state"
+  elif [ -e "$at/supervisor" ]; then state=waits; fi
+  say "$1 process $2" "$state"
+}
+
 service() { # NAME
   cd "$base/services/$1" || return
   all=
@@ -46,6 +55,9 @@ service() { # NAME
     while read -r one rest; do all="$all $one"; done <proven
     say "$1 proven" "$all"
   fi
+  for one in process/*/supervise.sh; do
+    [ ! -e "$one" ] || { one=${one%/*}; process "$1" "${one##*/}"; }
+  done
   cd -P current || return
   say "$1 current" "$PWD"
   record=

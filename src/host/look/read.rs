@@ -38,6 +38,8 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
         if let Some((name, what)) = key.split_once(' ') {
             if name == "units" {
                 units.extend(self::units(value));
+            } else if let Some(instance) = what.strip_prefix("process ") {
+                units.insert(process_name(name, instance), process(value));
             } else if let Ok(name) = ServiceName::try_from(name) {
                 service(seen.services.entry(name).or_default(), what, value);
             }
@@ -148,6 +150,26 @@ pub fn units(text: &str) -> BTreeMap<String, SeenUnit> {
     units
 }
 
+/// The name in `Seen::units` of a supervised process: an instance of a service on a host without an init system.
+#[must_use]
+pub fn process_name(service: &str, instance: &str) -> String {
+    format!("process {service} {instance}")
+}
+
+/// Reads the state of a supervised process: `lives PID START BOOT`, `waits` to be started again, or `ended`.
+#[must_use]
+pub fn process(text: &str) -> SeenUnit {
+    let mut words = text.split_whitespace();
+    let (active, sub) = match words.next() {
+        Some("lives") => ("active", ""),
+        Some("waits") => ("activating", "auto-restart"),
+        Some("ended") => ("failed", "given-up"),
+        _ => ("", ""),
+    };
+    let pid = words.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+    SeenUnit { loaded: !active.is_empty(), active: active.into(), sub: sub.into(), pid, ..SeenUnit::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +202,10 @@ mod tests {
         parts.push(("api releases", " 0123456789abcdef"));
         parts.push(("api current", "/opt/portoser/services/api/releases/0123456789abcdef"));
         parts.push(("units system", "Id=portoser-api.service\nLoadState=loaded\nActiveState=active\nNRestarts=2"));
+        parts.push(("db process 1", "lives 4711 99 boot"));
+        parts.push(("db process 2", "ended"));
         let seen = read(&answer(&parts)).expect("readable");
+        assert!(seen.units["process db 1"].runs() && !seen.units["process db 2"].runs());
         assert_eq!(seen.facts.disk, Some((60 * 1024, 100 * 1024)));
         assert_eq!(seen.facts.init, Init::Systemd);
         let api = &seen.services[&ServiceName::try_from("api").expect("a name")];
