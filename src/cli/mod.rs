@@ -13,6 +13,7 @@ mod table;
 mod usage;
 
 mod completions;
+mod demo;
 mod demo_service;
 mod deploy;
 mod graph;
@@ -65,6 +66,7 @@ verbs! {
     /// The verbs, in alphabetical order.
     Verb {
         completions::Completions,
+        demo::Demo,
         demo_service::DemoService,
         deploy::Deploy,
         graph::Graph,

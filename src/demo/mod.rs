@@ -5,6 +5,7 @@
 mod exec;
 #[cfg(unix)]
 mod processes;
+pub mod registry;
 #[cfg(unix)]
 mod sandbox;
 #[cfg(unix)]

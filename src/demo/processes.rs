@@ -59,7 +59,7 @@ async fn kill(signal: &str, pid: &str) {
 }
 
 /// The processes with this mark.
-async fn marked(mark: &str) -> Vec<u32> {
+pub(super) async fn marked(mark: &str) -> Vec<u32> {
     let wanted = format!("{MARK}={mark}");
     match fs::read_dir("/proc") {
         Ok(entries) => entries

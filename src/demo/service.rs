@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
@@ -118,6 +118,32 @@ async fn fault(program: &Program, begun: Instant) -> Option<String> {
         }
     }
     None
+}
+
+/// Asks such a program on this machine, and gives the body of its answer.
+///
+/// # Errors
+/// When it does not answer, or not by HTTP.
+pub async fn get(port: u16, path: &str) -> std::io::Result<String> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    let ask = async {
+        let request = Request::get(path).body(Full::<Bytes>::default()).map_err(std::io::Error::other)?;
+        let answer = sender.send_request(request).await.map_err(std::io::Error::other)?;
+        let body = Limited::new(answer.into_body(), 1 << 16).collect().await.map_err(std::io::Error::other)?;
+        Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+    };
+    let moving = async {
+        // Its error reaches the asker through the answer.
+        let _ = connection.await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        answer = ask => answer,
+        never = moving => never,
+    }
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {

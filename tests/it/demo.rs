@@ -1,6 +1,7 @@
 //! The demo's host is an SSH server like any other to the transport; and the demo leaves nothing behind.
 
 use std::path::Path;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,20 +24,22 @@ where
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), body()).await })?
     };
-    Trial::test(format!("demo::host::{name}"), run)
+    Trial::test(format!("demo::{name}"), run)
 }
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("runs_commands", runs_commands),
-        trial("runs_many_at_once", runs_many_at_once),
-        trial("takes_a_large_input", takes_a_large_input),
-        trial("sends_a_large_output", sends_a_large_output),
-        trial("ends_by_a_signal", ends_by_a_signal),
-        trial("connects_to_ports", connects_to_ports),
-        trial("lets_in_one_key", lets_in_one_key),
-        trial("has_no_init_system", has_no_init_system),
-        trial("leaves_nothing_running", leaves_nothing_running),
+        trial("host_runs_commands", runs_commands),
+        trial("host_runs_many_at_once", runs_many_at_once),
+        trial("host_takes_a_large_input", takes_a_large_input),
+        trial("host_sends_a_large_output", sends_a_large_output),
+        trial("host_ends_by_a_signal", ends_by_a_signal),
+        trial("host_connects_to_ports", connects_to_ports),
+        trial("host_lets_in_one_key", lets_in_one_key),
+        trial("host_has_no_init_system", has_no_init_system),
+        trial("host_leaves_nothing_running", leaves_nothing_running),
+        trial("plays_to_its_end_and_can_be_gone_on_with", plays),
+        trial("stops_when_it_is_told_to", stops),
     ]
 }
 
@@ -211,4 +214,97 @@ async fn leaves_nothing_running() -> Outcome {
     stop(host).await?;
     assert!(!Path::new("/proc").join(&pid).join("exe").exists(), "process {pid} is still there");
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test starts the program as a user does")]
+fn portoser(words: &[&str], folder: &Path) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_portoser"));
+    let operator = folder.join("operator");
+    command
+        .args(words)
+        .env("PORTOSER_REGISTRY", operator.join("registry.yml"))
+        .env("PORTOSER_STATE", operator.join("state"))
+        .env("PORTOSER_SSH_CONFIG", operator.join("ssh_config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// What the program said, and that it ended with this code.
+fn ended(output: &Output, code: i32) -> Result<String, Failed> {
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    if output.status.code() == Some(code) {
+        Ok(said)
+    } else {
+        Err(format!("{}, not {code}:\n{said}", output.status).into())
+    }
+}
+
+async fn nothing_left(folder: &Path) -> Outcome {
+    let left = Sandbox::open(folder)?.running().await;
+    if left.is_empty() { Ok(()) } else { Err(format!("still running: {left:?}").into()) }
+}
+
+/// Asks a process to end, as Ctrl-C does.
+async fn interrupt(child: &tokio::process::Child) -> Outcome {
+    let pid = child.id().ok_or("it has ended already")?.to_string();
+    let status = shell(&["kill", "-s", "INT", &pid]).status().await?;
+    if status.success() { Ok(()) } else { Err("it could not be interrupted".into()) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test may kill what it started")]
+fn shell(words: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new("/bin/sh");
+    command.args(["-c", "\"$@\"", "sh"]).args(words);
+    command
+}
+
+/// Reads the program's standard error until a line has these words in it.
+async fn heard(child: &mut tokio::process::Child, words: &str) -> Result<tokio::process::ChildStderr, Failed> {
+    let mut stderr = child.stderr.take().ok_or("no standard error")?;
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains(words) {
+        let mut piece = [0; 1024];
+        match stderr.read(&mut piece).await? {
+            0 => return Err(format!("it ended before `{words}`: {}", String::from_utf8_lossy(&said)).into()),
+            length => said.extend_from_slice(&piece[..length]),
+        }
+    }
+    Ok(stderr)
+}
+
+async fn plays() -> Outcome {
+    let temporary = tempfile::tempdir()?;
+    let folder = temporary.path().join("demo");
+    let place = folder.display().to_string();
+    let begun = Instant::now();
+    let output = portoser(&["demo", "--in", &place], &folder).output().await?;
+    let said = ended(&output, 0)?;
+    eprintln!("demo: {:.1} s", begun.elapsed().as_secs_f64());
+    assert!(said.contains(r#""version":"1""#), "{said}");
+    nothing_left(&folder).await?;
+
+    // What it says to try next works.
+    let history = ended(&portoser(&["history"], &folder).output().await?, 0)?;
+    assert!(history.contains("web") && history.contains("db"), "{history}");
+    let mut served = portoser(&["demo", "--serve", &place], &folder).spawn()?;
+    let _talk = heard(&mut served, "portoser plan").await?;
+    ended(&portoser(&["plan", "--all"], &folder).output().await?, 0)?;
+    interrupt(&served).await?;
+    assert_eq!(served.wait().await?.code(), Some(0));
+    nothing_left(&folder).await
+}
+
+async fn stops() -> Outcome {
+    let temporary = tempfile::tempdir()?;
+    let folder = temporary.path().join("demo");
+    let mut demo = portoser(&["demo", "--in", &folder.display().to_string()], &folder).spawn()?;
+    let mut stderr = heard(&mut demo, "$ portoser deploy").await?;
+    interrupt(&demo).await?;
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).await?;
+    assert_eq!(demo.wait().await?.code(), Some(130), "{rest}");
+    nothing_left(&folder).await
 }
