@@ -9,6 +9,7 @@ use crate::deploy::{Ground, Reach};
 use crate::engine;
 use crate::journal::{Journal, JournalError, OpenRun, StartOfRun};
 use crate::model::{Clock, Event, RunId};
+use crate::plan::{Action, Plan};
 use crate::registry::Registry;
 use crate::transport::{Options, Pool};
 
@@ -78,6 +79,18 @@ impl App {
             environment: self.registry.environment.clone(),
             request,
         })
+    }
+}
+
+impl App {
+    /// Keeps what the releases of a plan are, those that are there and those that come, so that history can show and
+    /// compare them.
+    pub fn remember(&self, run: &RunId, plan: &Plan) -> Result<(), JournalError> {
+        let moving = plan.changes.iter().filter(|change| change.action != Action::Nothing);
+        for record in moving.flat_map(|change| change.before_record.iter().chain([&change.record])) {
+            self.journal.record_release(run, record)?;
+        }
+        Ok(())
     }
 }
 

@@ -83,6 +83,9 @@ impl Deploy {
             let prepared = prepare(&ground, &request).await.map_err(fault)?;
             let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
             session::approve(face, &app, moving.map(|change| &change.service), &self.approve)?;
+            if let Err(error) = app.remember(&run, &prepared.plan) {
+                face.warn(format!("the journal does not keep the releases of this run: {error}"));
+            }
             deploy(&ground, prepared, &terms).await.map_err(fault)
         };
         block_on(async |stop| session::carry(face, &app, (&run, "deploy"), said, stop, job).await)?

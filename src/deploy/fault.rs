@@ -22,8 +22,11 @@ pub enum Fault {
     Locked { host: HostName, holder: String },
     #[error("`{host}` changed under every one of {times} plans; somebody else is deploying there")]
     Stale { host: HostName, times: usize },
+    /// The host did not take the run; nothing was touched, and what ran there runs on.
     #[error("the run cannot begin on `{host}`: {why}")]
     Begin { host: HostName, why: String },
+    #[error("`{host}` was lost before anything was touched: {why}")]
+    Gone { host: HostName, why: String },
     #[error("the payload for `{host}` cannot be made")]
     Payload {
         host: HostName,
@@ -48,7 +51,8 @@ impl Fault {
         match self {
             Self::Select(_) => FailureKind::Usage,
             Self::Source(_) => FailureKind::Invalid,
-            Self::Unseen(_) | Self::Begin { .. } => FailureKind::Unreachable,
+            Self::Unseen(_) | Self::Gone { .. } => FailureKind::Unreachable,
+            Self::Begin { .. } => FailureKind::RolledBack,
             Self::Refused(_) => FailureKind::Refused,
             Self::Locked { .. } | Self::Stale { .. } => FailureKind::Locked,
             Self::Payload { .. } => FailureKind::Internal,
@@ -77,7 +81,7 @@ impl Fault {
             Self::Refused(all) => all.iter().filter_map(|(_, _, why)| why.hint.clone()).collect(),
             Self::Locked { .. } => vec!["wait longer with --wait-lock, or see `portoser runs`".into()],
             Self::Stale { .. } => vec!["see `portoser runs`, and deploy again when the other run is over".into()],
-            Self::Begin { host, .. } => vec![format!("see `portoser host check {host}`")],
+            Self::Begin { host, .. } | Self::Gone { host, .. } => vec![format!("see `portoser host check {host}`")],
             Self::Source(_) | Self::Payload { .. } | Self::Interrupted => Vec::new(),
         };
         hints.sort();

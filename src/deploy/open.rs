@@ -32,7 +32,7 @@ const STAGE: Duration = Duration::from_secs(600);
 /// How many plans in a row may turn out to be stale.
 const TIMES: usize = 40;
 
-/// The longest pause after locks were given back, so that an older run can go first.
+/// The shortest pause after locks were given back: those who wait in a queue look several times in it.
 const PAUSE: Duration = Duration::from_millis(400);
 
 /// Carries a plan out. Every change of the plan ends in exactly one `Ended`; a `Fault` means that nothing was touched.
@@ -94,8 +94,8 @@ async fn open(
             Locks::Yield => {
                 abandon(drives).await;
                 // An odd pause keeps two young runs from meeting again and again.
-                let share = u32::from(terms.run.as_str().bytes().next_back().unwrap_or_default() % 8) + 1;
-                tokio::time::sleep(PAUSE / 8 * share).await;
+                let odd = u32::from(terms.run.as_str().bytes().next_back().unwrap_or_default() % 8);
+                tokio::time::sleep(PAUSE + PAUSE / 8 * odd).await;
             }
             Locks::Fault(fault) => {
                 abandon(drives).await;
@@ -207,7 +207,7 @@ async fn locks(ground: &Ground, drives: &Drives) -> Locks {
                 return Locks::Fault(Fault::Begin { host, why: format!("{end:?}") });
             }
             (_, Some(lost), _) => {
-                return Locks::Fault(Fault::Begin { host, why: lost.clone() });
+                return Locks::Fault(Fault::Gone { host, why: lost.clone() });
             }
             (_, _, Lock::Ours) => ours += 1,
             (_, _, Lock::NotYet) => {}

@@ -148,8 +148,15 @@ impl Walk {
             return Err(Failed::Lost);
         };
         drive.order(Order::Go(stage));
-        let state =
-            drive.until(|state| state.over() || !matches!(state.phase(stage), Phase::Waiting | Phase::Working)).await;
+        let done = |phase| !matches!(phase, Phase::Waiting | Phase::Working);
+        let state = tokio::select! {
+            state = drive.until(|state| state.over() || done(state.phase(stage))) => state,
+            () = self.ground.stop.cancelled() => {
+                // The step in hand is finished; then the host takes back what is not proven, and ends its run.
+                drive.order(Order::Stop);
+                return Err(Failed::Here);
+            }
+        };
         match state.phase(stage) {
             Phase::Switched => {}
             Phase::Undoing | Phase::Undone | Phase::UndoFailed => return Err(Failed::Here),
@@ -201,7 +208,10 @@ impl Walk {
 
     /// Whether the release before is healthy again. Where there was none, there is nothing to prove.
     async fn old(&self, change: &Change) -> Outcome {
-        let Some(record) = &change.before_record else { return Outcome::RolledBack };
+        let Some(record) = &change.before_record else {
+            // A release whose record cannot be read cannot be proven.
+            return if change.before.is_none() { Outcome::RolledBack } else { Outcome::RollbackFailed };
+        };
         match self.prove(change, record, Duration::ZERO).await {
             Ok(()) => Outcome::RolledBack,
             Err(red) => {

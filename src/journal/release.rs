@@ -56,6 +56,8 @@ fn parts(record: &Record) -> BTreeMap<(u8, String), String> {
     parts.extend(record.user.iter().map(|user| ((2, "user".into()), user.clone())));
     parts.extend(record.summary.iter().map(|(key, value)| ((1, key.clone()), value.clone())));
     parts.extend(record.files.iter().map(|(path, mark)| ((3, format!("file {path}")), mark.clone())));
-    parts.extend(record.units.iter().map(|unit| ((4, format!("unit {}", unit.name)), unit.text.clone())));
+    // A unit names the release that it belongs to; that two ids differ is known already.
+    let text = |text: &str| text.replace(record.release.as_str(), "RELEASE");
+    parts.extend(record.units.iter().map(|unit| ((4, format!("unit {}", unit.name)), text(&unit.text))));
     parts
 }

@@ -113,6 +113,9 @@ impl Known<'_> {
 
     /// Holds the variables of one text against what is defined.
     fn text(&self, text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
+        if !text.contains("${") {
+            return;
+        }
         let mut unknown = BTreeSet::new();
         let read = expand(text, |name| {
             if !self.has(name) {

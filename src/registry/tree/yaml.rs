@@ -179,6 +179,11 @@ impl Builder {
 
     /// Keeps the first of several equal keys, and names both places.
     fn refuse_twins(&mut self, entries: &mut Vec<Entry>) {
+        // Nearly all mappings are small, and then looking is cheaper than a table.
+        let twin = |(index, entry): (usize, &Entry)| entries[..index].iter().any(|other| other.key == entry.key);
+        if entries.len() <= 16 && !entries.iter().enumerate().any(twin) {
+            return;
+        }
         let mut first: HashMap<&str, Place> = HashMap::with_capacity(entries.len());
         let mut twins = HashSet::new();
         for (index, entry) in entries.iter().enumerate() {
