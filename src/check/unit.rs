@@ -40,7 +40,7 @@ pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
     let text = String::from_utf8_lossy(&ran.out);
     let seen = match subject.supervisor {
         Supervisor::Systemd => look::units(&text),
-        Supervisor::Launchd => blocks(&text).map(|(name, block)| (name.to_owned(), job(block))).collect(),
+        Supervisor::Launchd => blocks(&text).map(|(name, block)| (name.to_owned(), look::job(block))).collect(),
         Supervisor::Process => blocks(&text).map(|(name, block)| (name.to_owned(), look::process(block))).collect(),
     };
     let mut lives = Vec::new();
@@ -81,21 +81,6 @@ fn fault(name: &str, unit: &SeenUnit) -> Option<Bad> {
 fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let after_first = text.strip_prefix('@').unwrap_or_default();
     after_first.split("\n@").filter_map(|part| part.split_once('\n').or(Some((part, ""))))
-}
-
-/// Reads `launchctl print DOMAIN/LABEL` (its format is not documented; these lines are as macOS 13 to 15 print them):
-/// `state = running`, `pid = 123`, `last exit code = 0`.
-fn job(block: &str) -> SeenUnit {
-    let get = |key: &str| block.lines().find_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix("= "));
-    let state = get("state").unwrap_or_default();
-    SeenUnit {
-        loaded: !state.is_empty(),
-        active: if state == "running" { "active".into() } else { "inactive".into() },
-        sub: state.into(),
-        status: get("last exit code").unwrap_or_default().into(),
-        pid: get("pid").and_then(|pid| pid.trim().parse().ok()).unwrap_or_default(),
-        ..SeenUnit::default()
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Reads what a release is made of from this machine's disk: source trees with their hashes, templates, files to copy.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -59,10 +58,11 @@ pub(super) fn read<'a>(
         }
     }
     // A unit template beside the registry replaces portoser's own.
-    let own = registry.file.with_file_name("templates").join("systemd.service.j2");
-    if own.is_file() {
-        let template = String::from_utf8_lossy(&text(&own)?).into_owned();
-        sources.templates = BTreeMap::from([("systemd.service".to_owned(), template)]);
+    for name in ["systemd.service", "launchd.plist"] {
+        let own = registry.file.with_file_name("templates").join(format!("{name}.j2"));
+        if own.is_file() {
+            sources.templates.insert(name.to_owned(), String::from_utf8_lossy(&text(&own)?).into_owned());
+        }
     }
     Ok(sources)
 }

@@ -1,5 +1,6 @@
 //! One file per way to deploy. An engine decides which steps bring a release into force; it never does them.
 
+mod launchd;
 mod native;
 mod process;
 mod systemd;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::{process, systemd};
+use crate::engine::{launchd, process, systemd};
 use crate::host::run::{Tree, TreeEntry, TreeKind};
 use crate::host::{FORMAT, Hooks, Init, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
 use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote};
@@ -56,9 +56,8 @@ impl Engine for Native {
         match record.supervisor {
             Supervisor::Systemd if own => steps.extend(systemd::activate(record, seen.readable(), link)),
             Supervisor::Systemd => steps.extend(systemd::adopt(record, link)),
-            Supervisor::Launchd | Supervisor::Process => {
-                steps.extend(process::activate(record, layout, seen.readable(), link))
-            }
+            Supervisor::Launchd => steps.extend(systemd::activate(record, seen.readable(), link)),
+            Supervisor::Process => steps.extend(process::activate(record, layout, seen.readable(), link)),
         }
         steps.extend(record.hooks.after.iter().map(|hook| hook_step(&folder, hook)));
         steps
@@ -66,15 +65,15 @@ impl Engine for Native {
 
     fn change(&self, record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step> {
         match record.supervisor {
-            Supervisor::Systemd => systemd::change(record, change),
-            Supervisor::Launchd | Supervisor::Process => process::change(record, layout, change),
+            Supervisor::Systemd | Supervisor::Launchd => systemd::change(record, change),
+            Supervisor::Process => process::change(record, layout, change),
         }
     }
 
     fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step> {
         let mut steps = match record.supervisor {
-            Supervisor::Systemd => systemd::remove(record),
-            Supervisor::Launchd | Supervisor::Process => process::remove(record, layout),
+            Supervisor::Systemd | Supervisor::Launchd => systemd::remove(record),
+            Supervisor::Process => process::remove(record, layout),
         };
         steps.push(Step::Remove { path: layout.current(&record.service) });
         steps.push(Step::Remove { path: layout.releases(&record.service) });
@@ -188,7 +187,8 @@ fn units(
             }
             match supervisor {
                 Supervisor::Systemd => systemd::unit(subject, id, instance, &words),
-                Supervisor::Launchd | Supervisor::Process => Ok(process::unit(subject, id, instance, &words)),
+                Supervisor::Launchd => launchd::unit(subject, id, instance, &words),
+                Supervisor::Process => Ok(process::unit(subject, id, instance, &words)),
             }
         })
         .collect()

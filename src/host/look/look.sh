@@ -68,6 +68,14 @@ service() { # NAME
 
 units() { # SCOPE UNIT...
   scope=$1; shift
+  if [ "$init" = launchd ]; then
+    if [ "$scope" = user ]; then domain=gui/$uid; else domain=system; fi
+    for one; do # a job is named after the unit: portoser-api@2.service is portoser-api.2
+      one=${one%.service}
+      case $one in *@*) one=${one%@*}.${one##*@} ;; esac
+      say "job $one" "$(launchctl print "$domain/$one")"
+    done
+  fi
   [ "$init" = systemd ] || return
   say "units $scope" "$(systemctl --"$scope" show \
     -p Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID,UnitFileState -- "$@")"

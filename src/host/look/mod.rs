@@ -7,7 +7,7 @@ use crate::host::facts::TOOLS;
 use crate::host::run;
 use crate::model::{Scope, ServiceName, quote};
 
-pub use read::{LookError, process, process_name, read, units};
+pub use read::{LookError, job, process, process_name, read, units};
 
 /// What the look is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -36,7 +36,9 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
             _ => {}
         }
         if let Some((name, what)) = key.split_once(' ') {
-            if name == "units" {
+            if name == "job" {
+                units.insert(what.to_owned(), job(value));
+            } else if name == "units" {
                 units.extend(self::units(value));
             } else if let Some(instance) = what.strip_prefix("process ") {
                 units.insert(process_name(name, instance), process(value));
@@ -168,6 +170,22 @@ pub fn process(text: &str) -> SeenUnit {
     };
     let pid = words.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
     SeenUnit { loaded: !active.is_empty(), active: active.into(), sub: sub.into(), pid, ..SeenUnit::default() }
+}
+
+/// Reads `launchctl print DOMAIN/LABEL` (its format is not documented; these lines are as macOS 13 to 15 print them):
+/// `state = running`, `pid = 123`, `last exit code = 0`.
+#[must_use]
+pub fn job(block: &str) -> SeenUnit {
+    let get = |key: &str| block.lines().find_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix("= "));
+    let state = get("state").unwrap_or_default();
+    SeenUnit {
+        loaded: !state.is_empty(),
+        active: if state == "running" { "active".into() } else { "inactive".into() },
+        sub: state.into(),
+        status: get("last exit code").unwrap_or_default().into(),
+        pid: get("pid").and_then(|pid| pid.trim().parse().ok()).unwrap_or_default(),
+        ..SeenUnit::default()
+    }
 }
 
 #[cfg(test)]
