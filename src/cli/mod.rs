@@ -28,6 +28,7 @@ mod runs;
 mod schema;
 mod service;
 mod show;
+mod turn;
 mod validate;
 
 use std::ffi::OsString;
@@ -77,10 +78,15 @@ verbs! {
         list::List,
         order::Order,
         plan::Plan,
+        turn::Reload,
+        turn::Remove,
+        turn::Restart,
         runs::Runs,
         schema::Schema,
         service::Service,
         show::Show,
+        turn::Start,
+        turn::Stop,
         validate::Validate,
     }
 }

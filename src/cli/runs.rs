@@ -77,6 +77,7 @@ pub(super) fn word(outcome: Option<Outcome>) -> &'static str {
     match outcome {
         Some(Outcome::NothingToDo) => "in place",
         Some(Outcome::Committed) => "done",
+        Some(Outcome::Unhealthy) => "UNHEALTHY",
         Some(Outcome::NotTouched) => "not touched",
         Some(Outcome::RolledBack) => "back",
         Some(Outcome::RollbackFailed) => "NOT PROVEN BACK",

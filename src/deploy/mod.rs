@@ -12,14 +12,16 @@ mod source;
 mod state;
 mod survey;
 mod tale;
+mod turn;
 mod walk;
 
 pub use fault::Fault;
 pub use ground::{Ground, Reach, Reaching};
 pub use open::{Terms, deploy};
-pub use prepare::{Prepared, Request, prepare};
+pub use prepare::{Prepared, Request, prepare, prepare_turn};
 pub use select::{SelectFault, Selection, select};
 pub use source::{SourceFault, tree};
+pub use turn::state;
 pub use walk::{Ended, Pace};
 
 use crate::model::{FailureKind, Outcome};
@@ -33,6 +35,9 @@ pub fn verdict(ended: &[Ended], interrupted: bool) -> Option<FailureKind> {
     }
     if interrupted {
         return Some(FailureKind::Interrupted);
+    }
+    if has(Outcome::Unhealthy) {
+        return Some(FailureKind::Unhealthy);
     }
     (has(Outcome::RolledBack) || has(Outcome::NotTouched)).then_some(FailureKind::RolledBack)
 }

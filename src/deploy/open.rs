@@ -154,15 +154,18 @@ fn verdict_within(ground: &Ground, change: &Change) -> Duration {
 
 fn stage(ground: &Ground, change: &Change, whole: Duration) -> Stage {
     let policy = ground.registry.services.get(&change.service).map(|service| service.deploy.on_lost_contact);
+    let turn = change.action.turn().is_some();
+    // What the user stopped or started on purpose stays so, whoever is lost; and it proves no release.
+    let lost = if turn { OnLostContact::Keep } else { policy.unwrap_or(OnLostContact::Undo) };
     Stage {
         service: change.service.clone(),
         expect: change.before.clone(),
-        release: Some(change.record.release.clone()),
+        release: (!turn).then(|| change.record.release.clone()),
         steps: change.steps.clone(),
         after: change.after.clone(),
         verdict_within: verdict_within(ground, change),
         go_within: whole,
-        on_lost_contact: policy.unwrap_or(OnLostContact::Undo),
+        on_lost_contact: lost,
     }
 }
 

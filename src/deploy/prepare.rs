@@ -9,10 +9,10 @@ use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::select::{Selection, select};
 use crate::deploy::source;
-use crate::deploy::survey::{Survey, survey};
+use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::run::{Compression, HostRun};
 use crate::model::{Event, HostName, ServiceName};
-use crate::plan::{Graph, Inputs, Plan, Sources, plan};
+use crate::plan::{Asked, Graph, Inputs, Plan, Sources, Turn, plan, turn};
 
 /// How long bringing earlier runs to their end may take.
 const SETTLE: Duration = Duration::from_secs(300);
@@ -33,28 +33,39 @@ pub struct Prepared {
     pub survey: Survey,
     pub services: BTreeSet<ServiceName>,
     pub hosts: BTreeSet<HostName>,
-    sources: Sources,
-    overwrite: bool,
+    aim: Aim,
+}
+
+/// What the plan is for.
+enum Aim {
+    /// Releases come into force. Files that were edited on the host may be written over or not.
+    Deploy { sources: Sources, overwrite: bool },
+    /// What is there is started, stopped and so on.
+    Turn(Turn),
+}
+
+impl Aim {
+    fn depth(&self) -> Depth {
+        match self {
+            Self::Deploy { .. } => Depth::Health,
+            Self::Turn(_) => Depth::State,
+        }
+    }
 }
 
 /// Reads, looks and plans. All hosts must be seen.
 pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
-    ground.tell(Event::Started {
-        run: ground.run.clone(),
-        verb: ground.verb.clone(),
-        services: services.iter().cloned().collect(),
-        hosts: hosts.iter().cloned().collect(),
-    });
+    started(ground, &services, &hosts);
     let (registry, names) = (ground.registry.clone(), services.clone());
     // Hashing a large source takes a while; the looks go on beside it.
     let reading = tokio::task::spawn_blocking(move || {
         source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)))
     });
     let look = async {
-        let mut found = survey(ground, &services, &hosts).await;
+        let mut found = survey(ground, &services, &hosts, Depth::Health).await;
         if !request.only_look {
-            settle(ground, &services, &mut found).await;
+            settle(ground, &services, &mut found, Depth::Health).await;
         }
         found
     };
@@ -63,22 +74,40 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         Ok(sources) => sources.map_err(Fault::Source)?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
-    conclude(ground, services, hosts, sources, survey, request.overwrite).await
+    conclude(ground, services, hosts, survey, Aim::Deploy { sources, overwrite: request.overwrite }).await
+}
+
+/// Looks, and plans to start, stop and so on what is there. All hosts must be seen.
+pub async fn prepare_turn(ground: &Arc<Ground>, selection: &Selection, turn: Turn) -> Result<Prepared, Fault> {
+    let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
+    started(ground, &services, &hosts);
+    let mut survey = survey(ground, &services, &hosts, Depth::State).await;
+    settle(ground, &services, &mut survey, Depth::State).await;
+    conclude(ground, services, hosts, survey, Aim::Turn(turn)).await
+}
+
+fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) {
+    ground.tell(Event::Started {
+        run: ground.run.clone(),
+        verb: ground.verb.clone(),
+        services: services.iter().cloned().collect(),
+        hosts: hosts.iter().cloned().collect(),
+    });
 }
 
 impl Prepared {
     /// Looks again and plans again, because somebody else was on a host in between.
     pub async fn again(self, ground: &Arc<Ground>) -> Result<Self, Fault> {
-        let Self { services, hosts, sources, overwrite, .. } = self;
-        let mut survey = survey(ground, &services, &hosts).await;
-        settle(ground, &services, &mut survey).await;
-        conclude(ground, services, hosts, sources, survey, overwrite).await
+        let Self { services, hosts, aim, .. } = self;
+        let mut survey = survey(ground, &services, &hosts, aim.depth()).await;
+        settle(ground, &services, &mut survey, aim.depth()).await;
+        conclude(ground, services, hosts, survey, aim).await
     }
 }
 
 /// Brings runs that stopped in the middle to their end before anything is planned: what they left is neither old nor new.
 /// A run without stages does that and nothing else. Then the host is looked at again.
-async fn settle(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, survey: &mut Survey) {
+async fn settle(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, survey: &mut Survey, depth: Depth) {
     let mut drives = Vec::new();
     for (host, seen) in survey.seen.iter().filter(|(_, seen)| !seen.unfinished.is_empty()) {
         let Some(far) = survey.far.get(host) else { continue };
@@ -100,7 +129,7 @@ async fn settle(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, survey: 
         hosts.insert(host);
     }
     if !hosts.is_empty() {
-        let again = super::survey::survey(ground, services, &hosts).await;
+        let again = super::survey::survey(ground, services, &hosts, depth).await;
         survey.far.extend(again.far);
         survey.seen.extend(again.seen);
         survey.health.extend(again.health);
@@ -112,27 +141,32 @@ async fn conclude(
     ground: &Arc<Ground>,
     services: BTreeSet<ServiceName>,
     hosts: BTreeSet<HostName>,
-    sources: Sources,
     mut survey: Survey,
-    overwrite: bool,
+    aim: Aim,
 ) -> Result<Prepared, Fault> {
     let unseen = std::mem::take(&mut survey.unseen);
     if !unseen.is_empty() {
         ground.part(&survey.far).await;
         return Err(Fault::Unseen(unseen.into_iter().collect()));
     }
-    let planned = plan(&Inputs {
-        registry: &ground.registry,
-        waves: Graph::of(&ground.registry).waves(&services),
-        hosts: hosts.clone(),
-        seen: &survey.seen,
-        health: &survey.health,
-        sources: &sources,
-        engines: ground.engines,
-        overwrite,
-    });
+    let waves = Graph::of(&ground.registry).waves(&services);
+    let (registry, seen, engines) = (&*ground.registry, &survey.seen, ground.engines);
+    let planned = match &aim {
+        Aim::Deploy { sources, overwrite } => {
+            let (health, overwrite, hosts) = (&survey.health, *overwrite, hosts.clone());
+            plan(&Inputs { registry, waves, hosts, seen, health, sources, engines, overwrite })
+        }
+        Aim::Turn(wanted) => {
+            turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: *wanted }).map(|turned| {
+                for (service, host) in turned.absent {
+                    ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
+                }
+                turned.plan
+            })
+        }
+    };
     match planned {
-        Ok(plan) => Ok(Prepared { plan: Arc::new(plan), survey, services, hosts, sources, overwrite }),
+        Ok(plan) => Ok(Prepared { plan: Arc::new(plan), survey, services, hosts, aim }),
         Err(refused) => {
             ground.part(&survey.far).await;
             Err(Fault::Refused(refused))

@@ -28,18 +28,28 @@ pub struct Survey {
     pub unseen: BTreeMap<HostName, Unseen>,
 }
 
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// What the look sees.
+    State,
+    /// The services' checks, too.
+    Health,
+}
+
 /// Looks at these hosts, for these services.
 pub(super) async fn survey(
     ground: &Arc<Ground>,
     services: &BTreeSet<ServiceName>,
     hosts: &BTreeSet<HostName>,
+    depth: Depth,
 ) -> Survey {
     let mut tasks = JoinSet::new();
     for host in hosts {
         let here = ground.registry.services.values();
         let here = here.filter(|service| services.contains(&service.name) && service.hosts.contains(host));
         let here: Vec<Service> = here.cloned().collect();
-        tasks.spawn(one(ground.clone(), host.clone(), here));
+        tasks.spawn(one(ground.clone(), host.clone(), here, depth));
     }
     let mut survey = Survey::default();
     while let Some(ended) = tasks.join_next().await {
@@ -63,10 +73,10 @@ pub(super) async fn survey(
 
 type Found = Result<(Far, Seen, Vec<(ServiceName, Health)>), Unseen>;
 
-async fn one(ground: Arc<Ground>, host: HostName, services: Vec<Service>) -> (HostName, Found) {
+async fn one(ground: Arc<Ground>, host: HostName, services: Vec<Service>, depth: Depth) -> (HostName, Found) {
     ground.tell(Event::Looking { host: host.clone() });
     let began = Instant::now();
-    let found = look(&ground, &host, &services).await;
+    let found = look(&ground, &host, &services, depth).await;
     if let Ok((_, seen, _)) = &found {
         ground.tell(Event::Looked { host: host.clone(), took: began.elapsed() });
         for service in &services {
@@ -77,9 +87,13 @@ async fn one(ground: Arc<Ground>, host: HostName, services: Vec<Service>) -> (Ho
     (host, found)
 }
 
-async fn look(ground: &Ground, host: &HostName, services: &[Service]) -> Found {
+async fn look(ground: &Ground, host: &HostName, services: &[Service], depth: Depth) -> Found {
     let far = ground.reach(host).await?;
     let question = question(ground, host, services, ground.engines);
+    if depth == Depth::State {
+        let seen = far.look(&question).await?;
+        return Ok((far, seen, Vec::new()));
+    }
     // The checks through the connection travel beside the look, and cost no time of their own.
     let early = async {
         let mut asked = JoinSet::new();

@@ -17,7 +17,7 @@ use crate::deploy::survey::spread;
 use crate::host::run::Order;
 use crate::host::{Facts, Record};
 use crate::model::{Check, Event, HostName, Outcome, ReleaseId, ServiceName};
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Plan, Turn};
 use crate::registry::{Batch, Policy};
 
 /// How long the undo of a stage may take to be told, beyond the stage's own commands.
@@ -98,7 +98,7 @@ impl Walk {
         let (still, moving): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|change| change.action == Action::Nothing);
         let mut ended: Vec<Ended> = still.iter().map(|change| done(change, Outcome::NothingToDo)).collect();
-        let mut kept: Vec<Change> = Vec::new();
+        let mut kept: Vec<(Change, Outcome)> = Vec::new();
         let most = self.pace.max_fail.unwrap_or(policy.max_fail);
         let mut failures = 0;
         let mut groups = groups(moving, &policy, self.pace.batch).into_iter();
@@ -113,7 +113,10 @@ impl Walk {
             }
             while let Some(end) = hosts.join_next().await {
                 match end {
-                    Ok((change, Ok(()))) => kept.push(change),
+                    Ok((change, Ok(outcome))) => {
+                        failures += usize::from(outcome.is_failure());
+                        kept.push((change, outcome));
+                    }
                     Ok((change, Err(failed))) => {
                         failures += 1;
                         ended.push(self.back(&change, failed).await);
@@ -129,7 +132,7 @@ impl Walk {
         let go_back = failures > most && !self.pace.keep;
         if go_back {
             let mut backs = JoinSet::new();
-            for change in kept.drain(..) {
+            for (change, _) in kept.drain(..) {
                 let (walk, host) = (self.clone(), change.host.clone());
                 let why = "another host failed".to_owned();
                 self.ground.tell(Event::Undoing { host, service: change.service.clone(), why });
@@ -137,12 +140,12 @@ impl Walk {
             }
             ended.extend(backs.join_all().await);
         }
-        ended.extend(kept.iter().map(|change| done(change, Outcome::Committed)));
+        ended.extend(kept.iter().map(|(change, outcome)| done(change, *outcome)));
         ended
     }
 
     /// One change on one host, up to proven and kept.
-    async fn host(&self, change: &Change) -> Result<(), Failed> {
+    async fn host(&self, change: &Change) -> Result<Outcome, Failed> {
         let began = Instant::now();
         let (Some(drive), Some(&stage)) = (self.drives.get(&change.host), self.stage(change)) else {
             return Err(Failed::Lost);
@@ -162,6 +165,14 @@ impl Walk {
             Phase::Undoing | Phase::Undone | Phase::UndoFailed => return Err(Failed::Here),
             Phase::Waiting | Phase::Working | Phase::Kept => return Err(self.lost(change, state.lost.as_deref())),
         }
+        if let Some(turn) = change.action.turn() {
+            let outcome = self.took_effect(change, turn).await.map_err(|red| {
+                self.failed(change, red);
+                Failed::Here
+            })?;
+            self.keep(change, drive, stage).await?;
+            return Ok(outcome);
+        }
         self.tell(change, |host, service| Event::Switched {
             host,
             service,
@@ -179,13 +190,15 @@ impl Walk {
             self.failed(change, red);
             return Err(Failed::Here);
         }
+        self.keep(change, drive, stage).await?;
+        self.tell(change, |host, service| Event::Proven { host, service, took: began.elapsed() });
+        Ok(Outcome::Committed)
+    }
+
+    async fn keep(&self, change: &Change, drive: &Drive, stage: usize) -> Result<(), Failed> {
         drive.order(Order::Keep(stage));
         let state = drive.until(|state| state.over() || state.phase(stage) != Phase::Switched).await;
-        if state.phase(stage) != Phase::Kept {
-            return Err(self.lost(change, state.lost.as_deref()));
-        }
-        self.tell(change, |host, service| Event::Proven { host, service, took: began.elapsed() });
-        Ok(())
+        if state.phase(stage) == Phase::Kept { Ok(()) } else { Err(self.lost(change, state.lost.as_deref())) }
     }
 
     /// Brings a change back and proves what was there before.
@@ -209,8 +222,13 @@ impl Walk {
     /// Whether the release before is healthy again. Where there was none, there is nothing to prove.
     async fn old(&self, change: &Change) -> Outcome {
         let Some(record) = &change.before_record else {
-            // A release whose record cannot be read cannot be proven.
-            return if change.before.is_none() { Outcome::RolledBack } else { Outcome::RollbackFailed };
+            // What did not run before and could not be made to run is as it was, which is not healthy. A release whose
+            // record cannot be read cannot be proven.
+            return match &change.before {
+                _ if change.action.turn().is_some() => Outcome::Unhealthy,
+                None => Outcome::RolledBack,
+                Some(_) => Outcome::RollbackFailed,
+            };
         };
         match self.prove(change, record, Duration::ZERO).await {
             Ok(()) => Outcome::RolledBack,
@@ -222,7 +240,7 @@ impl Walk {
     }
 
     /// Asks the gate of a release until it is green to the end of the soak, or red.
-    async fn prove(&self, change: &Change, record: &Record, soak: Duration) -> Result<(), Red> {
+    pub(super) async fn prove(&self, change: &Change, record: &Record, soak: Duration) -> Result<(), Red> {
         let (Some(far), Some(facts)) = (self.far.get(&change.host), self.facts.get(&change.host)) else {
             return Ok(());
         };
@@ -246,7 +264,7 @@ impl Walk {
         self.stages.get(&(change.service.clone(), change.host.clone()))
     }
 
-    fn tell(&self, change: &Change, event: impl FnOnce(HostName, ServiceName) -> Event) {
+    pub(super) fn tell(&self, change: &Change, event: impl FnOnce(HostName, ServiceName) -> Event) {
         self.ground.tell(event(change.host.clone(), change.service.clone()));
     }
 
@@ -255,7 +273,7 @@ impl Walk {
         done(change, outcome)
     }
 
-    fn failed(&self, change: &Change, red: Red) {
+    pub(super) fn failed(&self, change: &Change, red: Red) {
         let Red { check, says, evidence, .. } = red;
         self.tell(change, |host, service| Event::Failed {
             host,
@@ -296,7 +314,8 @@ impl Walk {
 
 fn done(change: &Change, outcome: Outcome) -> Ended {
     let release = match outcome {
-        Outcome::Committed | Outcome::NothingToDo => Some(change.record.release.clone()),
+        Outcome::Committed if change.action == Action::Turn(Turn::Remove) => None,
+        Outcome::Committed | Outcome::NothingToDo | Outcome::Unhealthy => Some(change.record.release.clone()),
         Outcome::NotTouched | Outcome::RolledBack | Outcome::RollbackFailed => change.before.clone(),
     };
     Ended { service: change.service.clone(), host: change.host.clone(), outcome, release }

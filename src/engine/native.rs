@@ -77,15 +77,20 @@ impl Engine for Native {
         };
         steps.push(Step::Remove { path: layout.current(&record.service) });
         steps.push(Step::Remove { path: layout.releases(&record.service) });
+        steps.push(Step::Remove { path: layout.proven(&record.service) });
         steps
     }
 
-    fn runs(&self, record: &Record, seen: &Seen) -> bool {
+    fn names(&self, record: &Record) -> Vec<String> {
         let name = |unit: &UnitFile| match record.supervisor {
             Supervisor::Systemd | Supervisor::Launchd => unit.name.clone(),
             Supervisor::Process => process::seen_name(record, unit),
         };
-        record.units.iter().all(|unit| seen.units.get(&name(unit)).is_some_and(|found| found.runs()))
+        record.units.iter().map(name).collect()
+    }
+
+    fn runs(&self, record: &Record, seen: &Seen) -> bool {
+        self.names(record).iter().all(|name| seen.units.get(name).is_some_and(|found| found.runs()))
     }
 }
 

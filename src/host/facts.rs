@@ -114,6 +114,12 @@ impl SeenUnit {
     pub fn runs(&self) -> bool {
         self.active == "active" || self.active == "reloading"
     }
+
+    /// Whether it is down and nothing will start it again by itself.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        !self.loaded || matches!(self.active.as_str(), "inactive" | "failed")
+    }
 }
 
 impl SeenService {

@@ -48,6 +48,12 @@ impl Layout {
         format!("{}/services/{service}/current", self.base)
     }
 
+    /// The host's own record of the releases that were proven on it.
+    #[must_use]
+    pub fn proven(&self, service: &ServiceName) -> String {
+        format!("{}/services/{service}/proven", self.base)
+    }
+
     /// What outlives a release. Nothing of ours ever removes it.
     #[must_use]
     pub fn shared(&self, service: &ServiceName) -> String {

@@ -14,6 +14,8 @@ pub enum Outcome {
     NothingToDo,
     /// The new state is there, and proven.
     Committed,
+    /// What was asked for is done, but the service is not healthy.
+    Unhealthy,
     /// The run did not come to this one.
     NotTouched,
     /// It failed; the old state is back, and proven.
@@ -26,7 +28,7 @@ impl Outcome {
     /// Whether what was asked for was not reached.
     #[must_use]
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::RolledBack | Self::RollbackFailed)
+        matches!(self, Self::Unhealthy | Self::RolledBack | Self::RollbackFailed)
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::host::Record;
 use crate::host::run::Tree;
-use crate::model::{HostName, ReleaseId, ServiceName, Step};
+use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange};
 
 /// What will be done for a service on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +20,36 @@ pub enum Action {
     Repair,
     /// Another release is brought into force.
     Deploy,
+    /// What is there is started, stopped and so on, and nothing else.
+    Turn(Turn),
+}
+
+/// What can be asked of a service that is on a host already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    Change(UnitChange),
+    /// It is taken from the host, its shared folder excepted.
+    Remove,
+}
+
+impl Turn {
+    /// Whether the service does not run afterwards.
+    #[must_use]
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Remove | Self::Change(UnitChange::Stop))
+    }
+}
+
+impl Action {
+    /// The turn, if that is all that is done.
+    #[must_use]
+    pub fn turn(self) -> Option<Turn> {
+        match self {
+            Self::Turn(turn) => Some(turn),
+            _ => None,
+        }
+    }
 }
 
 /// One service on one host.

@@ -60,6 +60,9 @@ pub trait Engine: Sync {
     /// The steps that take the service from the host, its shared data excepted.
     fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step>;
 
+    /// The names under which the look reports what the record's release consists of, in the order of its instances.
+    fn names(&self, record: &Record) -> Vec<String>;
+
     /// Whether all that the record names runs, as far as the look saw it.
     fn runs(&self, record: &Record, seen: &Seen) -> bool;
 }

@@ -76,7 +76,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
     let layout = Layout::new(&seen.facts.base);
     let steps = steps(engine, action, &wanted, found, &layout);
     let send = match action {
-        Action::Nothing | Action::Refresh | Action::Restart => false,
+        Action::Nothing | Action::Refresh | Action::Restart | Action::Turn(_) => false,
         Action::Repair => true,
         Action::Deploy => !found.releases.contains(&wanted.record.release),
     };
@@ -130,7 +130,7 @@ fn steps(engine: &dyn Engine, action: Action, wanted: &Wanted, found: &SeenServi
     let Wanted { record, tree } = wanted;
     let folder = layout.release(&record.service, &record.release);
     match action {
-        Action::Nothing => Vec::new(),
+        Action::Nothing | Action::Turn(_) => Vec::new(),
         Action::Refresh => {
             let ours = tree.entries.iter().filter(|entry| entry.path.split('/').next() == Some(OURS));
             let put =

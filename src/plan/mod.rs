@@ -8,11 +8,13 @@ mod graph;
 mod make;
 mod render;
 mod show;
+mod turn;
 
-pub use change::{Action, Change, Plan};
+pub use change::{Action, Change, Plan, Turn};
 pub use diff::differences;
 pub use engine::{Engine, Refused, Subject, Wanted};
 pub use graph::{Graph, Reached, hosts_behind, services_on};
 pub use make::{Health, Inputs, RefusedAt, plan};
 pub use render::{SourceTree, Sources, environment, fill, hex, instances, manifest, mark, tree, variables};
 pub use show::show;
+pub use turn::{Asked, Turned, turn};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::plan::change::{Action, Plan};
+use crate::plan::change::{Action, Plan, Turn};
 
 /// The plan as text; with `steps`, every step too.
 #[must_use]
@@ -14,6 +14,8 @@ pub fn show(plan: &Plan, steps: bool) -> String {
     for (change, place) in plan.changes.iter().zip(&places) {
         let after = &change.record.release;
         let what = match (change.action, &change.before) {
+            (Action::Turn(Turn::Change(turn)), _) => format!("{turn} {after}"),
+            (Action::Turn(Turn::Remove), _) => format!("remove {after}"),
             (Action::Nothing, _) => format!("in place ({after})"),
             (Action::Refresh, _) => format!("write its record anew ({after})"),
             (Action::Restart, _) => format!("start again ({after})"),

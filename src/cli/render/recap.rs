@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::render::board::{Board, Fault, Row};
+use crate::cli::render::board::{Board, Fault};
 use crate::cli::render::measure::duration;
 use crate::cli::render::safe;
 use crate::cli::render::words::{Style, now};
@@ -26,7 +26,7 @@ pub(super) fn recap(board: &Board, style: Style, has: impl Fn(&str) -> bool) -> 
     let shown = if style.verbose > 0 { failures.len() } else { FAILURES };
     for (place, fault, row) in failures.iter().take(shown) {
         lines.push(String::new());
-        failure(&mut lines, place, fault, *row, style);
+        failure(&mut lines, place, fault, row.map(|row| now(row, &board.verb)), style);
     }
     if failures.len() > shown {
         lines.push(format!("and {} more failures; `-v` shows them all", failures.len() - shown));
@@ -46,15 +46,15 @@ pub(super) fn recap(board: &Board, style: Style, has: impl Fn(&str) -> bool) -> 
     lines
 }
 
-fn failure(lines: &mut Vec<String>, place: &str, fault: &Fault, row: Option<&Row>, style: Style) {
+fn failure(lines: &mut Vec<String>, place: &str, fault: &Fault, now: Option<String>, style: Style) {
     lines.push(format!("{}: {}", style.paint("1;31", place), safe(&fault.error)));
     let skipped = if style.verbose > 0 { 0 } else { fault.evidence.len().saturating_sub(EVIDENCE) };
     if skipped > 0 {
         lines.push(format!("  | ({skipped} lines before; `-v` shows them)"));
     }
     lines.extend(fault.evidence.iter().skip(skipped).map(|line| format!("  | {}", safe(line))));
-    if let Some(row) = row {
-        lines.push(format!("  now: {}", now(row)));
+    if let Some(now) = now {
+        lines.push(format!("  now: {now}"));
     }
     if let Some(hint) = &fault.hint {
         lines.push(format!("  hint: {}", safe(hint)));
@@ -65,6 +65,7 @@ fn verdict(board: &Board, code: u8, took: Duration, style: Style) -> String {
     let kinds = [
         (Some(Outcome::Committed), "done"),
         (Some(Outcome::NothingToDo), "in place"),
+        (Some(Outcome::Unhealthy), "unhealthy"),
         (Some(Outcome::RolledBack), "back"),
         (Some(Outcome::RollbackFailed), "not proven back"),
         (Some(Outcome::NotTouched), "not touched"),

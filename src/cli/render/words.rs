@@ -153,7 +153,7 @@ fn spoken<'e>(event: &'e Event, board: &Board) -> Option<Spoken<'e>> {
         }
         Event::Ended { host, service, outcome, .. } => {
             let (mark, loud) = mark(*outcome);
-            of(loud, mark, service, host, board.at(service, host).map(now).unwrap_or_default())
+            of(loud, mark, service, host, board.at(service, host).map(|row| now(row, &board.verb)).unwrap_or_default())
         }
         Event::Note { host, text } => Some((Loud::Usual, Mark::None, None, host.as_ref(), text.clone())),
     }
@@ -175,6 +175,7 @@ fn mark(outcome: Outcome) -> (Mark, Loud) {
         Outcome::NothingToDo => (Mark::Same, Loud::Usual),
         Outcome::Committed => (Mark::Done, Loud::Usual),
         Outcome::NotTouched => (Mark::Skip, Loud::Usual),
+        Outcome::Unhealthy => (Mark::Bad, Loud::Failure),
         Outcome::RolledBack => (Mark::Back, Loud::Failure),
         Outcome::RollbackFailed => (Mark::Bad, Loud::Failure),
     }
@@ -183,20 +184,34 @@ fn mark(outcome: Outcome) -> (Mark, Loud) {
 fn settled(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::NothingToDo | Outcome::NotTouched => "it had changed nothing",
-        Outcome::Committed => "its change is kept",
+        Outcome::Committed | Outcome::Unhealthy => "its change is kept",
         Outcome::RolledBack => "the old state is back",
         Outcome::RollbackFailed => "the old state is not proven back",
     }
 }
 
 /// What state a service on a host is in now.
-pub(super) fn now(row: &Row) -> String {
+pub(super) fn now(row: &Row, verb: &str) -> String {
     let release = row.after.as_ref().map(short);
+    let turned = match (verb, row.outcome) {
+        ("start", Some(Outcome::NothingToDo)) => "runs already",
+        ("stop", Some(Outcome::NothingToDo)) => "does not run",
+        ("start", Some(Outcome::Committed)) => "started, and healthy",
+        ("restart", Some(Outcome::Committed)) => "restarted, and healthy",
+        ("reload", Some(Outcome::Committed)) => "reloaded, and healthy",
+        ("stop", Some(Outcome::Committed)) => "stopped",
+        ("remove", Some(Outcome::Committed)) => "removed",
+        _ => "",
+    };
+    if !turned.is_empty() {
+        return turned.into();
+    }
     let proven = row.proven.map(|took| format!(", proven in {}", duration(took))).unwrap_or_default();
     match (row.outcome, release) {
         (None, _) => "its end was not seen".into(),
         (Some(Outcome::NothingToDo), Some(release)) => format!("{release} in place and proven"),
         (Some(Outcome::NothingToDo), None) => "in place and proven".into(),
+        (Some(Outcome::Unhealthy), _) => "not healthy".into(),
         (Some(Outcome::NotTouched), _) => "not touched".into(),
         (Some(Outcome::RollbackFailed), _) => "the old version is not proven back".into(),
         (Some(Outcome::RolledBack), Some(release)) => format!("{release} is back and proven"),

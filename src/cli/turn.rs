@@ -1,0 +1,102 @@
+//! `portoser start`, `stop`, `restart`, `reload` and `remove`: what is asked of services that are on their hosts already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::deploy::Which;
+use crate::cli::{Exit, Face, Failure, block_on, session};
+use crate::deploy::{Fault, Ground, Pace, Prepared, Terms, deploy, prepare_turn};
+use crate::model::{FailureKind, UnitChange};
+use crate::plan::{Action, Turn};
+use crate::registry::{Batch, parse_duration};
+
+/// What the five verbs take.
+#[derive(Debug, clap::Args)]
+struct Common {
+    #[command(flatten)]
+    which: Which,
+    /// How long to wait for a host that another run has locked
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    wait_lock: Duration,
+    /// Approve a change to what the registry protects, by its name
+    #[arg(long, value_name = "NAME")]
+    approve: Vec<String>,
+}
+
+macro_rules! turns {
+    ($($(#[$doc:meta])+ $verb:ident, $name:literal, $turn:expr;)*) => {
+        $(
+            $(#[$doc])+
+            #[derive(Debug, clap::Args)]
+            pub(super) struct $verb {
+                #[command(flatten)]
+                common: Common,
+            }
+
+            impl $verb {
+                pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+                    carry(face, self.common, $name, $turn)
+                }
+            }
+        )*
+    };
+}
+
+turns! {
+    /// Start services that are on their hosts, what they need first, and ask their checks
+    Start, "start", Turn::Change(UnitChange::Start);
+    /// Stop services, those that need others first
+    Stop, "stop", Turn::Change(UnitChange::Stop);
+    /// Restart services that are on their hosts, and ask their checks
+    Restart, "restart", Turn::Change(UnitChange::Restart);
+    /// Let services read their configuration again, and ask their checks
+    Reload, "reload", Turn::Change(UnitChange::Reload);
+    /// Take services from their hosts; what they keep in their shared folder stays
+    Remove, "remove", Turn::Remove;
+}
+
+fn carry(face: &Face, common: Common, verb: &'static str, turn: Turn) -> Result<Exit, Failure> {
+    let Common { which, wait_lock, approve } = common;
+    let selection = which.selection();
+    let said = serde_json::json!({
+        "services": selection.services, "all": selection.all, "labels": selection.labels,
+        "hosts": selection.hosts, "with_needs": selection.with_needs,
+    });
+    let app = session::open(face)?;
+    let run = app.run_id();
+    // A restart goes over the hosts as a deploy does; the others need no such care.
+    let batch = (turn != Turn::Change(UnitChange::Restart)).then_some(Batch::Percent(100));
+    let terms = Terms { run: run.clone(), wait_lock, pace: Pace { batch, max_fail: None, keep: true } };
+    let job = async |ground: Arc<Ground>| {
+        let fault = |fault: Fault| session::failed(verb, &fault);
+        let prepared = prepare_turn(&ground, &selection, turn).await.map_err(fault)?;
+        if turn == Turn::Remove {
+            confirm(face, &prepared)?;
+        }
+        let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
+        session::approve(face, &app, moving.map(|change| &change.service), &approve)?;
+        deploy(&ground, prepared, &terms).await.map_err(fault)
+    };
+    block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?
+}
+
+/// A removal is confirmed by typing the service's name (or how many places it is taken from), or with `--yes`.
+fn confirm(face: &Face, prepared: &Prepared) -> Result<(), Failure> {
+    let changes = &prepared.plan.changes;
+    if face.flags.yes || changes.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<String> = changes.iter().map(|change| format!("{} on {}", change.service, change.host)).collect();
+    let refuse = || {
+        Failure::say(FailureKind::Refused, format!("not removed: {}", places.join(", "))).hint("give --yes to remove")
+    };
+    if !face.can_ask() {
+        return Err(refuse());
+    }
+    let one = changes.iter().all(|change| change.service == changes[0].service);
+    let (what, word) =
+        if one { ("its name", changes[0].service.to_string()) } else { ("their number", places.len().to_string()) };
+    let question = format!("remove {}? type {what} (`{word}`) to go on", places.join(", "));
+    let typed: Result<String, _> = dialoguer::Input::new().with_prompt(question).allow_empty(true).interact_text();
+    if typed.ok().as_deref() == Some(word.as_str()) { Ok(()) } else { Err(refuse()) }
+}

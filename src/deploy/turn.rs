@@ -1,0 +1,93 @@
+//! What a walk does in place of proving a release when services are only started, stopped, reloaded or removed: it looks
+//! again, and believes no exit code.
+
+use std::time::Duration;
+
+use crate::check::gate::Red;
+use crate::deploy::walk::Walk;
+use crate::host::look::Question;
+use crate::host::{Layout, Record, Seen, SeenUnit, Supervisor};
+use crate::model::{Event, Outcome, UnitChange};
+use crate::plan::{Change, Engine, Turn};
+
+impl Walk {
+    /// Whether a turn took effect, read from the host again. A service that runs and is not healthy stays, and is told as
+    /// such: to take back what the user asked for would not make it better.
+    pub(super) async fn took_effect(&self, change: &Change, turn: Turn) -> Result<Outcome, Red> {
+        let unseen = |says: String| Red { check: "second look".into(), says, evidence: Vec::new(), unseen: true };
+        let engine = self.ground.engines.iter().find(|engine| engine.name() == change.record.engine);
+        let (Some(far), Some(engine)) = (self.far.get(&change.host), engine) else {
+            return Err(unseen("the host is out of reach".into()));
+        };
+        let question = question(&change.record, self.facts.get(&change.host).map(|facts| facts.base.clone()));
+        let seen = far.look(&question).await.map_err(|why| unseen(why.to_string()))?;
+        if let Some(says) = amiss(*engine, change, turn, &seen) {
+            let evidence = evidence(*engine, &change.record, &seen);
+            return Err(Red { check: "second look".into(), says, evidence, unseen: false });
+        }
+        if turn == Turn::Remove {
+            let text = format!(
+                "{}: its shared folder stays, at {}",
+                change.service,
+                Layout::new(&seen.facts.base).shared(&change.service)
+            );
+            self.ground.tell(Event::Note { host: Some(change.host.clone()), text });
+        }
+        if turn.ends() {
+            return Ok(Outcome::Committed);
+        }
+        match self.prove(change, &change.record, Duration::ZERO).await {
+            Ok(()) => Ok(Outcome::Committed),
+            Err(red) => {
+                self.failed(change, red);
+                Ok(Outcome::Unhealthy)
+            }
+        }
+    }
+}
+
+/// The question about one service, as its record on the host describes it.
+pub(super) fn question(record: &Record, base: Option<String>) -> Question {
+    let units = match record.supervisor {
+        Supervisor::Systemd => record.units.iter().map(|unit| (record.scope, unit.name.clone())).collect(),
+        Supervisor::Launchd | Supervisor::Process => Vec::new(),
+    };
+    Question { base, services: vec![record.service.clone()], units }
+}
+
+/// What the second look says against it.
+fn amiss(engine: &dyn Engine, change: &Change, turn: Turn, seen: &Seen) -> Option<String> {
+    let names = engine.names(&change.record);
+    let busy = || names.iter().find(|name| seen.units.get(*name).is_some_and(|unit| !unit.rests()));
+    match turn {
+        Turn::Change(UnitChange::Stop) => busy().map(|name| format!("{name} still runs")),
+        Turn::Change(_) => (!engine.runs(&change.record, seen)).then(|| "it does not run".into()),
+        Turn::Remove => {
+            let left = seen.services.get(&change.service).is_some_and(|found| found.current.is_some());
+            let ours = change.record.units.iter().any(|unit| unit.path.is_some());
+            let busy = busy().filter(|_| ours).map(|name| format!("{name} still runs"));
+            busy.or_else(|| left.then(|| "its release is still there".into()))
+        }
+    }
+}
+
+fn evidence(engine: &dyn Engine, record: &Record, seen: &Seen) -> Vec<String> {
+    let told = |name: &String| {
+        let unit = seen.units.get(name).map_or_else(|| "not seen".into(), state);
+        format!("{name}: {unit}")
+    };
+    engine.names(record).iter().map(told).collect()
+}
+
+/// The state of a unit in a few words.
+#[must_use]
+pub fn state(unit: &SeenUnit) -> String {
+    if !unit.loaded {
+        return "not there".into();
+    }
+    let mut text = format!("{} ({})", unit.active, unit.sub);
+    if !matches!(unit.result.as_str(), "" | "success") {
+        text.push_str(&format!(", {}, exit status {}", unit.result, unit.status));
+    }
+    text
+}
