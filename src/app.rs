@@ -10,8 +10,9 @@ use crate::engine;
 use crate::journal::{Journal, JournalError, OpenRun, StartOfRun};
 use crate::model::{Clock, Event, RunId};
 use crate::plan::{Action, Plan};
-use crate::registry::Registry;
-use crate::transport::{Options, Pool};
+use crate::registry::{Host, Registry};
+use crate::transport::ssh::ShownKey;
+use crate::transport::{Lost, Options, Pool};
 
 /// What verbs that talk to hosts are given.
 pub struct App {
@@ -41,6 +42,16 @@ impl App {
         RunId::new(self.clock.now(), random)
     }
 
+    /// The key that a host shows now, and what known_hosts says of it.
+    pub async fn host_key(&self, host: &Host) -> Result<ShownKey, Lost> {
+        self.pool.host_key(host, &self.registry).await
+    }
+
+    /// Hands this terminal over to the system's own ssh, for a session on the host; gives its exit code.
+    pub async fn hand_over(&self, host: &Host) -> Result<u8, Lost> {
+        self.pool.hand_over(host, &self.registry).await
+    }
+
     /// The ground of a run, and the stream of what happens on it.
     #[must_use]
     pub fn ground(&self, run: &RunId, verb: &str, stop: CancellationToken) -> (Arc<Ground>, UnboundedReceiver<Event>) {
@@ -51,7 +62,7 @@ impl App {
             Box::pin(async move {
                 match registry.hosts.get(&name) {
                     Some(host) => pool.connect(host, &registry).await,
-                    None => Err(crate::transport::Lost::Resolve { name: name.to_string() }),
+                    None => Err(Lost::Resolve { name: name.to_string() }),
                 }
             })
         });

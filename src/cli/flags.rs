@@ -37,6 +37,9 @@ pub struct Flags {
     /// Answer yes to every question that may be answered in advance
     #[arg(long, short, global = true)]
     pub yes: bool,
+    /// Ask once for the password that sudo needs on the hosts
+    #[arg(long, short = 'K', global = true)]
+    pub ask_become_pass: bool,
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,

@@ -16,18 +16,24 @@ mod completions;
 mod demo;
 mod demo_service;
 mod deploy;
+mod exec;
 mod graph;
 mod history;
 mod host;
 mod impact;
 mod init;
 mod list;
+mod logs;
 mod order;
 mod plan;
+mod run;
 mod runs;
 mod schema;
 mod service;
 mod show;
+mod ssh;
+mod status;
+mod stream;
 mod turn;
 mod validate;
 
@@ -70,22 +76,27 @@ verbs! {
         demo::Demo,
         demo_service::DemoService,
         deploy::Deploy,
+        exec::Exec,
         graph::Graph,
         history::History,
         host::Host,
         impact::Impact,
         init::Init,
         list::List,
+        logs::Logs,
         order::Order,
         plan::Plan,
         turn::Reload,
         turn::Remove,
         turn::Restart,
+        run::Run,
         runs::Runs,
         schema::Schema,
         service::Service,
         show::Show,
+        ssh::Ssh,
         turn::Start,
+        status::Status,
         turn::Stop,
         validate::Validate,
     }

@@ -22,7 +22,20 @@ pub(super) fn open(face: &Face) -> Result<App, Failure> {
         options.host_keys = HostKeys::Ask(Arc::new(ask_about_key));
         options.prompter = Some(Arc::new(ask));
     }
+    if face.flags.ask_become_pass {
+        options.become_password = Some(become_password(face)?);
+    }
     Ok(App::new(registry, journal, Arc::new(SystemClock), options))
+}
+
+/// Asks for the password of sudo. It is kept in memory for this run, and travels on standard inputs only.
+fn become_password(face: &Face) -> Result<Secret, Failure> {
+    let refuse = |why: &str| Failure::say(FailureKind::Secret, why).doing("asking for the password of sudo");
+    if !face.can_ask() {
+        return Err(refuse("there is no terminal to ask on").hint("allow the user sudo without a password (NOPASSWD)"));
+    }
+    let answer = dialoguer::Password::new().with_prompt("password for sudo").interact();
+    answer.map(|password| Secret::new(password.into_bytes())).map_err(|_| refuse("nothing was typed"))
 }
 
 /// Asks whether an unknown key is the right one. The fingerprint is shown by the question itself.

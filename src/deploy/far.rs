@@ -47,8 +47,13 @@ impl Unseen {
 impl Far {
     /// Takes a look.
     pub async fn look(&self, question: &Question) -> Result<Seen, Unseen> {
+        self.look_as(question, true).await
+    }
+
+    /// Takes a look, as root where the registry says so or as the login user.
+    pub async fn look_as(&self, question: &Question, root: bool) -> Result<Seen, Unseen> {
         let cmd = Cmd::new("/bin/sh").arg("-s").within(LOOK);
-        let reply = self.link.start(&cmd, true).await?.finish(look::script(question).into_bytes()).await?;
+        let reply = self.link.start(&cmd, root).await?.finish(look::script(question).into_bytes()).await?;
         match look::read(&reply.out) {
             Ok(seen) => Ok(seen),
             Err(error) if reply.end == End::Code(0) => Err(error.into()),

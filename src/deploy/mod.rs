@@ -5,24 +5,30 @@ mod drive;
 mod far;
 mod fault;
 mod ground;
+mod host_check;
 mod open;
 mod prepare;
 mod select;
 mod source;
 mod state;
+mod status;
 mod survey;
 mod tale;
 mod turn;
 mod walk;
+mod words;
 
 pub use fault::Fault;
 pub use ground::{Ground, Reach, Reaching};
+pub use host_check::{Checked, check_hosts};
 pub use open::{Terms, deploy};
 pub use prepare::{Prepared, Request, prepare, prepare_turn};
 pub use select::{SelectFault, Selection, select};
 pub use source::{SourceFault, tree};
+pub use status::{Found, Standing, status};
 pub use turn::state;
 pub use walk::{Ended, Pace};
+pub use words::{Heard, LogTerms, Words, exec, logs, pass, side_by_side, start};
 
 use crate::model::{FailureKind, Outcome};
 

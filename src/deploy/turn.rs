@@ -49,8 +49,10 @@ impl Walk {
 /// The question about one service, as its record on the host describes it.
 pub(super) fn question(record: &Record, base: Option<String>) -> Question {
     let units = match record.supervisor {
-        Supervisor::Systemd => record.units.iter().map(|unit| (record.scope, unit.name.clone())).collect(),
-        Supervisor::Launchd | Supervisor::Process => Vec::new(),
+        Supervisor::Systemd | Supervisor::Launchd => {
+            record.units.iter().map(|unit| (record.scope, unit.name.clone())).collect()
+        }
+        Supervisor::Process => Vec::new(),
     };
     Question { base, services: vec![record.service.clone()], units }
 }
@@ -85,7 +87,7 @@ pub fn state(unit: &SeenUnit) -> String {
     if !unit.loaded {
         return "not there".into();
     }
-    let mut text = format!("{} ({})", unit.active, unit.sub);
+    let mut text = if unit.sub.is_empty() { unit.active.clone() } else { format!("{} ({})", unit.active, unit.sub) };
     if !matches!(unit.result.as_str(), "" | "success") {
         text.push_str(&format!(", {}, exit status {}", unit.result, unit.status));
     }

@@ -86,6 +86,17 @@ impl Pool {
         }
     }
 
+    /// Hands this process's terminal over to the system's own ssh, for a session on the host; gives its exit code.
+    ///
+    /// # Errors
+    /// When the host is this machine, or there is no ssh here.
+    pub async fn hand_over(&self, host: &Host, registry: &Registry) -> Result<u8, Lost> {
+        match host.connection {
+            Connection::Local => Err(Lost::Local(format!("`{}` is this machine; you are there already", host.name))),
+            Connection::Ssh => super::ssh::hand_over(host, registry, &self.options).await,
+        }
+    }
+
     /// What could not be read in the known_hosts files that were looked at so far; such lines are skipped.
     pub async fn warnings(&self) -> Vec<String> {
         self.links.warnings().await

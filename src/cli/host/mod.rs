@@ -1,6 +1,8 @@
 //! The verbs about hosts.
 
 mod add;
+mod check;
+mod trust;
 
 use crate::cli::{Exit, Face, Failure, verbs};
 
@@ -8,10 +10,12 @@ verbs! {
     /// The verbs under `host`.
     Of {
         add::Add,
+        check::Check,
+        trust::Trust,
     }
 }
 
-/// Add hosts to the registry
+/// Add hosts to the registry, check what works on them, and trust their keys
 #[derive(Debug, clap::Args)]
 pub(super) struct Host {
     #[command(subcommand)]

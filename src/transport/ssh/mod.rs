@@ -17,6 +17,7 @@ mod client;
 pub mod config;
 mod connection;
 mod exec;
+mod hand_over;
 mod host_key;
 mod keys;
 pub mod known_hosts;
@@ -30,6 +31,7 @@ mod wire;
 pub use host_key::{AskAboutKey, HostKeys, ShownKey};
 pub use keys::{Prompter, Question};
 
+pub(super) use hand_over::hand_over;
 pub(super) use links::Links;
 
 use connection::Connection;

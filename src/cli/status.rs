@@ -1,0 +1,117 @@
+//! `portoser status`: how services stand on their hosts.
+
+use serde_json::{Value, json};
+
+use crate::cli::deploy::Which;
+use crate::cli::render::short;
+use crate::cli::table::table;
+use crate::cli::{Exit, Face, Failure, block_on, session};
+use crate::deploy::{Found, Standing, state, status};
+use crate::model::FailureKind;
+use crate::plan::Health;
+
+/// Show how services stand on their hosts; all services, if none is named
+///
+/// One look at each host, and every check asked. Ends with 8 when a service is not healthy, and else with 4 when a host
+/// could not be seen: what was not seen is neither good nor bad.
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Status {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let mut selection = self.which.selection();
+        selection.all |= selection.services.is_empty() && selection.labels.is_empty() && selection.hosts.is_empty();
+        let app = session::open(face)?;
+        let run = app.run_id();
+        let all = block_on(async |stop| {
+            let (ground, mut events) = app.ground(&run, "status", stop.soon.clone());
+            events.close();
+            status(&ground, &selection).await.map_err(|fault| session::failed("looking", &fault))
+        })??;
+        if face.flags.json || face.flags.events {
+            face.document(&json!({ "services": all.iter().map(document).collect::<Vec<_>>() }));
+        } else {
+            let heading = ["SERVICE", "HOST", "RELEASE", "STATE", "RESTARTS", "HEALTH", "DRIFT"];
+            table(face, heading, &all.iter().map(row).collect::<Vec<_>>());
+            face.flush();
+            hints(face, &all);
+        }
+        let bad = |one: &Standing| one.found.as_ref().is_ok_and(|found| found.is_seen() && !found.is_healthy());
+        let unseen = |one: &Standing| one.found.as_ref().map_or(true, |found| !found.is_seen());
+        Ok(if all.iter().any(bad) {
+            Exit(FailureKind::Unhealthy.code())
+        } else if all.iter().any(unseen) {
+            Exit(FailureKind::Unreachable.code())
+        } else {
+            Exit::DONE
+        })
+    }
+}
+
+fn row(one: &Standing) -> [String; 7] {
+    let dash = || "-".to_owned();
+    let (service, host) = (one.service.to_string(), one.host.to_string());
+    let found = match &one.found {
+        Ok(found) => found,
+        Err((why, _)) => return [service, host, dash(), "unseen".into(), dash(), why.clone(), dash()],
+    };
+    let Some(release) = &found.release else {
+        return [service, host, dash(), "not there".into(), dash(), dash(), dash()];
+    };
+    let mut restarts = 0;
+    let mut states: Vec<String> = Vec::new();
+    for (_, unit) in &found.units {
+        restarts += unit.as_ref().map_or(0, |unit| unit.restarts);
+        states.push(unit.as_ref().map_or_else(|| "not seen".into(), state));
+    }
+    states.dedup();
+    let drift = if found.drift.is_empty() { "no".to_owned() } else { found.drift.join("; ") };
+    [service, host, short(release).to_owned(), states.join(", "), restarts.to_string(), health(found), drift]
+}
+
+fn health(found: &Found) -> String {
+    match &found.health {
+        Some(Health::Good) => "good".into(),
+        Some(Health::Bad(says)) => format!("BAD: {says}"),
+        Some(Health::Unseen(says)) => format!("unseen: {says}"),
+        None => "BAD: it does not run".into(),
+    }
+}
+
+fn hints(face: &Face, all: &[Standing]) {
+    let mut hints: Vec<&str> = all.iter().filter_map(|one| Some(one.found.as_ref().err()?.1.as_str())).collect();
+    hints.sort_unstable();
+    hints.dedup();
+    hints.iter().for_each(|hint| face.talk(format!("hint: {}", crate::cli::safe(hint))));
+}
+
+fn document(one: &Standing) -> Value {
+    let found = match &one.found {
+        Ok(found) => found,
+        Err((why, hint)) => {
+            return json!({
+                "service": one.service, "host": one.host, "seen": false, "why": why, "hint": hint,
+            });
+        }
+    };
+    let units = found.units.iter().map(|(name, unit)| match unit {
+        Some(unit) => json!({
+            "name": name, "active": unit.active, "sub": unit.sub, "result": unit.result, "status": unit.status,
+            "restarts": unit.restarts, "pid": unit.pid, "enabled": unit.enabled,
+        }),
+        None => json!({ "name": name, "active": null }),
+    });
+    let (health, says) = match &found.health {
+        Some(Health::Good) => ("good", None),
+        Some(Health::Bad(says)) => ("bad", Some(says)),
+        Some(Health::Unseen(says)) => ("unseen", Some(says)),
+        None => ("bad", None),
+    };
+    json!({
+        "service": one.service, "host": one.host, "seen": true, "release": found.release, "healthy": found.is_healthy(),
+        "health": health, "says": says, "drift": found.drift, "units": units.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,96 @@
+//! What works on hosts: one connection and one look for each, side by side. Changes nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::deploy::far::Unseen;
+use crate::deploy::ground::Ground;
+use crate::host::Facts;
+use crate::host::look::Question;
+use crate::model::HostName;
+use crate::registry::{Become, Host};
+use crate::transport::Lost;
+
+/// What was found of a host.
+#[derive(Debug)]
+pub struct Checked {
+    pub host: HostName,
+    /// How long it took to connect and to log in; or why that failed.
+    pub login: Result<Duration, Lost>,
+    /// Whether commands run as root where the registry wants that; none where it does not, or where nothing is known.
+    pub sudo: Option<Result<(), Lost>>,
+    /// How long the look took.
+    pub answer: Option<Duration>,
+    pub facts: Option<Facts>,
+    /// Why the host could not be looked at though the login worked.
+    pub blind: Option<(String, String)>,
+    /// How many seconds the host's clock is ahead of ours, to the second.
+    pub clock: Option<i64>,
+    /// Who holds its lock.
+    pub holder: Option<String>,
+}
+
+/// Checks the hosts, in the order given.
+pub async fn check_hosts(ground: &Arc<Ground>, hosts: &[HostName]) -> Vec<Checked> {
+    let mut tasks = JoinSet::new();
+    for (number, name) in hosts.iter().enumerate() {
+        if let Some(host) = ground.registry.hosts.get(name) {
+            let (ground, host) = (ground.clone(), host.clone());
+            tasks.spawn(async move { (number, one(&ground, &host).await) });
+        }
+    }
+    let mut all = tasks.join_all().await;
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, checked)| checked).collect()
+}
+
+async fn one(ground: &Ground, host: &Host) -> Checked {
+    let mut checked = Checked {
+        host: host.name.clone(),
+        login: Ok(Duration::ZERO),
+        sudo: None,
+        answer: None,
+        facts: None,
+        blind: None,
+        clock: None,
+        holder: None,
+    };
+    let began = Instant::now();
+    let far = match ground.reach(&host.name).await {
+        Ok(far) => far,
+        Err(lost) => {
+            checked.login = Err(lost);
+            return checked;
+        }
+    };
+    checked.login = Ok(began.elapsed());
+    let question = Question { base: host.base.clone(), ..Question::default() };
+    let mut began = Instant::now();
+    let mut seen = far.look(&question).await;
+    if host.r#become == Become::Sudo {
+        checked.sudo = match seen {
+            Err(Unseen::Lost(lost @ (Lost::SudoPassword { .. } | Lost::SudoRefused { .. }))) => {
+                // What can be seen without root is still worth seeing.
+                began = Instant::now();
+                seen = far.look_as(&question, false).await;
+                Some(Err(lost))
+            }
+            Ok(_) => Some(Ok(())),
+            Err(_) => None,
+        };
+    }
+    match seen {
+        Ok(seen) => {
+            let ours = ground.clock.now().as_second();
+            checked.answer = Some(began.elapsed());
+            checked.clock = seen.facts.clock.map(|theirs| theirs - ours);
+            checked.facts = Some(seen.facts);
+            checked.holder = seen.holder;
+        }
+        Err(why) => checked.blind = Some((why.to_string(), why.hint())),
+    }
+    far.link.close().await;
+    checked
+}

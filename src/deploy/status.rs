@@ -1,0 +1,81 @@
+//! How services stand on their hosts: one look at each host, and every check asked. Changes nothing.
+
+use std::sync::Arc;
+
+use crate::deploy::fault::Fault;
+use crate::deploy::ground::Ground;
+use crate::deploy::select::{Selection, select};
+use crate::deploy::survey::{Depth, Survey, survey};
+use crate::host::{Record, SeenUnit};
+use crate::model::{HostName, ReleaseId, ServiceName};
+use crate::plan::Health;
+
+/// A service on a host.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub service: ServiceName,
+    pub host: HostName,
+    /// What was found; or why the host could not be seen, and the next move.
+    pub found: Result<Found, (String, String)>,
+}
+
+/// What was found of a service.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub release: Option<ReleaseId>,
+    /// Its units by name; none for a unit that the host says nothing of.
+    pub units: Vec<(String, Option<SeenUnit>)>,
+    /// What its checks say. They are asked of what runs only.
+    pub health: Option<Health>,
+    /// Files that were changed on the host.
+    pub drift: Vec<String>,
+}
+
+impl Found {
+    /// Whether it is there, all of it runs, and its checks are good.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.release.is_some() && self.health == Some(Health::Good)
+    }
+
+    /// Whether it was seen well enough to be judged.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        !matches!(self.health, Some(Health::Unseen(_)))
+    }
+}
+
+/// Looks at all that the selection means. A host that cannot be seen is told as such and hides no other.
+pub async fn status(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<Standing>, Fault> {
+    let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
+    let survey = survey(ground, &services, &hosts, Depth::Health).await;
+    let mut all = Vec::new();
+    for service in ground.registry.services.values().filter(|service| services.contains(&service.name)) {
+        for host in service.hosts.iter().filter(|host| hosts.contains(*host)) {
+            let found = found(ground, &survey, &service.name, host);
+            all.push(Standing { service: service.name.clone(), host: host.clone(), found });
+        }
+    }
+    ground.part(&survey.far).await;
+    Ok(all)
+}
+
+fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostName) -> Result<Found, (String, String)> {
+    let Some(seen) = survey.seen.get(host) else {
+        let why = survey.unseen.get(host);
+        return Err(why.map_or_else(Default::default, |why| (why.to_string(), why.hint())));
+    };
+    let Some(there) = seen.services.get(service) else { return Ok(Found::default()) };
+    let mut found = Found { release: there.current.clone(), drift: there.drift.clone(), ..Found::default() };
+    found.health = survey.health.get(&(service.clone(), host.clone())).cloned();
+    let engine = |record: &Record| ground.engines.iter().find(|engine| engine.name() == record.engine);
+    match &there.record {
+        Some(Ok(record)) => {
+            let names = engine(record).map(|engine| engine.names(record)).unwrap_or_default();
+            found.units = names.into_iter().map(|name| (name.clone(), seen.units.get(&name).cloned())).collect();
+        }
+        Some(Err(why)) => found.health = Some(Health::Unseen(why.clone())),
+        None => {}
+    }
+    Ok(found)
+}

@@ -1,0 +1,178 @@
+//! Words that a person wants run on hosts, and logs that a person wants to read: streamed, never kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::task::JoinSet;
+
+use crate::deploy::far::{Far, Unseen};
+use crate::deploy::fault::Fault;
+use crate::deploy::ground::Ground;
+use crate::deploy::select::{Selection, select};
+use crate::deploy::survey::{Depth, survey};
+use crate::host::{Layout, Record, Seen, Supervisor};
+use crate::model::{Cmd, HostName, Scope};
+use crate::transport::{End, Running, Said};
+
+/// A piece of what a source says.
+#[derive(Debug)]
+pub enum Heard {
+    Out(Vec<u8>),
+    Err(Vec<u8>),
+    End(End),
+    /// The host was lost, or never reached: why, and the next move.
+    Lost(String, String),
+}
+
+/// Words on one host, with the label of what they say.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// `service host` or `host`.
+    pub label: String,
+    pub host: HostName,
+    pub cmd: Cmd,
+    /// Whether they run as root where the registry says so.
+    pub root: bool,
+}
+
+/// How logs are read.
+#[derive(Clone, Copy, Debug)]
+pub struct LogTerms {
+    pub lines: u32,
+    pub since: Option<Duration>,
+    pub follow: bool,
+}
+
+/// How long a log is followed.
+const FOLLOW: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs the words side by side; what they say comes with their number, each number's last piece is an end or a loss.
+pub fn side_by_side(ground: &Arc<Ground>, all: Vec<Words>) -> (JoinSet<()>, UnboundedReceiver<(usize, Heard)>) {
+    let (tell, heard) = mpsc::unbounded_channel();
+    let mut tasks = JoinSet::new();
+    for (number, words) in all.into_iter().enumerate() {
+        let (ground, tell) = (ground.clone(), tell.clone());
+        tasks.spawn(async move {
+            let running = match ground.reach(&words.host).await {
+                Ok(far) => far.link.start(&words.cmd, words.root).await.map(|running| (far, running)),
+                Err(lost) => Err(lost),
+            };
+            let _ = match running {
+                // The far end is kept as long as the words run.
+                Ok((_far, Running { input, output })) => {
+                    drop(input);
+                    pass(output, |heard| drop(tell.send((number, heard)))).await;
+                    Ok(())
+                }
+                Err(lost) => tell.send((number, Heard::Lost(lost.to_string(), lost.hint()))),
+            };
+        });
+    }
+    (tasks, heard)
+}
+
+/// Hands on what is said, up to the end.
+pub async fn pass(mut output: UnboundedReceiver<Said>, mut tell: impl FnMut(Heard)) {
+    while let Some(said) = output.recv().await {
+        match said {
+            Said::Out(bytes) => tell(Heard::Out(bytes)),
+            Said::Err(bytes) => tell(Heard::Err(bytes)),
+            Said::End(end) => return tell(Heard::End(end)),
+            Said::Lost(lost) => return tell(Heard::Lost(lost.to_string(), lost.hint())),
+        }
+    }
+    tell(Heard::Lost("the command ended without a word".into(), "run it again".into()));
+}
+
+/// The words that read the logs of what is selected. Hosts that cannot be seen are a fault.
+pub async fn logs(ground: &Arc<Ground>, selection: &Selection, terms: LogTerms) -> Result<Vec<Words>, Fault> {
+    let mut all = Vec::new();
+    for (host, seen, record) in records(ground, selection).await? {
+        let label = format!("{} {host}", record.service);
+        match record.supervisor {
+            Supervisor::Systemd => {
+                let cmd = journal(&record, terms);
+                all.push(Words { label, host, cmd, root: record.scope == Scope::System });
+            }
+            Supervisor::Launchd | Supervisor::Process => {
+                let several = record.units.len() > 1;
+                for (number, unit) in (1..).zip(&record.units) {
+                    let label =
+                        if several { format!("{}@{} {host}", record.service, unit.name) } else { label.clone() };
+                    let file = format!("{}/log", Layout::new(&seen.facts.base).process(&record.service, number));
+                    all.push(Words { label, host: host.clone(), cmd: tail(&file, terms), root: true });
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn journal(record: &Record, terms: LogTerms) -> Cmd {
+    let mut cmd = Cmd::new("journalctl").args(["--quiet", "--no-pager", "--output=short-iso"]);
+    let user = record.scope == Scope::User;
+    if user {
+        cmd = cmd.arg("--user");
+    }
+    for unit in &record.units {
+        let flag = if user { "user-unit" } else { "unit" };
+        cmd = cmd.arg(format!("--{flag}={}", unit.name));
+    }
+    if let Some(since) = terms.since {
+        cmd = cmd.arg(format!("--since=-{}s", since.as_secs()));
+    }
+    cmd = cmd.arg(format!("--lines={}", terms.lines));
+    if terms.follow { cmd.arg("--follow").within(FOLLOW) } else { cmd }
+}
+
+fn tail(file: &str, terms: LogTerms) -> Cmd {
+    let cmd = Cmd::new("tail").args(["-n", &terms.lines.to_string()]);
+    if terms.follow { cmd.args(["-F", file]).within(FOLLOW) } else { cmd.arg(file) }
+}
+
+/// The words in the release of a service, with its environment and as its user.
+pub async fn exec(ground: &Arc<Ground>, selection: &Selection, words: Vec<String>) -> Result<Vec<Words>, Fault> {
+    const INSIDE: &str = "cd \"$1\" && . ./.portoser/env.sh || exit 125; user=$2; shift 2; \
+        if [ -n \"$user\" ] && [ \"$(id -u)\" = 0 ] && [ \"$user\" != root ]; then \
+        exec su -s /bin/sh \"$user\" -c 'exec \"$@\"' -- sh \"$@\"; fi; exec \"$@\"";
+    let records = records(ground, selection).await?;
+    Ok(records
+        .into_iter()
+        .map(|(host, seen, record)| {
+            let folder = Layout::new(&seen.facts.base).release(&record.service, &record.release);
+            let user = record.user.clone().unwrap_or_default();
+            let cmd = Cmd::new("/bin/sh").args(["-c", INSIDE, "exec", &folder, &user]).args(words.clone());
+            Words { label: format!("{} {host}", record.service), host, cmd, root: true }
+        })
+        .collect())
+}
+
+/// The records of what is selected, in the registry's order. What is not on its host is left out.
+async fn records(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<(HostName, Seen, Record)>, Fault> {
+    let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
+    let mut survey = survey(ground, &services, &hosts, Depth::State).await;
+    if !survey.unseen.is_empty() {
+        let unseen: Vec<(HostName, Unseen)> = std::mem::take(&mut survey.unseen).into_iter().collect();
+        ground.part(&survey.far).await;
+        return Err(Fault::Unseen(unseen));
+    }
+    let mut all = Vec::new();
+    for service in ground.registry.services.values().filter(|service| services.contains(&service.name)) {
+        for host in service.hosts.iter().filter(|host| hosts.contains(*host)) {
+            let Some(seen) = survey.seen.get(host) else { continue };
+            if let Some(record) = seen.services.get(&service.name).and_then(|found| found.readable()) {
+                all.push((host.clone(), seen.clone(), record.clone()));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Starts words on one host, with their input.
+pub async fn start(ground: &Arc<Ground>, words: &Words) -> Result<(Far, Running), (String, String)> {
+    let lost = |lost: crate::transport::Lost| (lost.to_string(), lost.hint());
+    let far = ground.reach(&words.host).await.map_err(lost)?;
+    let running = far.link.start(&words.cmd, words.root).await.map_err(lost)?;
+    Ok((far, running))
+}
