@@ -16,6 +16,7 @@ mod render;
 mod runner;
 mod ssh;
 mod tidy;
+mod verbs;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -36,6 +37,7 @@ fn main() {
         runner::trials(),
         ssh::trials(),
         tidy::trials(),
+        verbs::trials(),
     ]
     .into_iter()
     .flatten()

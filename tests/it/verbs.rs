@@ -1,0 +1,237 @@
+//! The verbs about what runs, as a user calls them: on the host of the demo, which has no init system, and on the lab's.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use libtest_mimic::{Completion, Failed, Trial};
+use portoser::demo::{Sandbox, Server};
+use serde_json::Value;
+
+use crate::cli::portoser;
+
+type Outcome = Result<(), Failed>;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_life_without_an_init_system", a_life_without_an_init_system),
+        trial("an_unhealthy_restart_stays_and_says_so", an_unhealthy_restart_stays_and_says_so),
+        trial("words_pass_through", words_pass_through),
+        trial("a_host_that_is_down_is_unseen", a_host_that_is_down_is_unseen),
+        trial("a_key_is_trusted_by_its_fingerprint_only", a_key_is_trusted_by_its_fingerprint_only),
+        Trial::ignorable_test("lab::verbs_under_systemd", under_systemd),
+    ]
+}
+
+fn trial(name: &str, body: fn(&Place) -> Outcome) -> Trial {
+    Trial::test(format!("verbs::{name}"), move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let folder = tempfile::tempdir()?;
+        let sandbox = Sandbox::make(folder.path(), Path::new(env!("CARGO_BIN_EXE_portoser")))?;
+        let server = runtime.block_on(Server::start(sandbox.clone(), 0))?;
+        let place = Place { folder: folder.path(), config: sandbox.ssh_config(), port: server.port() };
+        place.write_registry(&format!("127.0.0.1, port: {}, base: {}", place.port, place.at("base")))?;
+        std::fs::write(place.folder.join("good"), "")?;
+        let tried = body(&place);
+        let left = runtime.block_on(server.stop());
+        tried?;
+        if left.is_empty() { Ok(()) } else { Err(format!("still running: {left:?}").into()) }
+    })
+}
+
+/// Where a trial's registry and state are.
+struct Place<'p> {
+    folder: &'p Path,
+    config: std::path::PathBuf,
+    port: u16,
+}
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Place<'_> {
+    fn at(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// Two services; the one that needs the other is healthy as long as there is a file `good`.
+    fn write_registry(&self, host: &str) -> Outcome {
+        let text = format!(
+            "version: 1\nhosts:\n  box: {{ address: {host} }}\n  down: {{ address: 127.0.0.1, port: 1 }}\nservices:\n  \
+             below:\n    type: native\n    host: box\n    run: [/bin/sh, -c, 'echo up; exec sleep 600']\n  \
+             above:\n    type: native\n    host: box\n    needs: [below]\n    run: [/bin/sh, -c, 'echo up; exec sleep 600']\n    \
+             env: {{ GREETING: \"it's $(me)\" }}\n    \
+             checks: [{{ command: [test, -e, {}], interval: 200ms, retries: 2, start_period: 200ms }}]\n",
+            self.at("good")
+        );
+        Ok(std::fs::write(self.folder.join("registry.yml"), text)?)
+    }
+
+    fn with_input(&self, words: &[&str], input: &str) -> Said {
+        let mut command = portoser(&self.folder.join("state"), words);
+        command.env("PORTOSER_REGISTRY", self.folder.join("registry.yml")).env("PORTOSER_SSH_CONFIG", &self.config);
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        std::io::Write::write_all(&mut child.stdin.take().expect("input"), input.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Runs it and wants this exit code.
+    fn want(&self, code: i32, words: &[&str]) -> Result<Said, Failed> {
+        let said = self.with_input(words, "");
+        if said.code == code {
+            return Ok(said);
+        }
+        Err(format!("{words:?}: exit {}, not {code}\n{}\n{}", said.code, said.out, said.err).into())
+    }
+
+    fn document(&self, code: i32, words: &[&str]) -> Result<Value, Failed> {
+        let words = [&["--json"], words].concat();
+        Ok(serde_json::from_str(&self.want(code, &words)?.out)?)
+    }
+}
+
+fn outcomes(run: &Value) -> Vec<&str> {
+    let all = run["services"].as_array().into_iter().flatten();
+    all.filter_map(|service| service["outcome"].as_str()).collect()
+}
+
+fn a_life_without_an_init_system(place: &Place) -> Outcome {
+    place.want(0, &["deploy", "--all"])?;
+    let again = place.document(0, &["deploy", "--all"])?;
+    assert_eq!(outcomes(&again), ["nothing-to-do"; 2]);
+    let status = place.document(0, &["status"])?;
+    assert!(status["services"].as_array().is_some_and(|all| all.iter().all(|one| one["healthy"] == true)), "{status}");
+    // What needs others is stopped first.
+    let events = place.want(0, &["stop", "--all", "--events"])?.out;
+    let place_of = |name: &str| events.find(&format!(r#""event":"ended","host":"box","service":"{name}""#));
+    assert!(place_of("above").is_some() && place_of("above") < place_of("below"), "{events}");
+    let again = place.document(0, &["stop", "--all"])?;
+    assert_eq!(outcomes(&again), ["nothing-to-do"; 2]);
+    assert!(place.want(8, &["status"])?.out.contains("it does not run"));
+    place.want(0, &["start", "above", "--with-needs"])?;
+    place.want(0, &["restart", "--all"])?;
+    place.want(0, &["status"])?;
+    assert_eq!(place.want(0, &["logs", "above", "--lines", "1"])?.out, "up\n");
+    let refused = place.want(9, &["remove", "--all"])?;
+    assert!(refused.err.contains("--yes"), "{}", refused.err);
+    place.want(0, &["status"])?;
+    let shared = place.folder.join("base/services/above/shared");
+    std::fs::write(shared.join("mine"), "data")?;
+    let removed = place.want(0, &["remove", "--all", "--yes"])?;
+    assert!(removed.err.contains(&shared.display().to_string()), "{}", removed.err);
+    assert_eq!(std::fs::read_to_string(shared.join("mine"))?, "data");
+    let left: Vec<_> = std::fs::read_dir(place.folder.join("base/services/above"))?.flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(place.want(8, &["status"])?.out.contains("not there"));
+    place.want(9, &["start", "above"])?;
+    place.want(0, &["remove", "--all", "--yes"])?;
+    Ok(())
+}
+
+fn an_unhealthy_restart_stays_and_says_so(place: &Place) -> Outcome {
+    place.want(0, &["deploy", "--all", "--quiet"])?;
+    std::fs::remove_file(place.folder.join("good"))?;
+    let run = place.document(8, &["restart", "above"])?;
+    assert_eq!(outcomes(&run), ["unhealthy"]);
+    let status = place.document(8, &["status", "above"])?;
+    let one = &status["services"][0];
+    assert_eq!((&one["health"], &one["units"][0]["active"]), (&Value::from("bad"), &Value::from("active")), "{one}");
+    place.want(0, &["stop", "above"])?;
+    place.want(0, &["remove", "--all", "--yes"])?;
+    Ok(())
+}
+
+fn words_pass_through(place: &Place) -> Outcome {
+    place.want(0, &["deploy", "--all", "--quiet"])?;
+    let script = "cat; echo \"$GREETING\"; pwd; echo error >&2; exit 7";
+    let said = place.with_input(&["exec", "above", "--", "sh", "-c", script], "input\n");
+    assert_eq!(said.code, 7, "{}", said.err);
+    assert!(said.out.starts_with("input\nit's $(me)\n"), "{}", said.out);
+    assert!(said.out.contains("base/services/above/releases/"), "{}", said.out);
+    assert_eq!(said.err, "error\n");
+    let said = place.with_input(&["ssh", "box", "--", "sh", "-c", "cat; exit 3"], "a\nb");
+    assert_eq!((said.code, said.out.as_str()), (3, "a\nb"));
+    let all = place.document(5, &["run", "--host", "box", "--", "sh", "-c", "echo $0; exit 5", "a b"])?;
+    assert_eq!((&all["hosts"][0]["code"], &all["hosts"][0]["out"][0]), (&Value::from(5), &Value::from("a b")));
+    place.want(0, &["remove", "--all", "--yes", "--quiet"])?;
+    Ok(())
+}
+
+fn a_host_that_is_down_is_unseen(place: &Place) -> Outcome {
+    let all = place.document(4, &["run", "--all", "--", "true"])?;
+    let codes: Vec<&Value> = all["hosts"].as_array().into_iter().flatten().map(|host| &host["code"]).collect();
+    assert_eq!(codes, [&Value::from(0), &Value::Null], "{all}");
+    let hosts = place.document(4, &["host", "check"])?;
+    assert_eq!(
+        (&hosts["hosts"][0]["login"]["works"], &hosts["hosts"][0]["facts"]["init"]),
+        (&true.into(), &"none".into())
+    );
+    assert!(hosts["hosts"][1]["login"]["hint"].is_string(), "{hosts}");
+    place.want(0, &["host", "check", "box"])?;
+    place.write_registry("127.0.0.1, port: 1")?;
+    let status = place.document(4, &["status"])?;
+    assert!(status["services"].as_array().is_some_and(|all| all.iter().all(|one| one["seen"] == false)), "{status}");
+    place.want(4, &["stop", "--all"])?;
+    Ok(())
+}
+
+fn a_key_is_trusted_by_its_fingerprint_only(place: &Place) -> Outcome {
+    let known = place.at("other_known_hosts");
+    let config = place.at("other_config");
+    std::fs::write(&config, format!("UserKnownHostsFile {known}\nGlobalKnownHostsFile none\n"))?;
+    let words = ["--ssh-config", &config, "host", "trust", "box"];
+    let refused = place.want(9, &[&words[..], &["--yes"]].concat())?;
+    let fingerprint = refused.err.split_whitespace().find(|word| word.starts_with("SHA256:")).expect("it is shown");
+    place.want(9, &[&words[..], &["--fingerprint", "SHA256:AAAA"]].concat())?;
+    assert!(!Path::new(&known).exists(), "nothing is pinned yet");
+    place.want(0, &[&words[..], &["--fingerprint", fingerprint]].concat())?;
+    assert!(std::fs::read_to_string(&known)?.contains("ssh-ed25519"));
+    place.want(0, &words)?;
+    Ok(())
+}
+
+/// The same verbs where systemd supervises, on every host of the lab that has it.
+fn under_systemd() -> Result<Completion, Failed> {
+    let Some(file) = std::env::var_os("PORTOSER_LAB") else {
+        return Ok(Completion::ignored_with("no lab: PORTOSER_LAB names no inventory"));
+    };
+    let lab: Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+    let hosts: Vec<&Value> =
+        lab["hosts"].as_array().into_iter().flatten().filter(|host| host["init"] == "systemd").collect();
+    let folder = tempfile::tempdir()?;
+    let config = lab["ssh_config"].as_str().unwrap_or_default().into();
+    let place = Place { folder: folder.path(), config, port: 22 };
+    let name = |host: &Value| host["name"].as_str().unwrap_or_default().to_owned();
+    let entry = |host: &&Value| format!("  {}: {{ user: deploy, become: sudo, base: /opt/verbs-trial }}\n", name(host));
+    let entries: String = hosts.iter().map(entry).collect();
+    let names: Vec<String> = hosts.iter().map(|host| name(host)).collect();
+    let text = format!(
+        "version: 1\nhosts:\n{entries}services:\n  verbs-trial:\n    type: native\n    hosts: [{}]\n    \
+         run: [/bin/sh, -c, 'echo up; exec sleep 600']\n    checks: [{{ unit: true, interval: 1s }}]\n",
+        names.join(", ")
+    );
+    std::fs::write(folder.path().join("registry.yml"), text)?;
+    place.want(0, &["deploy", "--all"])?;
+    place.want(0, &["stop", "--all"])?;
+    place.want(8, &["status"])?;
+    place.want(0, &["start", "--all"])?;
+    place.want(0, &["restart", "--all"])?;
+    place.want(0, &["status"])?;
+    let logs = place.want(0, &["logs", "--all", "--since", "10m"])?.out;
+    assert!(names.len() == 1 || names.iter().all(|name| logs.contains(&format!("verbs-trial {name}"))), "{logs}");
+    assert!(logs.lines().filter(|line| line.ends_with(": up")).count() >= 3 * names.len(), "{logs}");
+    // A unit without ExecReload cannot be reloaded; it goes on as it was.
+    place.want(5, &["reload", "--all"])?;
+    place.want(0, &["status"])?;
+    place.want(0, &["remove", "--all", "--yes"])?;
+    let left = ["run", "--all", "--", "sh", "-c", "! systemctl cat portoser-verbs-trial.service 2>/dev/null"];
+    place.want(0, &left)?;
+    place.want(0, &["run", "--all", "--", "rm", "-rf", "/opt/verbs-trial"])?;
+    Ok(Completion::Completed)
+}
