@@ -1,6 +1,7 @@
 //! Wiring: the registry, the journal, the way to hosts and the clock of this machine, put together for a verb.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,9 @@ use crate::registry::{Host, Registry};
 use crate::transport::ssh::ShownKey;
 use crate::transport::{Lost, Options, Pool};
 
+/// How long to wait for a locked host when nobody says otherwise.
+pub const WAIT_LOCK: Duration = Duration::from_secs(300);
+
 /// What verbs that talk to hosts are given.
 pub struct App {
     pub registry: Arc<Registry>,
@@ -21,6 +25,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// `user@machine`.
     pub who: String,
+    /// How long to wait for a host that another run has locked.
+    pub wait_lock: Duration,
     pool: Arc<Pool>,
 }
 
@@ -29,7 +35,8 @@ impl App {
     #[must_use]
     pub fn new(registry: Registry, journal: Journal, clock: Arc<dyn Clock>, options: Options) -> Self {
         let who = format!("{}@{}", options.local_user, machine());
-        Self { registry: Arc::new(registry), journal, clock, who, pool: Arc::new(Pool::new(options)) }
+        let (registry, pool) = (Arc::new(registry), Arc::new(Pool::new(options)));
+        Self { registry, journal, clock, who, wait_lock: WAIT_LOCK, pool }
     }
 
     /// A new run's id.
@@ -73,6 +80,7 @@ impl App {
             engines: engine::ALL,
             clock: self.clock.clone(),
             who: self.who.clone(),
+            wait_lock: self.wait_lock,
             reach,
             tell,
             stop,

@@ -74,10 +74,11 @@ impl Deploy {
         if self.dry_run {
             return plan::look_only(face, &request, face.flags.verbose > 0);
         }
-        let app = session::open(face)?;
+        let mut app = session::open(face)?;
+        app.wait_lock = self.wait_lock;
         let run = app.run_id();
         let pace = Pace { batch: self.batch, max_fail: self.max_fail, keep: self.keep };
-        let terms = Terms { run: run.clone(), wait_lock: self.wait_lock, pace };
+        let terms = Terms { run: run.clone(), pace };
         let job = async |ground: Arc<Ground>| {
             let fault = |fault: Fault| session::failed("deploying", &fault);
             let prepared = prepare(&ground, &request).await.map_err(fault)?;

@@ -62,11 +62,12 @@ fn carry(face: &Face, common: Common, verb: &'static str, turn: Turn) -> Result<
         "services": selection.services, "all": selection.all, "labels": selection.labels,
         "hosts": selection.hosts, "with_needs": selection.with_needs,
     });
-    let app = session::open(face)?;
+    let mut app = session::open(face)?;
+    app.wait_lock = wait_lock;
     let run = app.run_id();
     // A restart goes over the hosts as a deploy does; the others need no such care.
     let batch = (turn != Turn::Change(UnitChange::Restart)).then_some(Batch::Percent(100));
-    let terms = Terms { run: run.clone(), wait_lock, pace: Pace { batch, max_fail: None, keep: true } };
+    let terms = Terms { run: run.clone(), pace: Pace { batch, max_fail: None, keep: true } };
     let job = async |ground: Arc<Ground>| {
         let fault = |fault: Fault| session::failed(verb, &fault);
         let prepared = prepare_turn(&ground, &selection, turn).await.map_err(fault)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     /// `user@machine`, as locks and records name the one who runs this.
     pub who: String,
+    /// How long to wait for a host that another run has locked.
+    pub wait_lock: Duration,
     pub reach: Reach,
     pub tell: UnboundedSender<Event>,
     /// Cancelled when the user wants the run to end in good order.

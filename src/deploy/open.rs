@@ -22,7 +22,6 @@ use crate::plan::{Change, Plan};
 #[derive(Clone, Debug)]
 pub struct Terms {
     pub run: RunId,
-    pub wait_lock: Duration,
     pub pace: Pace,
 }
 
@@ -37,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(400);
 
 /// Carries a plan out. Every change of the plan ends in exactly one `Ended`; a `Fault` means that nothing was touched.
 pub async fn deploy(ground: &Arc<Ground>, mut prepared: Prepared, terms: &Terms) -> Result<Vec<Ended>, Fault> {
-    let until = Instant::now() + terms.wait_lock;
+    let until = Instant::now() + ground.wait_lock;
     let mut ticket = None;
     for _ in 0..TIMES {
         let walk = match open(ground, &prepared, terms, ticket.take(), until).await? {

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::select::{Selection, select};
 use crate::deploy::source;
+use crate::deploy::state::HostEnd;
 use crate::deploy::survey::{Depth, Survey, survey};
+use crate::host::Seen;
 use crate::host::run::{Compression, HostRun};
 use crate::model::{Event, HostName, ServiceName};
-use crate::plan::{Asked, Graph, Inputs, Plan, Sources, Turn, plan, turn};
+use crate::plan::{Action, Asked, Change, Graph, Inputs, Plan, Sources, Turn, plan, turn};
 
 /// How long bringing earlier runs to their end may take.
 const SETTLE: Duration = Duration::from_secs(300);
@@ -65,11 +67,12 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
     let look = async {
         let mut found = survey(ground, &services, &hosts, Depth::Health).await;
         if !request.only_look {
-            settle(ground, &services, &mut found, Depth::Health).await;
+            quiet(ground, &services, &mut found, Depth::Health).await?;
         }
-        found
+        Ok::<_, Fault>(found)
     };
     let (sources, survey) = tokio::join!(reading, look);
+    let survey = survey?;
     let sources = match sources {
         Ok(sources) => sources.map_err(Fault::Source)?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -82,7 +85,7 @@ pub async fn prepare_turn(ground: &Arc<Ground>, selection: &Selection, turn: Tur
     let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
     let mut survey = survey(ground, &services, &hosts, Depth::State).await;
-    settle(ground, &services, &mut survey, Depth::State).await;
+    quiet(ground, &services, &mut survey, Depth::State).await?;
     conclude(ground, services, hosts, survey, Aim::Turn(turn)).await
 }
 
@@ -100,41 +103,72 @@ impl Prepared {
     pub async fn again(self, ground: &Arc<Ground>) -> Result<Self, Fault> {
         let Self { services, hosts, aim, .. } = self;
         let mut survey = survey(ground, &services, &hosts, aim.depth()).await;
-        settle(ground, &services, &mut survey, aim.depth()).await;
+        quiet(ground, &services, &mut survey, aim.depth()).await?;
         conclude(ground, services, hosts, survey, aim).await
     }
 }
 
-/// Brings runs that stopped in the middle to their end before anything is planned: what they left is neither old nor new.
-/// A run without stages does that and nothing else. Then the host is looked at again.
-async fn settle(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, survey: &mut Survey, depth: Depth) {
-    let mut drives = Vec::new();
-    for (host, seen) in survey.seen.iter().filter(|(_, seen)| !seen.unfinished.is_empty()) {
-        let Some(far) = survey.far.get(host) else { continue };
-        let run = HostRun {
-            id: ground.run.clone(),
-            base: seen.facts.base.clone(),
-            who: ground.who.clone(),
-            wait_lock: SETTLE,
-            ticket: None,
-            contact: None,
-            stages: Vec::new(),
-        };
-        let start = Start { run, trees: Vec::new(), compression: Compression::None };
-        drives.push((host.clone(), Drive::start(ground.clone(), far.clone(), start)));
-    }
-    let mut hosts = BTreeSet::new();
-    for (host, drive) in drives {
-        drive.finished_within(SETTLE).await;
-        hosts.insert(host);
-    }
-    if !hosts.is_empty() {
+/// Waits until no other run is at work on the hosts, and brings those that stopped in the middle to their end: what they left
+/// is neither old nor new, and nothing is planned from it. A run without stages does both, in the host's queue; then the host
+/// is looked at again.
+async fn quiet(
+    ground: &Arc<Ground>,
+    services: &BTreeSet<ServiceName>,
+    survey: &mut Survey,
+    depth: Depth,
+) -> Result<(), Fault> {
+    let until = Instant::now() + ground.wait_lock;
+    loop {
+        let noisy = |seen: &Seen| seen.busy || !seen.unfinished.is_empty();
+        let hosts: BTreeSet<HostName> =
+            survey.seen.iter().filter(|(_, seen)| noisy(seen)).map(|(host, _)| host.clone()).collect();
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let wait = until.saturating_duration_since(Instant::now());
+        let mut drives = Vec::new();
+        for host in &hosts {
+            if let (Some(far), Some(seen)) = (survey.far.get(host), survey.seen.get(host)) {
+                drives.push((host, Drive::start(ground.clone(), far.clone(), stageless(ground, seen, wait)), seen));
+            }
+        }
+        for (host, drive, seen) in drives {
+            let state = tokio::select! {
+                state = drive.finished_within(wait + SETTLE) => state,
+                () = ground.stop.cancelled() => return Err(Fault::Interrupted),
+            };
+            let host = host.clone();
+            match (state.end, state.lost) {
+                (Some(HostEnd::LockTimeout), _) => {
+                    return Err(Fault::Locked { host, holder: seen.holder.clone().unwrap_or_default() });
+                }
+                (Some(HostEnd::Refused(why)), _) => return Err(Fault::Begin { host, why }),
+                (Some(_), _) => {}
+                (None, why) => return Err(Fault::Gone { host, why: why.unwrap_or_else(|| "no answer".into()) }),
+            }
+        }
         let again = super::survey::survey(ground, services, &hosts, depth).await;
         survey.far.extend(again.far);
         survey.seen.extend(again.seen);
         survey.health.extend(again.health);
-        survey.unseen.extend(again.unseen);
+        for (host, unseen) in again.unseen {
+            survey.seen.remove(&host);
+            survey.unseen.insert(host, unseen);
+        }
     }
+}
+
+fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
+    let run = HostRun {
+        id: ground.run.clone(),
+        base: seen.facts.base.clone(),
+        who: ground.who.clone(),
+        wait_lock: wait,
+        ticket: None,
+        contact: None,
+        stages: Vec::new(),
+    };
+    Start { run, trees: Vec::new(), compression: Compression::None }
 }
 
 async fn conclude(
@@ -174,12 +208,14 @@ async fn conclude(
     }
 }
 
-/// The hosts on which something changes, each with its changes in the order of the plan.
+/// The hosts on which something changes, each with all of its services in the order of the plan: those that stay are part of
+/// what the plan was made from, and must still be as they were when the lock is ours.
 #[must_use]
-pub(super) fn by_host(plan: &Plan) -> BTreeMap<HostName, Vec<&crate::plan::Change>> {
+pub(super) fn by_host(plan: &Plan) -> BTreeMap<HostName, Vec<&Change>> {
     let mut all: BTreeMap<HostName, Vec<_>> = BTreeMap::new();
-    for change in plan.changes.iter().filter(|change| change.action != crate::plan::Action::Nothing) {
+    for change in &plan.changes {
         all.entry(change.host.clone()).or_default().push(change);
     }
+    all.retain(|_, changes| changes.iter().any(|change| change.action != Action::Nothing));
     all
 }

@@ -70,6 +70,8 @@ pub struct Seen {
     pub unfinished: Vec<RunId>,
     /// Who holds the host's lock, alive.
     pub holder: Option<String>,
+    /// Whether that run has begun to change something; until it is over, what is seen may go back.
+    pub busy: bool,
 }
 
 /// A service as the look found it.

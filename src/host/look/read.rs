@@ -32,6 +32,7 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
     for (key, value) in &parts {
         match key.as_str() {
             "holder" => seen.holder = Holder::parse(value).map(|holder| holder.to_string()),
+            "busy" => seen.busy = value == "yes",
             "unfinished" => seen.unfinished = peeked(value),
             _ => {}
         }

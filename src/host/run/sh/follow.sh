@@ -16,6 +16,7 @@ orders() { # an order without its newline was cut, and is none
     printf '' >"$run/orders/$order"
     poke "$run/wake"
   done
+  printf '' >"$run/orders/gone" # who gave the orders has hung up; a sign of life by another takes it back
 }
 
 heed() { # waits for a word from the runner; at the latest for the next pulse

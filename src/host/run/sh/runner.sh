@@ -38,11 +38,14 @@ ordered() { [ -e "$run/orders/$1" ]; }
 heard() { # whether the controller gave a sign of life lately
   [ "$contact" -gt 0 ] || return 0
   now
-  if [ -e "$run/orders/here" ]; then
-    rm -f "$run/orders/here"
+  if ordered here; then
+    rm -f "$run/orders/here" "$run/orders/gone"
     sign=$now
   fi
-  [ $((now - sign)) -lt $((contact * 100)) ]
+  patience=$contact
+  # One that hung up comes back at once, or not at all.
+  if ordered gone && [ "$patience" -gt 10 ]; then patience=10; fi
+  [ $((now - sign)) -lt $((patience * 100)) ]
 }
 
 await() { # TIME ORDER...: waits for one of these orders and sets $order to it (to `gone` without a controller); fails at the time
