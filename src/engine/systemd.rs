@@ -2,6 +2,7 @@
 //! a registry may replace with its own. Escapes follow systemd.service(5), systemd.syntax(7) and systemd.exec(5).
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -12,6 +13,22 @@ use crate::plan::{Refused, Subject};
 use crate::registry::{RestartPolicy, Service};
 
 const TEMPLATE: &str = include_str!("../../templates/systemd.service.j2");
+
+const NAME: &str = "systemd.service";
+
+static OURS_PARSED: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut engine = engine();
+    // An error would be told by the first rendering, and the tests render it.
+    let _ = engine.add_template(NAME, TEMPLATE);
+    engine
+});
+
+fn engine() -> Environment<'static> {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    engine.set_fuel(Some(100_000));
+    engine
+}
 
 /// How long a unit may take to become active after the start; a service that needs longer says so in its checks.
 const START: Duration = Duration::from_secs(30);
@@ -87,11 +104,12 @@ fn render(
         harden => service.harden,
         target => target,
     };
-    let template = subject.sources.templates.get("systemd.service").map_or(TEMPLATE, String::as_str);
-    let mut engine = Environment::new();
-    engine.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    engine.set_fuel(Some(100_000));
-    let text = engine.render_str(template, values).map_err(|error| {
+    let text = match subject.sources.templates.get("systemd.service") {
+        Some(own) => engine().render_str(own, values),
+        // Parsing the template costs more than filling it in; a plan of ten thousand services does it once.
+        None => OURS_PARSED.get_template(NAME).and_then(|template| template.render(values)),
+    };
+    let text = text.map_err(|error| {
         let line = error.line().unwrap_or_default();
         Refused::new(format!("the template systemd.service.j2, line {line}: {error}"), "compare it with portoser's own")
     })?;
