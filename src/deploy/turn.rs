@@ -87,6 +87,10 @@ pub fn state(unit: &SeenUnit) -> String {
     if !unit.loaded {
         return "not there".into();
     }
+    // A supervising loop that is gone does not tell whether it was stopped or gave up.
+    if unit.sub == "given-up" {
+        return "down".into();
+    }
     let mut text = if unit.sub.is_empty() { unit.active.clone() } else { format!("{} ({})", unit.active, unit.sub) };
     if !matches!(unit.result.as_str(), "" | "success") {
         text.push_str(&format!(", {}, exit status {}", unit.result, unit.status));

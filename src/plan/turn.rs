@@ -84,3 +84,124 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         after: Vec::new(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::host::run::Tree;
+    use crate::host::{FORMAT, Hooks, Record, SeenService, SeenUnit, Supervisor};
+    use crate::model::{ReleaseId, Scope, Step};
+    use crate::plan::engine::{Subject, Wanted};
+    use crate::registry::{Format, Kind, Service, load_text};
+
+    /// Every service is one unit of its own name.
+    struct Units;
+
+    impl Engine for Units {
+        fn name(&self) -> &'static str {
+            "units"
+        }
+        fn serves(&self, _: &Kind) -> bool {
+            true
+        }
+        fn units(&self, _: &Service) -> Vec<(Scope, String)> {
+            Vec::new()
+        }
+        fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
+            let release = ReleaseId::from_digest(&[0; 32]);
+            let tree = Tree { release, entries: Vec::new() };
+            Ok(Wanted { record: record(subject.service.name.as_str()), tree })
+        }
+        fn activate(&self, _: &Record, _: &Layout, _: &SeenService) -> Vec<Step> {
+            Vec::new()
+        }
+        fn change(&self, record: &Record, _: &Layout, change: UnitChange) -> Vec<Step> {
+            vec![Step::Unit { unit: record.service.to_string(), scope: Scope::System, change }]
+        }
+        fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step> {
+            vec![Step::Remove { path: layout.releases(&record.service) }]
+        }
+        fn names(&self, record: &Record) -> Vec<String> {
+            vec![record.service.to_string()]
+        }
+        fn runs(&self, record: &Record, seen: &Seen) -> bool {
+            seen.units.get(record.service.as_str()).is_some_and(SeenUnit::runs)
+        }
+    }
+
+    fn record(service: &str) -> Record {
+        Record {
+            format: FORMAT,
+            service: ServiceName::try_from(service).expect("a name"),
+            release: ReleaseId::from_digest(&[7; 32]),
+            engine: "units".into(),
+            supervisor: Supervisor::Systemd,
+            scope: Scope::System,
+            units: Vec::new(),
+            user: None,
+            checks: Vec::new(),
+            hooks: Hooks::default(),
+            summary: BTreeMap::new(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// `api` needs `db`; each is on the host in this state, or is not there.
+    fn turned(turn_wanted: Turn, states: &[(&str, &str)]) -> Result<Turned, Vec<RefusedAt>> {
+        let text = "version: 1\nhosts: { box: { connection: local } }\nservices:\n  \
+                    db: { type: native, host: box, run: [a] }\n  \
+                    api: { type: native, host: box, run: [a], needs: [db] }\n";
+        let registry = load_text(text, Format::Yaml, Path::new("registry.yml"), None).expect("valid");
+        let name = |name: &str| ServiceName::try_from(name).expect("a name");
+        let host = HostName::try_from("box").expect("a name");
+        let mut seen = Seen::default();
+        for (service, state) in states {
+            let found = SeenService { record: Some(Ok(record(service))), ..SeenService::default() };
+            seen.services.insert(name(service), found);
+            let unit = SeenUnit { loaded: true, active: (*state).into(), ..SeenUnit::default() };
+            seen.units.insert((*service).into(), unit);
+        }
+        turn(&Asked {
+            registry: &registry,
+            waves: vec![vec![name("db")], vec![name("api")]],
+            hosts: &BTreeSet::from([host.clone()]),
+            seen: &BTreeMap::from([(host, seen)]),
+            engines: &[&Units],
+            turn: turn_wanted,
+        })
+    }
+
+    fn order(turned: &Turned) -> Vec<(&str, Action)> {
+        turned.plan.changes.iter().map(|change| (change.service.as_str(), change.action)).collect()
+    }
+
+    #[test]
+    fn what_is_needed_starts_first_and_stops_last() {
+        let start = Turn::Change(UnitChange::Start);
+        let both = turned(start, &[("api", "inactive"), ("db", "failed")]).expect("planned");
+        assert_eq!(order(&both), [("db", Action::Turn(start)), ("api", Action::Turn(start))]);
+        let stop = Turn::Change(UnitChange::Stop);
+        let both = turned(stop, &[("api", "active"), ("db", "active")]).expect("planned");
+        assert_eq!(order(&both), [("api", Action::Turn(stop)), ("db", Action::Turn(stop))]);
+    }
+
+    #[test]
+    fn what_is_so_already_is_left_alone() {
+        let start = turned(Turn::Change(UnitChange::Start), &[("api", "active"), ("db", "active")]).expect("planned");
+        assert!(start.plan.is_nothing());
+        // A unit that waits to be started again must be stopped.
+        let stop = Turn::Change(UnitChange::Stop);
+        let both = turned(stop, &[("api", "activating"), ("db", "inactive")]).expect("planned");
+        assert_eq!(order(&both), [("api", Action::Turn(stop)), ("db", Action::Nothing)]);
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_started_and_need_not_be_removed() {
+        assert_eq!(turned(Turn::Change(UnitChange::Start), &[("db", "active")]).map_or_else(|all| all.len(), |_| 0), 1);
+        let removed = turned(Turn::Remove, &[("db", "active")]).expect("planned");
+        assert_eq!(order(&removed), [("db", Action::Turn(Turn::Remove))]);
+        assert_eq!(removed.absent.len(), 1);
+    }
+}
