@@ -17,13 +17,10 @@ use crate::host::run::{self, Compression, HostRun, Opening, Order, Reader, Tree}
 use crate::model::{Event, RunId};
 use crate::transport::{Lost, Running, Said};
 
-/// How long a run goes on without a sign of life from us.
-pub(super) const CONTACT: Duration = Duration::from_secs(30);
-
-/// How often we give one.
+/// The longest pause between two signs of life. Several fit into the time after which we count as lost.
 const SIGN: Duration = Duration::from_secs(5);
 
-/// How long a lost host is tried again before the run is left to itself; by then it has noticed, too.
+/// How long a lost host is tried again where the run itself does not say; by then it has noticed, too.
 const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// How long one connection may follow a run.
@@ -138,7 +135,8 @@ impl Road {
         };
         self.ground.tell(Event::Sending { host: self.far.name.clone(), bytes: opening.payload.len() });
         let mut leg = self.leg(opening).await;
-        let mut give_up = Instant::now() + GIVE_UP;
+        let patience = self.run.contact.unwrap_or(GIVE_UP);
+        let mut give_up = Instant::now() + patience;
         while let Leg::Lost(lost) = leg {
             if Instant::now() > give_up {
                 return self.tale.lost(&lost.to_string());
@@ -153,7 +151,7 @@ impl Road {
                 Err(lost) => Leg::Lost(lost),
             };
             if self.tale.count() > before {
-                give_up = Instant::now() + GIVE_UP;
+                give_up = Instant::now() + patience;
             }
         }
         self.tale.over();
@@ -186,7 +184,7 @@ impl Road {
             self.repeat(&input).await;
         }
         let (mut reader, mut errors) = (Reader::default(), Vec::new());
-        let mut sign = tokio::time::interval(SIGN);
+        let mut sign = tokio::time::interval(self.run.contact.map_or(SIGN, |contact| (contact / 4).min(SIGN)));
         loop {
             tokio::select! {
                 _ = sign.tick(), if listening => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::check::gate;
-use crate::deploy::drive::{CONTACT, Drive, Start};
+use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::prepare::{Prepared, by_host};
@@ -27,6 +27,9 @@ pub struct Terms {
 
 /// How long the steps of one stage may take before the others stop waiting for it. Steps have their own deadlines.
 const STAGE: Duration = Duration::from_secs(600);
+
+/// How long a run goes on without a sign of life from us, for a service that the registry no longer knows.
+const CONTACT: Duration = Duration::from_secs(30);
 
 /// How many plans in a row may turn out to be stale.
 const TIMES: usize = 40;
@@ -130,7 +133,7 @@ fn begin(
             who: ground.who.clone(),
             wait_lock: until.saturating_duration_since(Instant::now()),
             ticket: ticket.clone(),
-            contact: Some(CONTACT),
+            contact: changes.iter().map(|change| lost_after(ground, change)).max(),
             stages: changes.iter().map(|change| stage(ground, change, whole)).collect(),
         };
         let trees: Vec<Tree> = changes.iter().filter_map(|change| change.tree.clone()).collect();
@@ -148,7 +151,12 @@ fn whole(ground: &Ground, plan: &Plan) -> Duration {
 
 fn verdict_within(ground: &Ground, change: &Change) -> Duration {
     let soak = ground.registry.services.get(&change.service).map(|service| service.deploy.soak);
-    gate::budget(&change.record.checks, soak.unwrap_or_default()) + CONTACT
+    gate::budget(&change.record.checks, soak.unwrap_or_default()) + lost_after(ground, change)
+}
+
+/// The services of one host share one run, and the most patient of them decides for it.
+fn lost_after(ground: &Ground, change: &Change) -> Duration {
+    ground.registry.services.get(&change.service).map_or(CONTACT, |service| service.deploy.lost_after)
 }
 
 fn stage(ground: &Ground, change: &Change, whole: Duration) -> Stage {

@@ -183,6 +183,8 @@ pub struct Policy {
     /// How long the gate must stay green before the change is kept.
     pub soak: Duration,
     pub on_lost_contact: OnLostContact,
+    /// How long a host goes without a sign of life from the controller before it counts as lost.
+    pub lost_after: Duration,
     /// How many old releases stay on a host, besides the current one and the rollback target.
     pub keep_releases: usize,
     /// Releases younger than this stay too.

@@ -118,6 +118,7 @@ fn write_policy(policy: &Policy) -> Value {
         "max_fail": policy.max_fail,
         "soak": write_duration(policy.soak),
         "on_lost_contact": lost,
+        "lost_after": write_duration(policy.lost_after),
         "keep_releases": policy.keep_releases,
         "keep_for": write_duration(policy.keep_for),
     })

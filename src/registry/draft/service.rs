@@ -96,6 +96,8 @@ draft! {
         soak: Time,
         /// What happens to a change when the controller is lost before it is proven: undo or keep.
         on_lost_contact: Choice<OnLostContact>,
+        /// The controller counts as lost when the host had no sign of life from it for so long.
+        lost_after: Time,
         /// How many old releases stay on a host.
         keep_releases: CountOrNone,
         /// Releases younger than this stay too.

@@ -7,6 +7,9 @@ use crate::registry::checked::{Batch, Limits, LogLimits, Policy, Restart, Restar
 use crate::registry::draft;
 use crate::registry::read::Field;
 
+/// The runner counts whole seconds, and a sign of life may take one to arrive.
+const SHORTEST: Duration = Duration::from_secs(2);
+
 /// The value of a key in the service's mapping, else in the defaults' one.
 macro_rules! pick {
     ($own:expr, $default:expr, $key:ident) => {{
@@ -23,6 +26,7 @@ pub(super) fn deploy(own: &Field<draft::Deploy>, default: &Field<draft::Deploy>)
         max_fail: pick!(own, default, max_fail).map_or(0, |count| count.get()),
         soak: pick!(own, default, soak).map_or(Duration::from_secs(5), |time| time.0),
         on_lost_contact: pick!(own, default, on_lost_contact).map_or(OnLostContact::Undo, |choice| choice.0),
+        lost_after: pick!(own, default, lost_after).map_or(Duration::from_secs(30), |time| time.0.max(SHORTEST)),
         keep_releases: pick!(own, default, keep_releases).map_or(3, |count| count.get()),
         keep_for: pick!(own, default, keep_for).map_or(Duration::from_secs(86_400), |time| time.0),
     }
