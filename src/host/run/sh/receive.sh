@@ -7,7 +7,7 @@ new=$runs/.new-$id-$$
 
 refuse() {
   rm -rf "$new"
-  tell "refused $(printf '%s' "$1" | tr '\n\r' '  ')"
+  tell "refused $(printf '%s' "$1" | tr '\n\r' '  ' | cut -c 1-300)"
   exit 1
 }
 
