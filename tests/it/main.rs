@@ -11,6 +11,7 @@ mod cli;
 mod demo;
 mod fixture;
 mod journal;
+mod lab;
 mod registry;
 mod render;
 mod runner;
@@ -32,6 +33,7 @@ fn main() {
         cli::trials(),
         demo::trials(),
         journal::trials(),
+        lab::trials(),
         registry::trials(),
         render::trials(),
         runner::trials(),

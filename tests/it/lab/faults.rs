@@ -1,0 +1,137 @@
+//! Hosts that are not as one would wish: each ends within its deadline, with the right exit code and words to act on.
+
+use std::time::Duration;
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::fixture::delay_proxy::DelayProxy;
+
+use super::kit::{self, Bench, Machine, Ran, port};
+use super::{trial, usual};
+
+pub fn trials() -> Vec<Trial> {
+    let bare = Trial::ignorable_test("lab::a_host_without_tools_that_hangs_in_the_middle", || {
+        let bare = kit::machines().unwrap_or_default().into_iter().find(|one| one.image == "bare");
+        let Some(bare) = bare else {
+            return Ok(Completion::ignored_with("no host of the image `bare` in PORTOSER_LAB"));
+        };
+        hangs(&bare)?;
+        Ok(Completion::Completed)
+    });
+    vec![
+        trial("a_full_or_read_only_base_is_told", disk),
+        trial("logins_of_all_kinds", logins),
+        trial("an_unreachable_host_is_told", unreachable),
+        trial("a_changed_or_unknown_host_key_is_refused", keys),
+        bare,
+    ]
+}
+
+fn said(ran: &Ran, code: i32, words: &[&str]) {
+    let all = format!("{}{}", ran.out, ran.err);
+    eprintln!("lab: exit {:?} after {:?}:\n{}", ran.code, ran.took, ran.err.trim());
+    assert_eq!(ran.code, Some(code), "{all}");
+    assert!(ran.took < Duration::from_secs(60), "{:?}", ran.took);
+    assert!(words.iter().any(|word| all.to_lowercase().contains(word)), "none of {words:?} in: {all}");
+}
+
+fn disk(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let (machine, port) = (&machines[0], port());
+    let bench = Bench::new("disk", machines);
+    bench.registry(&bench.service("one", &[&machine.name], port, "old", ""));
+    bench.run(&["deploy", "--all"]).exits(0);
+    bench.registry(&bench.service("one", &[&machine.name], port, "new", ""));
+    for (fault, undo, words) in [("fill", "empty", ["no space", "full"]), ("freeze", "thaw", ["read-only", "writ"])] {
+        machine.fault(&[fault, &bench.base()]);
+        let ran = bench.run(&["deploy", "--all"]);
+        machine.fault(&[undo, &bench.base()]);
+        let code = ran.code.unwrap_or_default();
+        assert!([5, 9].contains(&code), "{ran:?}");
+        said(&ran, code, &words);
+        assert_eq!(bench.answer(machine, port), "old", "after {fault}");
+    }
+    bench.run(&["deploy", "--all"]).exits(0);
+    assert_eq!(bench.answer(machine, port), "new");
+    assert_eq!(bench.amiss(machine), "");
+    Ok(())
+}
+
+fn logins(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    for (user, code, words) in
+        [("root", 0, ""), ("fishy", 0, ""), ("noisy", 0, ""), ("plain", 4, "sudo"), ("asks", 4, "password")]
+    {
+        let mut bench = Bench::new("login", machines);
+        bench.user = user.into();
+        bench.registry(&bench.service("one", &[&machines[0].name], port(), "one", ""));
+        said(&bench.run(&["deploy", "--all"]), code, &[words]);
+    }
+    Ok(())
+}
+
+fn unreachable(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let world = tokio::runtime::Runtime::new()?;
+    let target = format!("{}:{}", machines[0].address, machines[0].port).parse()?;
+    let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));
+    let mut bench = Bench::new("far", machines);
+    bench.through(&machines[0], proxy.port());
+    bench.registry(&bench.service("one", &[&machines[0].name], port(), "one", ""));
+    proxy.silent(true);
+    said(&bench.run(&["deploy", "--all"]), 4, &["took longer than 10 s"]);
+    proxy.silent(false);
+    drop(proxy);
+    said(&bench.run(&["deploy", "--all"]), 4, &["refused"]);
+    Ok(())
+}
+
+fn keys(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = usual(&machines);
+    let bench = Bench::new("key", &machines[..1]);
+    bench.registry(&bench.service("one", &[&machines[0].name], port(), "one", ""));
+    // Another host's key stands where this one's should.
+    let known = std::fs::read_to_string(bench.at("known_hosts"))?;
+    let other = &machines[1].host_keys;
+    let lines: Vec<String> =
+        other.iter().filter_map(|key| Some(format!("{} {}", machines[0].address, key.split_once(' ')?.1))).collect();
+    std::fs::write(bench.at("known_hosts"), lines.join("\n") + "\n")?;
+    let changed = bench.run(&["deploy", "--all"]);
+    said(&changed, 4, &["known_hosts:", "line"]);
+    assert!(changed.err.contains("known_hosts"), "{}", changed.err);
+    std::fs::write(bench.at("known_hosts"), "")?;
+    said(&bench.run(&["deploy", "--all"]), 4, &["unknown", "not known"]);
+    assert_eq!(std::fs::read_to_string(bench.at("known_hosts"))?, "", "nothing is pinned without being asked");
+    std::fs::write(bench.at("known_hosts"), known)?;
+    bench.run(&["deploy", "--all"]).exits(0);
+    Ok(())
+}
+
+fn hangs(bare: &Machine) -> Result<(), Failed> {
+    let bench = Bench::new("bare", std::slice::from_ref(bare));
+    let service = |version: &str| {
+        format!(
+            "  {}-one:\n    type: native\n    host: {}\n    run: [/bin/sleep, \"{version}\"]\n    checks: [{{ unit: true }}]\n",
+            bench.id, bare.name
+        )
+    };
+    bench.registry(&service("1000"));
+    bench.run(&["deploy", "--all", "--events"]).exits(0);
+    bench.registry(&service("1001"));
+    let mut events = 0;
+    let ran = bench.run_in("state", &["deploy", "--all", "--events"], &mut |count, _| {
+        events = count;
+        if count == 6 {
+            bare.fault(&["pause"]);
+        }
+    });
+    bare.fault(&["unpause"]);
+    assert!(events > 5, "{}", ran.out);
+    let all = format!("{}{}", ran.out, ran.err);
+    eprintln!("lab: paused in the middle: exit {:?} after {:?}:\n{}", ran.code, ran.took, ran.err.trim());
+    assert!([Some(4), Some(6)].contains(&ran.code), "{all}");
+    assert!(ran.took < Duration::from_secs(90), "{:?}", ran.took);
+    bench.run(&["deploy", "--all", "--events"]).exits(0);
+    assert_eq!(bench.amiss(bare), "");
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The kill test: whatever dies at whatever boundary, the service answers as old or new, and the next deploy converges.
+//! `PORTOSER_LAB_FULL=1` tries every boundary; without it an even sample is tried.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::fixture::delay_proxy::DelayProxy;
+
+use super::kit::{Bench, Machine, Ran, port, wait};
+use super::{trial, usual};
+
+/// The host notices a lost controller after 3 s here; undoing and proving takes the rest.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// How many points of each kind an ordinary run tries.
+const SAMPLE: usize = 8;
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial("killed_anywhere_it_is_old_or_new_and_converges", table)]
+}
+
+/// What dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Controller,
+    Runner,
+    Link,
+}
+
+/// Where it dies: after this event, or this line of the host's journal.
+type Point = (Victim, usize);
+
+fn table(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = usual(&machines);
+    let (events, lines) = measure(&machines[0]);
+    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let spread = |victim: Victim, count: usize| {
+        let every = if full { 1 } else { count.div_ceil(SAMPLE) };
+        (0..=count).step_by(every).map(move |number| (victim, number))
+    };
+    let points: VecDeque<Point> = spread(Victim::Controller, events)
+        .chain(spread(Victim::Runner, lines).filter(|(_, line)| *line > 0))
+        .chain(spread(Victim::Link, events))
+        .collect();
+    let (tried, began) = (points.len(), Instant::now());
+    let points = Mutex::new(points);
+    let failed = Mutex::new(Vec::new());
+    let lanes: Vec<&Machine> = machines.iter().chain(&machines).collect();
+    std::thread::scope(|scope| {
+        for machine in lanes {
+            scope.spawn(|| lane(machine, &points, &failed));
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    eprintln!(
+        "lab: kill test: {tried} points ({events} events, {lines} lines of the host's journal) in {:?}, {} failed",
+        began.elapsed(),
+        failed.len()
+    );
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n\n").into()) }
+}
+
+/// Takes one point after the other; a point that failed ends its bench, and the next begins with a fresh one.
+fn lane(machine: &Machine, points: &Mutex<VecDeque<Point>>, failed: &Mutex<Vec<String>>) {
+    let next = || points.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let mut stand: Option<Stand> = None;
+    while let Some((victim, number)) = next() {
+        let mut one = stand.take().unwrap_or_else(|| Stand::new(machine));
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| one.point(victim, number)));
+        match tried {
+            Ok(()) => stand = Some(one),
+            Err(why) => {
+                let why = why.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".into());
+                let why = format!("{victim:?} after {number} on {}: {why}", machine.name);
+                failed.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+            }
+        }
+    }
+}
+
+/// How many events a whole change has, and how many lines the host's journal of it.
+fn measure(machine: &Machine) -> (usize, usize) {
+    let mut stand = Stand::new(machine);
+    let ran = stand.change().exits(0);
+    let lines = machine.inside(&format!("cd {}/runs && wc -l <$(ls | tail -n 1)/journal", stand.bench.base()));
+    (ran.events.len(), lines.trim().parse().expect("a number of lines"))
+}
+
+/// A stack of two services on one host, reached through a proxy.
+struct Stand {
+    bench: Bench,
+    ports: [u16; 2],
+    version: usize,
+    proxy: DelayProxy,
+    _world: tokio::runtime::Runtime,
+}
+
+impl Stand {
+    fn new(machine: &Machine) -> Self {
+        let world =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let target = format!("{}:{}", machine.address, machine.port).parse().expect("an address");
+        let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));
+        let mut bench = Bench::new("kill", std::slice::from_ref(machine));
+        bench.through(machine, proxy.port());
+        let mut stand = Self { bench, ports: [port(), port()], version: 0, proxy, _world: world };
+        stand.change().exits(0);
+        stand
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.bench.machines[0]
+    }
+
+    /// Asks for the next version of both.
+    fn next(&mut self) {
+        self.version += 1;
+        let (bench, host) = (&self.bench, self.machine().name.as_str());
+        let version = format!("v{}", self.version);
+        let needs = format!("    needs: [{}-a]\n", bench.id);
+        bench.registry(
+            &(bench.service("a", &[host], self.ports[0], &version, "")
+                + &bench.service("b", &[host], self.ports[1], &version, &needs)),
+        );
+    }
+
+    fn change(&mut self) -> Ran {
+        self.next();
+        self.bench.run(&["deploy", "--all", "--events"])
+    }
+
+    /// One point of the table: the change, the death, what is left, and the next deploy.
+    fn point(&mut self, victim: Victim, number: usize) {
+        let old = format!("v{}", self.version);
+        self.next();
+        let new = format!("v{}", self.version);
+        let killer = (victim == Victim::Runner).then(|| self.killer(number));
+        let ran = self.bench.run_in("state", &["deploy", "--all", "--events"], &mut |count, child| {
+            if count == number && victim == Victim::Controller {
+                let _ = child.kill();
+            }
+            if count == number && victim == Victim::Link {
+                self.proxy.closed(true);
+                self.proxy.cut();
+            }
+        });
+        if let Some(mut killer) = killer {
+            let _ = killer.kill();
+            let _ = killer.wait();
+        }
+        self.proxy.closed(false);
+        let expected: &[Option<i32>] = match victim {
+            Victim::Controller => &[None, Some(0)],
+            Victim::Runner | Victim::Link => &[Some(0), Some(4), Some(5), Some(6)],
+        };
+        assert!(expected.contains(&ran.code), "its exit code: {ran:?}");
+        self.quiet();
+        for port in self.ports {
+            wait("old or new", DEADLINE, || [&old, &new].contains(&&self.bench.answer(self.machine(), port)));
+        }
+        let again = self.bench.run(&["deploy", "--all", "--events"]);
+        assert_eq!(again.code, Some(0), "the next deploy converges; first {ran:#?}, then {again:#?}");
+        for port in self.ports {
+            assert_eq!(self.bench.answer(self.machine(), port), new, "the next deploy brings the new version");
+        }
+        assert_eq!(self.bench.amiss(self.machine()), "", "after the next deploy");
+    }
+
+    /// Kills the runner as soon as its journal has this many lines.
+    fn killer(&self, lines: usize) -> std::process::Child {
+        let script = KILLER.replace("BASE", &self.bench.base()).replace("LINES", &lines.to_string());
+        let mut docker = crate::fixture::sshd::command("docker");
+        let child = docker.args(["exec", &self.machine().container, "python3", "-c", &script]);
+        let mut child = child.stdout(std::process::Stdio::piped()).spawn().expect("docker exec");
+        let mut first = [0];
+        let _ = std::io::Read::read(child.stdout.as_mut().expect("a pipe"), &mut first);
+        child
+    }
+
+    /// Waits until no run of ours lives on the host any more.
+    fn quiet(&self) {
+        let script = format!(
+            "cd {}/runs && for r in *; do [ -e $r/end ] || {{ read -r p x <$r/runner && kill -0 $p && echo lives; }}; done 2>/dev/null",
+            self.bench.base()
+        );
+        wait("the host settles", DEADLINE, || !self.machine().inside(&script).contains("lives"));
+    }
+}
+
+const KILLER: &str = r#"
+import os, signal, time
+base = "BASE/runs"
+known = set(os.listdir(base))
+print("x", flush=True)
+until = time.time() + 40
+while time.time() < until:
+    for run in set(os.listdir(base)) - known:
+        try:
+            with open(f"{base}/{run}/journal") as j: count = j.read().count("\n")
+            with open(f"{base}/{run}/runner") as r: words = r.readline().split()
+        except OSError: continue
+        if count >= LINES and words and "starting" not in words:
+            try: os.kill(int(words[0]), signal.SIGKILL)
+            except OSError: pass
+            raise SystemExit
+    time.sleep(0.004)
+"#;

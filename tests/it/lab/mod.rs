@@ -1,0 +1,31 @@
+//! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
+
+mod faults;
+mod injection;
+mod kill;
+mod kit;
+mod stack;
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+use kit::Machine;
+
+pub fn trials() -> Vec<Trial> {
+    [faults::trials(), injection::trials(), kill::trials(), stack::trials()].into_iter().flatten().collect()
+}
+
+/// A trial on the lab's systemd hosts.
+fn trial(name: &str, body: fn(Vec<Machine>) -> Result<(), Failed>) -> Trial {
+    Trial::ignorable_test(format!("lab::{name}"), move || {
+        let Some(machines) = kit::machines() else {
+            return Ok(Completion::ignored_with("no lab: PORTOSER_LAB names no inventory"));
+        };
+        body(machines)?;
+        Ok(Completion::Completed)
+    })
+}
+
+/// The hosts on which units run and python3 serves.
+fn usual(machines: &[Machine]) -> Vec<Machine> {
+    machines.iter().filter(|one| matches!(one.image.as_str(), "bookworm" | "trixie")).cloned().collect()
+}

@@ -1,0 +1,131 @@
+//! A three-service stack on all hosts: first deploy, change, nothing to do, a release that fails, and twenty at once.
+
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::fixture::delay_proxy::DelayProxy;
+
+use super::kit::{Bench, Machine, port};
+use super::{trial, usual};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_stack_comes_changes_fails_and_comes_back", stack),
+        trial("nothing_to_do_is_one_connection_for_each_host", cheap),
+        trial("twenty_at_once_are_serial_and_none_is_lost", twenty),
+    ]
+}
+
+fn three(bench: &Bench, hosts: &[&str], ports: [u16; 3], versions: [&str; 3]) {
+    let needs = |what: &str| format!("    needs: [{}-{what}]\n", bench.id);
+    bench.registry(
+        &(bench.service("db", hosts, ports[0], versions[0], "")
+            + &bench.service("api", hosts, ports[1], versions[1], &needs("db"))
+            + &bench.service("web", hosts, ports[2], versions[2], &needs("api"))),
+    );
+}
+
+fn stack(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = usual(&machines);
+    let bench = Bench::new("stack", &machines);
+    let hosts: Vec<&str> = machines.iter().map(|one| one.name.as_str()).collect();
+    let ports = [port(), port(), port()];
+    let all = hosts.len();
+    let deploy = || bench.run(&["deploy", "--all", "--events"]);
+    let answers = |want: [&str; 3]| {
+        for machine in &machines {
+            for (port, want) in ports.iter().zip(want) {
+                assert_eq!(bench.answer(machine, *port), want, "{}", machine.name);
+            }
+            assert_eq!(bench.amiss(machine), "", "{}", machine.name);
+        }
+    };
+    three(&bench, &hosts, ports, ["one", "one", "one"]);
+    let first = deploy().exits(0);
+    assert_eq!(first.ended("committed"), 3 * all);
+    answers(["one", "one", "one"]);
+    three(&bench, &hosts, ports, ["one", "one", "two"]);
+    let change = deploy().exits(0);
+    assert_eq!((change.ended("committed"), change.ended("nothing-to-do")), (all, 2 * all));
+    answers(["one", "one", "two"]);
+    let nothing = deploy().exits(0);
+    assert_eq!(nothing.ended("nothing-to-do"), 3 * all);
+    three(&bench, &hosts, ports, ["one", "bad", "three"]);
+    let failing = deploy().exits(5);
+    assert_eq!(failing.ended("rolled-back"), 1, "the canary: {}", failing.out);
+    answers(["one", "one", "two"]);
+    three(&bench, &hosts, ports, ["one", "one", "two"]);
+    assert_eq!(deploy().exits(0).ended("nothing-to-do"), 3 * all, "what came back is the release that was there");
+    eprintln!(
+        "lab: 3 services on {all} hosts: first {:?}, change {:?}, nothing to do {:?}, a failure and back {:?}",
+        first.took, change.took, nothing.took, failing.took
+    );
+    Ok(())
+}
+
+fn cheap(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = usual(&machines);
+    let mut bench = Bench::new("cheap", &machines);
+    let world = tokio::runtime::Runtime::new()?;
+    let mut proxies = Vec::new();
+    for machine in &machines {
+        let target = format!("{}:{}", machine.address, machine.port).parse()?;
+        let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));
+        bench.through(machine, proxy.port());
+        proxies.push(proxy);
+    }
+    let hosts: Vec<&str> = machines.iter().map(|one| one.name.as_str()).collect();
+    three(&bench, &hosts, [port(), port(), port()], ["one", "one", "one"]);
+    bench.run(&["deploy", "--all", "--events"]).exits(0);
+    let before: Vec<usize> = proxies.iter().map(DelayProxy::connections).collect();
+    let nothing = bench.run(&["deploy", "--all", "--events"]).exits(0);
+    assert_eq!(nothing.ended("nothing-to-do"), 3 * hosts.len());
+    for (proxy, before) in proxies.iter().zip(before) {
+        assert_eq!(proxy.connections() - before, 1, "connections of a deploy with nothing to do");
+    }
+    // `sudo` logs each command that it starts: the look is the only one.
+    for (machine, proxy) in machines.iter().zip(&proxies) {
+        let at = proxy.bytes();
+        assert!(at > 0, "{}", machine.name);
+    }
+    Ok(())
+}
+
+fn twenty(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let bench = Bench::new("twenty", machines);
+    let (port, host) = (port(), machines[0].name.as_str());
+    bench.registry(&bench.service("one", &[host], port, "v0", ""));
+    bench.run(&["deploy", "--all"]).exits(0);
+    let registry = std::fs::read_to_string(bench.at("registry.yml"))?;
+    let began = std::time::Instant::now();
+    let mut children = Vec::new();
+    for number in 1..=20 {
+        // Half of them share one state folder, as colleagues on one machine do; the others have their own.
+        let state = if number % 2 == 0 { "state".to_owned() } else { format!("state-{number}") };
+        let file = bench.at(&format!("registry-{number}.yml"));
+        std::fs::write(&file, registry.replace("\"v0\"", &format!("\"v{number}\"")))?;
+        let mut command = bench.command_in(&state, &["deploy", "--all", "--events"]);
+        children.push(command.env("PORTOSER_REGISTRY", file).spawn()?);
+    }
+    let mut last = Vec::new();
+    for (number, child) in children.into_iter().enumerate() {
+        let output = child.wait_with_output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "deploy {}: {text}\n{err}", number + 1);
+        assert!(text.contains("\"committed\""), "deploy {}: {text}", number + 1);
+        last.push(text);
+    }
+    let took = began.elapsed();
+    let book = machines[0].inside(&format!("wc -l <{}/services/{}-one/proven", bench.base(), bench.id));
+    assert_eq!(book.trim(), "21", "the host's own record of what was proven");
+    let history = bench.run(&["history", "--json"]).exits(0);
+    let history: serde_json::Value = serde_json::from_str(&history.out)?;
+    let runs = history["runs"].as_array().map_or(0, Vec::len);
+    assert_eq!(runs, 11, "the shared journal has the first and its ten: {history}");
+    assert_eq!(bench.amiss(&machines[0]), "");
+    eprintln!("lab: 20 deploys of one service at once: {took:?}");
+    Ok(())
+}
