@@ -291,11 +291,12 @@ begin() { # the run's own life
   esac
   # Somebody may have held us for dead before we began, and settled us.
   [ ! -e "$run/end" ] || { release; exit; }
-  say locked "$lease_number"
   flush "$run/steps" "$run/run.sh"
   if ! settle_others || stale; then
     outcome=stale
   else
+    # Said only now: who hears it may count on the plan still being true.
+    say locked "$lease_number"
     walk
     finish
   fi
