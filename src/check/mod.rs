@@ -186,27 +186,3 @@ pub fn title(check: &Check) -> String {
         Ask::Log { pattern } => format!("log /{}/", shown::shown(pattern.as_bytes())),
     }
 }
-
-/// The checks as they are asked: one about the service's main port is asked of every instance, whose ports follow on it.
-#[must_use]
-pub fn spread(checks: &[Check], port: Option<u16>, instances: u16) -> Vec<Check> {
-    let mut all = Vec::new();
-    for check in checks {
-        let asked = match &check.ask {
-            Ask::Http(http) => Some(http.port),
-            Ask::Tcp { port } => Some(*port),
-            Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => None,
-        };
-        let times = if asked.is_some() && asked == port { instances.max(1) } else { 1 };
-        for instance in 0..times {
-            let mut check = check.clone();
-            match &mut check.ask {
-                Ask::Http(http) => http.port = http.port.saturating_add(instance),
-                Ask::Tcp { port } => *port = port.saturating_add(instance),
-                Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => {}
-            }
-            all.push(check);
-        }
-    }
-    all
-}

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Exit, Face, Failure, block_on, plan, session};
-use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, prepare};
-use crate::model::{HostName, ServiceName};
-use crate::plan::Action;
+use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
+use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, prepare, prepare_back};
+use crate::model::{HostName, RunId, ServiceName};
+use crate::plan::{Action, Target};
 use crate::registry::{Batch, parse_duration};
 
 /// Which services, and where.
@@ -41,9 +41,16 @@ impl Which {
 pub(super) struct Deploy {
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// How a plan is carried out.
+#[derive(Debug, clap::Args)]
+pub(super) struct Manner {
     /// Show what would be done, and do nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// How long to wait for a host that another run has locked
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     wait_lock: Duration,
@@ -58,42 +65,65 @@ pub(super) struct Deploy {
     keep: bool,
     /// Write over files that were edited on the host
     #[arg(long)]
-    overwrite: bool,
+    pub(super) overwrite: bool,
     /// Approve a change to what the registry protects, by its name
     #[arg(long, value_name = "NAME")]
     approve: Vec<String>,
 }
 
-impl Deploy {
-    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let said = serde_json::json!({
-            "services": self.which.services, "all": self.which.all, "labels": self.which.label,
-            "hosts": self.which.host, "with_needs": self.which.with_needs, "overwrite": self.overwrite,
-        });
-        let request = Request { selection: self.which.selection(), overwrite: self.overwrite, only_look: self.dry_run };
-        if self.dry_run {
-            return plan::look_only(face, &request, face.flags.verbose > 0);
-        }
-        let mut app = session::open(face)?;
-        app.wait_lock = self.wait_lock;
-        let run = app.run_id();
+impl Manner {
+    fn terms(&self, run: &RunId) -> Terms {
         let pace = Pace { batch: self.batch, max_fail: self.max_fail, keep: self.keep };
-        let terms = Terms { run: run.clone(), pace };
-        let job = async |ground: Arc<Ground>| {
-            let fault = |fault: Fault| session::failed("deploying", &fault);
-            let prepared = prepare(&ground, &request).await.map_err(fault)?;
-            let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
-            session::approve(face, &app, moving.map(|change| &change.service), &self.approve)?;
-            if let Err(error) = app.remember(&run, &prepared.plan) {
-                face.warn(format!("the journal does not keep the releases of this run: {error}"));
-            }
-            deploy(&ground, prepared, &terms).await.map_err(fault)
-        };
-        block_on(async |stop| session::carry(face, &app, (&run, "deploy"), said, stop, job).await)?
+        Terms { run: run.clone(), pace }
     }
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+impl Deploy {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let request = Request {
+            selection: self.which.selection(),
+            overwrite: self.manner.overwrite,
+            only_look: self.manner.dry_run,
+        };
+        go(face, "deploy", &request, None, &self.manner)
+    }
+}
+
+/// Plans, and carries the plan out unless only a look is wanted: to what the registry says, or back to what was.
+pub(super) fn go(
+    face: &Face,
+    verb: &'static str,
+    request: &Request,
+    back: Option<&Target>,
+    manner: &Manner,
+) -> Result<Exit, Failure> {
+    let doing = if back.is_some() { "rolling back" } else { "deploying" };
+    if manner.dry_run {
+        return plan::look_only(face, request, back, face.flags.verbose > 0);
+    }
+    let mut app = session::open(face)?;
+    app.wait_lock = manner.wait_lock;
+    let run = app.run_id();
+    let terms = manner.terms(&run);
+    let said = said::write(request, back, &terms.pace);
+    let job = async |ground: Arc<Ground>| {
+        let fault = |fault: Fault| session::failed(doing, &fault);
+        let prepared = match back {
+            Some(target) => prepare_back(&ground, request, target).await,
+            None => prepare(&ground, request).await,
+        };
+        let prepared = prepared.map_err(fault)?;
+        let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
+        session::approve(face, &app, moving.map(|change| &change.service), &manner.approve)?;
+        if let Err(error) = app.remember(&run, &prepared.plan) {
+            face.warn(format!("the journal does not keep the releases of this run: {error}"));
+        }
+        deploy(&ground, prepared, &terms).await.map_err(fault)
+    };
+    block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?
+}
+
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))
 }

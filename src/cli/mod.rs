@@ -7,6 +7,7 @@ mod flags;
 mod registry;
 mod render;
 mod runtime;
+mod said;
 mod session;
 mod state;
 mod table;
@@ -26,6 +27,7 @@ mod list;
 mod logs;
 mod order;
 mod plan;
+mod rollback;
 mod run;
 mod runs;
 mod schema;
@@ -89,6 +91,7 @@ verbs! {
         turn::Reload,
         turn::Remove,
         turn::Restart,
+        rollback::Rollback,
         run::Run,
         runs::Runs,
         schema::Schema,

@@ -2,7 +2,7 @@
 
 use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, block_on, session};
-use crate::deploy::{Request, prepare};
+use crate::deploy::{Request, prepare, prepare_back};
 use crate::plan;
 
 /// Show what a deploy would do, and do nothing
@@ -24,19 +24,29 @@ impl Plan {
         look_only(
             face,
             &Request { selection: self.which.selection(), overwrite: self.overwrite, only_look: true },
+            None,
             steps,
         )
     }
 }
 
 /// Looks and plans, and shows the plan.
-pub(super) fn look_only(face: &Face, request: &Request, steps: bool) -> Result<Exit, Failure> {
+pub(super) fn look_only(
+    face: &Face,
+    request: &Request,
+    back: Option<&plan::Target>,
+    steps: bool,
+) -> Result<Exit, Failure> {
     let app = session::open(face)?;
     let run = app.run_id();
     let prepared = block_on(async |stop| {
         let (ground, mut events) = app.ground(&run, "plan", stop.soon.clone());
         events.close();
-        let prepared = prepare(&ground, request).await.map_err(|fault| session::failed("planning", &fault))?;
+        let prepared = match back {
+            Some(target) => prepare_back(&ground, request, target).await,
+            None => prepare(&ground, request).await,
+        };
+        let prepared = prepared.map_err(|fault| session::failed("planning", &fault))?;
         ground.part(&prepared.survey.far).await;
         Ok::<_, Failure>(prepared)
     })??;

@@ -22,7 +22,7 @@ pub use fault::Fault;
 pub use ground::{Ground, Reach, Reaching};
 pub use host_check::{Checked, check_hosts};
 pub use open::{Terms, deploy};
-pub use prepare::{Prepared, Request, prepare, prepare_turn};
+pub use prepare::{Prepared, Request, prepare, prepare_back, prepare_turn};
 pub use select::{SelectFault, Selection, select};
 pub use source::{SourceFault, tree};
 pub use status::{Found, Standing, status};

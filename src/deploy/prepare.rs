@@ -14,7 +14,7 @@ use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::Seen;
 use crate::host::run::{Compression, HostRun};
 use crate::model::{Event, HostName, ServiceName};
-use crate::plan::{Action, Asked, Change, Graph, Inputs, Plan, Sources, Turn, plan, turn};
+use crate::plan::{Action, Asked, BackInputs, Change, Graph, Inputs, Plan, Sources, Target, Turn, back, plan, turn};
 
 /// How long bringing earlier runs to their end may take.
 const SETTLE: Duration = Duration::from_secs(300);
@@ -42,6 +42,8 @@ pub struct Prepared {
 enum Aim {
     /// Releases come into force. Files that were edited on the host may be written over or not.
     Deploy { sources: Sources, overwrite: bool },
+    /// A release that lies on the hosts comes into force again.
+    Back { target: Target, overwrite: bool },
     /// What is there is started, stopped and so on.
     Turn(Turn),
 }
@@ -50,6 +52,7 @@ impl Aim {
     fn depth(&self) -> Depth {
         match self {
             Self::Deploy { .. } => Depth::Health,
+            Self::Back { .. } => Depth::Past,
             Self::Turn(_) => Depth::State,
         }
     }
@@ -78,6 +81,18 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
     conclude(ground, services, hosts, survey, Aim::Deploy { sources, overwrite: request.overwrite }).await
+}
+
+/// Looks, and plans the way back to what was proven before, or to a release by its name. Nothing is read from this machine.
+pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Target) -> Result<Prepared, Fault> {
+    let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
+    started(ground, &services, &hosts);
+    let mut survey = survey(ground, &services, &hosts, Depth::Past).await;
+    if !request.only_look {
+        quiet(ground, &services, &mut survey, Depth::Past).await?;
+    }
+    let aim = Aim::Back { target: target.clone(), overwrite: request.overwrite };
+    conclude(ground, services, hosts, survey, aim).await
 }
 
 /// Looks, and plans to start, stop and so on what is there. All hosts must be seen.
@@ -189,6 +204,10 @@ async fn conclude(
         Aim::Deploy { sources, overwrite } => {
             let (health, overwrite, hosts) = (&survey.health, *overwrite, hosts.clone());
             plan(&Inputs { registry, waves, hosts, seen, health, sources, engines, overwrite })
+        }
+        Aim::Back { target, overwrite } => {
+            let (overwrite, hosts) = (*overwrite, hosts.clone());
+            back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite })
         }
         Aim::Turn(wanted) => {
             turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: *wanted }).map(|turned| {

@@ -33,6 +33,8 @@ pub struct Survey {
 pub(super) enum Depth {
     /// What the look sees.
     State,
+    /// That, and the records of what was there before.
+    Past,
     /// The services' checks, too.
     Health,
 }
@@ -89,8 +91,9 @@ async fn one(ground: Arc<Ground>, host: HostName, services: Vec<Service>, depth:
 
 async fn look(ground: &Ground, host: &HostName, services: &[Service], depth: Depth) -> Found {
     let far = ground.reach(host).await?;
-    let question = question(ground, host, services, ground.engines);
-    if depth == Depth::State {
+    let mut question = question(ground, host, services, ground.engines);
+    question.past = depth == Depth::Past;
+    if depth != Depth::Health {
         let seen = far.look(&question).await?;
         return Ok((far, seen, Vec::new()));
     }
@@ -134,12 +137,13 @@ fn question(ground: &Ground, host: &HostName, services: &[Service], engines: &[&
         let engine = engines.iter().find(|engine| engine.serves(&service.kind));
         engine.map(|engine| engine.units(service)).unwrap_or_default()
     });
-    Question { base, services: services.iter().map(|service| service.name.clone()).collect(), units: units.collect() }
+    let (services, units) = (services.iter().map(|service| service.name.clone()).collect(), units.collect());
+    Question { base, services, units, past: false }
 }
 
 /// The checks of a service as they are asked.
-pub(super) fn spread(service: &Service) -> Vec<Check> {
-    check::spread(&service.checks, service.port, service.instances)
+fn spread(service: &Service) -> Vec<Check> {
+    crate::model::spread(&service.checks, service.port, service.instances)
 }
 
 fn connects(check: &Check) -> bool {

@@ -13,7 +13,6 @@ use crate::deploy::drive::Drive;
 use crate::deploy::far::{Far, subject};
 use crate::deploy::ground::Ground;
 use crate::deploy::state::Phase;
-use crate::deploy::survey::spread;
 use crate::host::run::Order;
 use crate::host::{Facts, Record};
 use crate::model::{Check, Event, HostName, Outcome, ReleaseId, ServiceName};
@@ -245,16 +244,11 @@ impl Walk {
             return Ok(());
         };
         let subject = subject(record, facts);
-        let service = self.ground.registry.services.get(&change.service);
-        let checks: Vec<Check> = match service {
-            Some(service) if service.checks == record.checks => spread(service),
-            _ => record.checks.clone(),
-        };
         let ask = |check: &Check| {
             let (check, subject, far) = (check.clone(), subject.clone(), far.clone());
             async move { check::ask(&check, &subject, |need| far.fetch(need)).await }
         };
-        gate::watch(&checks, soak, ask, |event| self.heard(change, event)).await
+        gate::watch(&record.checks, soak, ask, |event| self.heard(change, event)).await
     }
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::{launchd, process, systemd};
 use crate::host::run::{Tree, TreeEntry, TreeKind};
 use crate::host::{FORMAT, Hooks, Init, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
-use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote};
+use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote, spread};
 use crate::plan::{self, Engine, Refused, Subject, Wanted};
 use crate::registry::{self, Kind, Service};
 
@@ -129,7 +129,7 @@ fn make(subject: &Subject<'_>, id: &ReleaseId) -> Result<Wanted, Refused> {
         scope: service.scope,
         units,
         user: service.user.clone(),
-        checks: service.checks.clone(),
+        checks: spread(&service.checks, service.port, service.instances),
         hooks: hooks(subject, id),
         summary: summary(subject, id),
         files: entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?))).collect(),

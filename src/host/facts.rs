@@ -81,6 +81,8 @@ pub struct SeenService {
     pub current: Option<ReleaseId>,
     /// Its record, or why it cannot be read.
     pub record: Option<Result<Record, String>>,
+    /// The records of all releases that lie on the host, where the look asked for them.
+    pub past: BTreeMap<ReleaseId, Result<Record, String>>,
     /// All releases that lie on the host.
     pub releases: BTreeSet<ReleaseId>,
     /// The releases that were proven here, oldest first.

@@ -10,7 +10,7 @@ mod name;
 mod secret;
 mod step;
 
-pub use check::{Ask, Body, Check, From, Http, Tls};
+pub use check::{Ask, Body, Check, From, Http, Tls, spread};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use cmd::{Cmd, quote};
 pub use event::{Event, Outcome};

@@ -1,6 +1,7 @@
 //! Registry, facts and request become a plan; a pure function. What `plan` shows is what `deploy` does.
 //! No I/O, no clock, no randomness: whatever a plan depends on is handed in.
 
+mod back;
 mod change;
 mod diff;
 mod engine;
@@ -10,6 +11,7 @@ mod render;
 mod show;
 mod turn;
 
+pub use back::{BackInputs, Target, back};
 pub use change::{Action, Change, Plan, Turn};
 pub use diff::differences;
 pub use engine::{Engine, Refused, Subject, Wanted};

@@ -66,6 +66,15 @@ service() { # NAME
   drift "$1"
 }
 
+past() { # NAME: the records of all its releases
+  cd "$base/services/$1/releases" || return
+  for one in */; do
+    one=${one%/} record=
+    IFS= read -r record <"$one/.portoser/release.json"
+    say "$1 past $one" "$record"
+  done
+}
+
 units() { # SCOPE UNIT...
   scope=$1; shift
   if [ "$init" = launchd ]; then

@@ -15,6 +15,8 @@ pub struct Question {
     /// The base folder, where the registry names one.
     pub base: Option<String>,
     pub services: Vec<ServiceName>,
+    /// Whether the records of the older releases are wanted, too, because one of them may come into force again.
+    pub past: bool,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
 }
@@ -35,6 +37,9 @@ pub fn script(question: &Question) -> String {
     call(&host);
     for service in &question.services {
         call(&["service", service.as_str()]);
+        if question.past {
+            call(&["past", service.as_str()]);
+        }
     }
     for (scope, flag) in [(Scope::System, "system"), (Scope::User, "user")] {
         let units: Vec<_> = question.units.iter().filter(|unit| unit.0 == scope).map(|unit| unit.1.as_str()).collect();

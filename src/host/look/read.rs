@@ -121,6 +121,11 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
         "proven" => service.proven = ids().collect(),
         "current" => service.current = value.rsplit('/').next().and_then(|id| ReleaseId::try_from(id).ok()),
         "record" => service.record = Some(Record::parse(value)),
+        _ if what.starts_with("past ") => {
+            if let Ok(id) = ReleaseId::try_from(what.trim_start_matches("past ")) {
+                service.past.insert(id, Record::parse(value));
+            }
+        }
         "drift" => service.drift = value.lines().map(str::to_owned).collect(),
         _ => {}
     }
