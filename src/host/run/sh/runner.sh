@@ -214,7 +214,8 @@ thin() { # keeps the last twenty records
   set --
   for one in "$base"/runs/*; do [ ! -e "$one/end" ] || set -- "$@" "$one"; done
   while [ $# -gt 20 ]; do
-    rm -rf "$1"
+    # Out of sight at once: a record without its end looks like a run that has not ended.
+    mv "$1" "$base/runs/.new-thin-$$" && rm -rf "$base/runs/.new-thin-$$"
     shift
   done
   for one in "$base"/runs/.new-*; do
