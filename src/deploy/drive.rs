@@ -184,7 +184,10 @@ impl Road {
             self.repeat(&input).await;
         }
         let (mut reader, mut errors) = (Reader::default(), Vec::new());
-        let mut sign = tokio::time::interval(self.run.contact.map_or(SIGN, |contact| (contact / 4).min(SIGN)));
+        let pause = self.run.contact.map_or(SIGN, |contact| (contact / 4).min(SIGN));
+        // A run that begins counts from its beginning; one that missed us needs a sign at once.
+        let first = if listening { Instant::now() } else { Instant::now() + pause };
+        let mut sign = tokio::time::interval_at(first, pause);
         loop {
             tokio::select! {
                 _ = sign.tick(), if listening => {

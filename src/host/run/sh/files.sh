@@ -13,6 +13,7 @@ own() { # OWNER PATH
 
 swap() { # FROM TO: a rename onto whatever lies there, never into it
   if [ -z "$rename" ]; then
+    ! mv -fT -- "$1" "$2" 2>/dev/null || { rename=T; return 0; }
     printf '' >"$run/a" && printf '' >"$run/b"
     if mv -fT "$run/a" "$run/b" 2>/dev/null; then rename=T
     elif mv -fh "$run/a" "$run/b" 2>/dev/null; then rename=h
@@ -44,8 +45,12 @@ target() { # LINK: sets $text to what it points to, with every newline of it
   text=$(readlink -- "$1" && printf x) && text=${text%??}
 }
 
+clear_tmp() { # PATH: what a try that was cut off left beside it
+  if [ -e "$1.tmp-$id" ] || [ -L "$1.tmp-$id" ]; then rm -f -- "$1.tmp-$id"; fi
+}
+
 restore() { # PATH
-  rm -f -- "$1.tmp-$id" || return
+  clear_tmp "$1" || return
   if noted absent; then
     rm -f -- "$1"
   elif noted link; then
@@ -67,7 +72,12 @@ do_folder() { # PATH MODE OWNER
   done
   [ -n "$missing" ] || return 0
   set -- "$1" "$2" "$3" $missing
-  note "missing.$(($# - 3))" && (umask 022 && mkdir -p -- "$1") && chmod -- "$2" "$1" && own "$3" "$1"
+  note "missing.$(($# - 3))" || return
+  umask 022
+  mkdir -p -m "$2" -- "$1"
+  made=$?
+  umask 077
+  [ $made = 0 ] && own "$3" "$1"
 }
 
 undo_folder() {
@@ -103,7 +113,7 @@ do_put() { # NUMBER OWNER PATH; the mode is that of the payload's file
 undo_put() { restore "$3"; }
 
 do_link() { # TARGET PATH
-  keep "$2" && rm -f -- "$2.tmp-$id" && ln -s -- "$1" "$2.tmp-$id" && swap "$2.tmp-$id" "$2"
+  keep "$2" && clear_tmp "$2" && ln -s -- "$1" "$2.tmp-$id" && swap "$2.tmp-$id" "$2"
 }
 
 undo_link() { restore "$2"; }

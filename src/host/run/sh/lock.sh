@@ -5,7 +5,7 @@
 lock() { # WAIT TICKET: 0 when the lock is ours, 1 when the time is up, 2 when told to stop, 3 when the disk refuses
   now
   until=$((now + $1 * 100)) told=''
-  mkdir -p "$tickets" "$leases" || return 3
+  [ -d "$tickets" ] && [ -d "$leases" ] || mkdir -p "$tickets" "$leases" || return 3
   ticket=$(printf '%014d' "${2:-$now}")
   printf '%s %s %s\n' $$ "$mine" "$boot" >"$run/ticket" && mv -f "$run/ticket" "$tickets/$ticket-$id" || return 3
   # The lease lies ready, complete, before its name is taken.

@@ -20,7 +20,7 @@ receive() {
 }
 
 detach() { # WORDS... The runner must outlive the session, whatever kills sessions here.
-  if [ "$(id -u)" = 0 ] && [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
+  if [ "$uid" = 0 ] && [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
     systemd-run --quiet --collect --no-block --unit="portoser-run-$id" -p KillMode=process -p SendSIGHUP=no \
       --setenv=HOME="${HOME:-/root}" --setenv=PATH="$PATH" "$@" 2>"$runs/$id/log" </dev/null >/dev/null; then
     return
@@ -52,5 +52,6 @@ printf '' >"$new/journal"
 why=$(mkfifo "$new/wake" 2>&1)
 why=$(mv "$new" "$runs/$id" 2>&1) || refuse "$why"
 tell received
-detach sh "$runs/$id/run.sh" "$base" "$id" run
+uid=$(id -u)
+detach sh "$runs/$id/run.sh" "$base" "$id" run "$uid"
 follow "$runs/$id" 0

@@ -1,6 +1,6 @@
 # The runner: carries the stages of one run through, and leaves each service old or new, whatever happens to it.
 # What was decided lies in $run/stage as empty files; the journal tells it to those who follow.
-base=$1 id=$2 run=$1/runs/$2 tickets=$1/queue leases=$1/lock uid=$(id -u) rename='' limit='' wake='' ticker=''
+base=$1 id=$2 run=$1/runs/$2 tickets=$1/queue leases=$1/lock uid=${4:-$(id -u)} rename='' limit='' wake='' ticker='' loaded='' looked=''
 umask 077
 cd /
 
@@ -166,18 +166,23 @@ prove() { # STAGE: the host's own record of the releases that were proven here
   now
   book=$base/services/$service/proven
   [ -n "$release" ] && [ -d "${book%/*}" ] || return 0
-  { others "$id" | tail -n 99; printf '%s %s %s %s\n' "$release" "$id" $((now / 100)) "$who"; } >"$book.tmp-$id" &&
-    chmod 644 "$book.tmp-$id" && mv -f "$book.tmp-$id" "$book"
+  umask 022
+  {
+    [ ! -e "$book" ] || others "$id" | tail -n 99
+    printf '%s %s %s %s\n' "$release" "$id" $((now / 100)) "$who"
+  } >"$book.tmp-$id" && mv -f "$book.tmp-$id" "$book"
+  umask 077
 }
 
-others() { [ ! -e "$book" ] || grep -v "^[^ ]* $1 " "$book"; }
+others() { grep -v "^[^ ]* $1 " "$book"; }
 
 forget() { # STAGE: what was taken back is not proven any more
   book=$base/services/$service/proven
   marked "$1.kept" && [ -e "$book" ] || return 0
+  umask 022
   others "$id" >"$book.tmp-$id"
-  if [ -s "$book.tmp-$id" ]; then chmod 644 "$book.tmp-$id" && mv -f "$book.tmp-$id" "$book"
-  else rm -f "$book.tmp-$id" "$book"; fi
+  if [ -s "$book.tmp-$id" ]; then mv -f "$book.tmp-$id" "$book"; else rm -f "$book.tmp-$id" "$book"; fi
+  umask 077
 }
 
 finish() { # what remains to be done for the stages that were kept, and the one word for how the run ended
