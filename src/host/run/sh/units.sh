@@ -12,20 +12,31 @@ system() { # SCOPE WORDS...: systemctl, for the host or for the user
 }
 
 look() { # SCOPE UNIT: sets $active, $sub, $restarts and $life, which is another one after every start
-  active=unknown sub='' restarts='' life=''
+  active=unknown sub='' restarts='' life='' load='' looked=''
   if [ "$launchd" = yes ]; then
     job "$1" "$2"
     return
   fi
-  system "$1" show -p ActiveState -p SubState -p NRestarts -p InvocationID -- "$2" >"$run/show" || return
+  system "$1" show -p ActiveState -p SubState -p NRestarts -p InvocationID -p LoadState -- "$2" >"$run/show" || return
   while IFS='=' read -r key value; do
     case $key in
     ActiveState) active=$value ;;
     SubState) sub=$value ;;
     NRestarts) restarts=$value ;;
     InvocationID) life=$value ;;
+    LoadState) load=$value ;;
     esac
   done <"$run/show"
+  looked="$1 $2"
+}
+
+invocation() { # SCOPE UNIT: sets $life without asking systemd, where it leaves that behind as a link
+  case $1 in
+  user) link=${XDG_RUNTIME_DIR:-/run/user/$uid} ;;
+  *) link=/run ;;
+  esac
+  link=$link/systemd/units/invocation:$2 life=''
+  [ ! -L "$link" ] || life=$(readlink -- "$link")
 }
 
 runs() { case $active in active | reloading | activating) ;; *) return 1 ;; esac; }
@@ -33,6 +44,7 @@ runs() { case $active in active | reloading | activating) ;; *) return 1 ;; esac
 do_hold_unit() { # SCOPE UNIT
   look "$1" "$2" || return
   if runs; then note "runs.$life"; else note rests; fi
+  if [ "$load" != not-found ] || runs; then loaded=yes; fi
 }
 
 undo_hold_unit() { # brings the unit back, unless nothing ever touched it
@@ -52,23 +64,33 @@ undo_hold_unit() { # brings the unit back, unless nothing ever touched it
 
 reload_units() { [ "$launchd" = yes ] || system "$1" daemon-reload; }
 
-do_reload_units() { reload_units "$1"; }
+do_reload_units() { # it is dear, and a unit that systemd had not found is read when it is started
+  [ -n "$loaded" ] || return 0
+  reload_units "$1" && loaded='' looked=''
+}
 
 undo_reload_units() { :; }
 
 do_unit() { # SCOPE UNIT CHANGE
-  look "$1" "$2" || return
+  [ "$looked" = "$1 $2" ] || look "$1" "$2" || return
   runs || note rested
   if [ "$launchd" != yes ] && [ "$active" = failed ]; then system "$1" reset-failed -- "$2"; fi
-  change_unit "$1" "$2" "$3" || {
+  change_unit "$1" "$2" "$3" || change_again "$1" "$2" "$3" || {
     unit_says "$1" "$2"
     return 1
   }
 }
 
+change_again() { # SCOPE UNIT CHANGE: when only the start limit was hit, which counts crashes and must not count deploys
+  [ "$launchd" != yes ] || return 1
+  system "$1" show -p Result -- "$2" >"$run/show" && read -r value <"$run/show" && [ "$value" = Result=start-limit-hit ] &&
+    system "$1" reset-failed -- "$2" && change_unit "$1" "$2" "$3"
+}
+
 undo_unit() { ! noted rested || change_unit "$1" "$2" stop; }
 
 change_unit() { # SCOPE UNIT CHANGE
+  looked=''
   if [ "$launchd" = yes ]; then change_job "$@"; else system "$1" "$3" -- "$2"; fi
 }
 
@@ -166,7 +188,12 @@ holding() { # SECONDS PROBE WORDS...
 }
 
 wait_unit() { # SECONDS SCOPE UNIT
-  first=''
+  first=none life=''
+  [ "$launchd" = yes ] || invocation "$2" "$3"
+  if [ -n "$life" ]; then
+    first=$life
+    nap 0.2
+  fi
   holding "$1" steady "$2" "$3" || {
     printf 'it is %s (%s), started again %s times\n' "$active" "$sub" "${restarts:-0}"
     unit_says "$2" "$3"
@@ -176,9 +203,9 @@ wait_unit() { # SECONDS SCOPE UNIT
 
 steady() { # two looks must agree that it runs, and that it is the same process
   look "$1" "$2"
-  case $active:$sub in active:running | active:exited | active:listening | active:mounted) ;; *) first=''; return 1 ;; esac
-  [ "$first" != "$life.$restarts" ] || return 0
-  first=$life.$restarts
+  case $active:$sub in active:running | active:exited | active:listening | active:mounted) ;; *) first=none; return 1 ;; esac
+  [ "$first" != "${life:-$restarts}" ] || return 0
+  first=${life:-$restarts}
   return 1
 }
 
