@@ -2,6 +2,7 @@
 
 mod desk;
 mod kill;
+mod lab;
 mod lock;
 mod road;
 mod wild;
@@ -9,7 +10,7 @@ mod wild;
 use libtest_mimic::Trial;
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = Vec::new();
+    let mut trials = lab::trials();
     for shell in desk::SHELLS {
         trials.extend(road::trials(shell));
         trials.extend(kill::trials(shell));

@@ -96,30 +96,9 @@ impl Desk {
     }
 
     pub fn start_with(&self, opening: &Opening, bytes: &[u8]) -> Session {
-        let words = opening.cmd.words();
-        let mut child = command(Path::new(&self.at("bin/sh")))
-            .args(&words[1..])
-            .env("PATH", &self.path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a shell");
-        let mut input = child.stdin.take().expect("stdin");
-        // A host that refuses does not read on.
-        let _ = input.write_all(bytes);
-        let mut output = child.stdout.take().expect("stdout");
-        let (tell, reports) = channel();
-        std::thread::spawn(move || {
-            let (mut reader, mut buffer) = (Reader::default(), vec![0; 1 << 16]);
-            while let Ok(count @ 1..) = output.read(&mut buffer) {
-                for report in reader.push(&buffer[..count]) {
-                    if tell.send(report).is_err() {
-                        return;
-                    }
-                }
-            }
-        });
-        Session { child, input: Some(input), reports, seen: Vec::new() }
+        let mut shell = command(Path::new(&self.at("bin/sh")));
+        shell.args(&opening.cmd.words()[1..]).env("PATH", &self.path);
+        Session::begin(&mut shell, bytes)
     }
 
     /// Runs it to its end, giving each stage its `go` and its `keep`.
@@ -195,6 +174,28 @@ pub struct Session {
 }
 
 impl Session {
+    /// Starts the command, and sends the bytes to it.
+    pub fn begin(command: &mut Command, bytes: &[u8]) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
+
+        let mut input = child.stdin.take().expect("stdin");
+        // A host that refuses does not read on.
+        let _ = input.write_all(bytes);
+        let mut output = child.stdout.take().expect("stdout");
+        let (tell, reports) = channel();
+        std::thread::spawn(move || {
+            let (mut reader, mut buffer) = (Reader::default(), vec![0; 1 << 16]);
+            while let Ok(count @ 1..) = output.read(&mut buffer) {
+                for report in reader.push(&buffer[..count]) {
+                    if tell.send(report).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { child, input: Some(input), reports, seen: Vec::new() }
+    }
+
     pub fn send(&mut self, order: Order) {
         if let Some(input) = &mut self.input {
             let _ = input.write_all(order.line().as_bytes());

@@ -43,7 +43,12 @@ runs() { case $active in active | reloading | activating) ;; *) return 1 ;; esac
 
 do_hold_unit() { # SCOPE UNIT
   look "$1" "$2" || return
-  if runs; then note "runs.$life"; else note rests; fi
+  if runs; then
+    note "runs.$life"
+  else
+    [ "$active" != failed ] || note failed
+    note rests
+  fi
   if [ "$load" != not-found ] || runs; then loaded=yes; fi
 }
 
@@ -51,7 +56,8 @@ undo_hold_unit() { # brings the unit back, unless nothing ever touched it
   reload_units "$1" || return
   look "$1" "$2" || return
   if noted rests; then
-    ! runs || change_unit "$1" "$2" stop
+    if runs; then change_unit "$1" "$2" stop && look "$1" "$2" || return; fi
+    if [ "$active" = failed ] && ! noted failed; then system "$1" reset-failed -- "$2"; fi
     return
   fi
   for before in "$u".runs.*; do before=${before##*.runs.}; done
