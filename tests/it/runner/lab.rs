@@ -75,6 +75,7 @@ impl Far {
             who: "me@lab".into(),
             wait_lock: Duration::from_secs(20),
             ticket: None,
+            contact: None,
             stages,
         };
         let mut opening = run::open(&run, &[], Compression::Gzip).expect("a payload");

@@ -49,7 +49,7 @@ do_hold_unit() { # SCOPE UNIT
     [ "$active" != failed ] || note failed
     note rests
   fi
-  if [ "$load" != not-found ] || runs; then loaded=yes; fi
+  [ "$load.$active" = not-found.inactive ] || loaded=yes
 }
 
 undo_hold_unit() { # brings the unit back, unless nothing ever touched it
