@@ -4,6 +4,7 @@ mod desk;
 mod kill;
 mod lab;
 mod lock;
+mod process;
 mod road;
 mod wild;
 
@@ -16,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trials.extend(kill::trials(shell));
         trials.extend(wild::trials(shell));
         trials.extend(lock::trials(shell));
+        trials.extend(process::trials(shell));
     }
     trials
 }

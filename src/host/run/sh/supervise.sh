@@ -24,13 +24,19 @@ write() { # FILE PID
 launch() { # the process itself, as its user, in its own folder and environment
   cd "$dir" || exit 126
   if [ -n "$env" ]; then set -a; . "$env" || exit 126; set +a; fi
+  plain=''
+  # The shell's `&` leaves SIGINT and SIGQUIT ignored; only a newer env(1) can take that back. It takes a word with `=` for a variable.
+  case $1 in
+  *=*) ;;
+  *) ! env --default-signal=INT,QUIT true 2>/dev/null || plain='env --default-signal=INT,QUIT' ;;
+  esac
   if [ -n "$user" ] && [ "$(id -u)" = 0 ] && [ "$(id -un)" != "$user" ]; then
     if command -v setpriv >/dev/null && setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups true 2>/dev/null; then
-      exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$@"
+      exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- $plain "$@"
     fi
-    exec su -s /bin/sh "$user" -c 'exec "$@"' -- sh "$@"
+    exec $plain su -s /bin/sh "$user" -c 'exec "$@"' -- sh "$@"
   fi
-  exec "$@"
+  exec $plain "$@"
 }
 
 loop() {
@@ -76,10 +82,11 @@ loop() {
 start() {
   ! lives "$folder/supervisor" || return 0
   rm -f "$folder/pid" "$folder/supervisor" "$folder/restarts"
-  # Without `-f` the shell's `&` leaves SIGINT ignored for the process.
-  setsid -f sh "$folder/supervise.sh" "$folder" loop </dev/null >>"$folder/log" 2>&1 ||
-    if command -v setsid >/dev/null; then setsid sh "$folder/supervise.sh" "$folder" loop </dev/null >>"$folder/log" 2>&1 &
-    else nohup sh "$folder/supervise.sh" "$folder" loop </dev/null >>"$folder/log" 2>&1 & fi
+  # Without `-f` the shell's `&` leaves SIGINT ignored for the process. The log is the service's own.
+  set -- sh "$folder/supervise.sh" "$folder" loop
+  if setsid -f true 2>/dev/null; then setsid -f "$@" </dev/null >>"$folder/log" 2>&1
+  elif command -v setsid >/dev/null; then setsid "$@" </dev/null >>"$folder/log" 2>&1 &
+  else nohup "$@" </dev/null >>"$folder/log" 2>&1 & fi
   for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     ! lives "$folder/supervisor" || return 0
     sleep 0.1 2>/dev/null || sleep 1
