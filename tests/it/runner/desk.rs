@@ -117,10 +117,15 @@ impl Desk {
         Ok(session)
     }
 
+    /// The run that settles.
+    pub fn settler(&self) -> RunId {
+        RunId::new(jiff::Timestamp::from_second(1_900_000_000).expect("in range"), 99)
+    }
+
     /// Settles what stopped in the middle.
     pub fn settle(&self) -> Result<(), String> {
-        let id = RunId::new(jiff::Timestamp::from_second(1_900_000_000).expect("in range"), 99);
-        let opening = run::settle(&self.base(), &id, "me@desk", Duration::from_secs(30)).expect("a payload");
+        let opening =
+            run::settle(&self.base(), &self.settler(), "me@desk", Duration::from_secs(30)).expect("a payload");
         let mut session = self.start(opening);
         session.ends(End::Nothing)
     }

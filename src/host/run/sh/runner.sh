@@ -110,14 +110,14 @@ step() { # do|undo STAGE NUMBER
 
 carry() { # STAGE: its steps in order; after a failure all is back as it was
   nth=0
-  mark "$1.begun"
+  mark "$1.begun" || { say note 'the disk takes no more'; back "$1" failed; return 1; }
   while [ $nth -lt "$steps" ]; do
     nth=$((nth + 1))
     if ordered stop; then back "$1" stop; return 1; fi
     eval "what=\$what_$1_$nth"
     say begin "$1" $nth "$what"
-    printf '' >"$run/undo/$1.$nth.begun"
-    step do "$1" $nth || {
+    # What cannot be noted must not be done, as nobody would undo it.
+    { rc=1 && printf '' >"$run/undo/$1.$nth.begun" && step do "$1" $nth; } || {
       say failed "$1" $nth $rc
       evidence
       back "$1" failed
@@ -125,7 +125,7 @@ carry() { # STAGE: its steps in order; after a failure all is back as it was
     }
     say "done" "$1" $nth
   done
-  mark "$1.switched"
+  mark "$1.switched" || { back "$1" failed; return 1; }
   say switched "$1"
 }
 
@@ -150,7 +150,7 @@ back() { # STAGE WHY: undoes the stage, last step first; a step that fails is tr
     say stuck "$1"
   else
     rm -f "$run/stage/$1.stuck"
-    mark "$1.undone"
+    mark "$1.undone" || { rm -rf "$run/payload" "$run/trees" && mark "$1.undone"; } # on a full disk
     say undone "$1"
   fi
 }
@@ -247,7 +247,9 @@ settle_others() { # finishes what earlier runs left open, with the scripts that 
   for other in "$base"/runs/*; do
     [ -d "$other" ] && [ ! -e "$other/end" ] && [ "$other" != "$run" ] && ! lives "$other/runner" || continue
     say settling "${other##*/}"
-    sh "$other/run.sh" "$base" "${other##*/}" settle </dev/null >>"$run/log" 2>&1
+    for try in 1 2 3; do # it may be killed, too
+      [ -e "$other/end" ] || sh "$other/run.sh" "$base" "${other##*/}" settle </dev/null >>"$run/log" 2>&1
+    done
     found=rollback-failed
     { read -r found <"$other/end"; } 2>/dev/null || printf '%s\n' "$found" >"$other/end"
     say settled "${other##*/}" "$found"
