@@ -102,7 +102,7 @@ impl Far {
         let unit = self.unit();
         self.say(&format!(
             "systemctl show -p ActiveState -p MainPID -p LoadState {unit}; cat /etc/systemd/system/{unit} 2>&1; \
-             ls /etc/systemd/system/multi-user.target.wants; systemctl is-enabled {unit} 2>&1"
+             ls -d /etc/systemd/system/multi-user.target.wants/{unit} 2>/dev/null; systemctl is-enabled {unit} 2>&1"
         ))
     }
 
@@ -158,7 +158,8 @@ fn units(far: &Far) -> Result<(), String> {
     session.ends(End::Nothing)?;
     same(&without_pid(&first), &without_pid(&far.state()))?;
     // The runner is the init system's own child, not the session's.
-    let left = far.say("systemctl list-units --all --no-legend 'portoser-run-*' | wc -l");
+    let ours: Vec<String> = (1..=7).map(|number| format!("portoser-run-{}.service", run_id(number))).collect();
+    let left = far.say(&format!("systemctl list-units --all --no-legend {} | wc -l", ours.join(" ")));
     if left == "0" { Ok(()) } else { Err(format!("{left} units of runs are left")) }
 }
 
