@@ -33,6 +33,8 @@ pub struct Machine {
     pub image: String,
     pub key: PathBuf,
     pub container: String,
+    /// Where the container is reached directly, on any port.
+    pub container_address: String,
     pub host_keys: Vec<String>,
 }
 
@@ -67,6 +69,7 @@ pub fn machines() -> Option<Vec<Machine>> {
         image: text(host, "image"),
         key: text(host, "key").into(),
         container: text(host, "container"),
+        container_address: text(host, "container_address"),
         host_keys: host["host_keys"]
             .as_array()
             .into_iter()
