@@ -44,7 +44,8 @@ fn render(
 ) -> Result<String, Refused> {
     let service = subject.service;
     let layout = Layout::new(&subject.facts.base);
-    let env: Vec<(String, String)> = plan::environment(subject, id, instance).into_iter().collect();
+    let env: Vec<(String, String)> =
+        plan::environment(subject, &plan::variables(subject, id, instance)).into_iter().collect();
     let texts = words.iter().chain(env.iter().map(|(_, value)| value));
     for text in texts {
         // XML 1.0 has no way to write most control characters.
@@ -75,17 +76,21 @@ fn render(
         limits => context! { files => service.limits.files },
         log => format!("{}/log.{instance}", layout.service(&service.name)),
     };
+    let template = subject.sources.templates.get("launchd.plist").map_or(TEMPLATE, String::as_str);
+    let text = subject.sources.parsed.render("launchd.plist", template, || Ok(engine()), values).map_err(|error| {
+        let line = error.line().unwrap_or_default();
+        Refused::new(format!("the template launchd.plist.j2, line {line}: {error}"), "compare it with portoser's own")
+    })?;
+    Ok(text + "\n")
+}
+
+fn engine() -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     // The rules of HTML escape all that XML text must not hold.
     engine.set_auto_escape_callback(|_| AutoEscape::Html);
     engine.set_fuel(Some(1_000_000));
-    let template = subject.sources.templates.get("launchd.plist").map_or(TEMPLATE, String::as_str);
-    let text = engine.render_str(template, values).map_err(|error| {
-        let line = error.line().unwrap_or_default();
-        Refused::new(format!("the template launchd.plist.j2, line {line}: {error}"), "compare it with portoser's own")
-    })?;
-    Ok(text + "\n")
+    engine
 }
 
 #[cfg(test)]

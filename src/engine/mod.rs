@@ -2,6 +2,7 @@
 
 mod launchd;
 mod native;
+mod outline;
 mod process;
 mod systemd;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::engine::{launchd, process, systemd};
-use crate::host::run::{Tree, TreeEntry, TreeKind};
+use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{FORMAT, Hooks, Init, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
 use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote, spread};
-use crate::plan::{self, Engine, Refused, Subject, Wanted};
+use crate::plan::{self, Engine, Refused, Subject, Variables, Wanted};
 use crate::registry::{self, Kind, Service};
 
 /// The engine.
@@ -36,10 +36,14 @@ impl Engine for Native {
 
     fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
         // The id is the digest of the release as it would be with an id of zeros: a release's files may name its own folder.
-        let zeros = ReleaseId::from_digest(&[0; 32]);
-        let draft = make(subject, &zeros)?;
-        let id = ReleaseId::from_digest(&digest(&draft));
-        make(subject, &id)
+        let mut parts = Parts::new(subject, &ReleaseId::from_digest(&[0; 32]))?;
+        let id = ReleaseId::from_digest(&parts.digest(subject));
+        if plan::names_its_folder(subject) {
+            parts = Parts::new(subject, &id)?;
+        } else {
+            parts.units = units(subject, &id)?;
+        }
+        Ok(parts.finish(subject, id))
     }
 
     fn activate(&self, record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step> {
@@ -52,7 +56,10 @@ impl Engine for Native {
             Step::Run { cmd: verify(&folder), undo: None },
         ];
         steps.extend(record.hooks.before.iter().map(|hook| hook_step(&folder, hook)));
-        let link = Step::Link { path: layout.current(&record.service), target: format!("releases/{}", record.release) };
+        let link = Step::Link {
+            path: layout.current(&record.service),
+            target: ["releases/", record.release.as_str()].concat(),
+        };
         match record.supervisor {
             Supervisor::Systemd if own => steps.extend(systemd::activate(record, seen.readable(), link)),
             Supervisor::Systemd => steps.extend(systemd::adopt(record, link)),
@@ -94,81 +101,84 @@ impl Engine for Native {
     }
 }
 
-/// Everything about a release, for the id that is given.
-fn make(subject: &Subject<'_>, id: &ReleaseId) -> Result<Wanted, Refused> {
-    let service = subject.service;
-    let layout = Layout::new(&subject.facts.base);
-    let folder = layout.release(&service.name, id);
-    let supervisor = match subject.facts.init {
+fn supervisor(subject: &Subject<'_>) -> Supervisor {
+    match subject.facts.init {
         Init::Systemd => Supervisor::Systemd,
         Init::Launchd => Supervisor::Launchd,
         Init::None => Supervisor::Process,
-    };
-    let mut entries = plan::tree(subject, id)?;
-    let units = units(subject, supervisor, id, &folder)?;
-    let made = |name: &str, text: String, mode| {
-        let content = if name.starts_with("env") { Content::secret(text) } else { Content::open(text) };
-        TreeEntry { path: format!("{OURS}/{name}"), kind: TreeKind::Made { content, mode } }
-    };
-    entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
-    if !matches!(service.kind, Kind::Native(registry::Native::Unit { .. })) {
-        for instance in plan::instances(service) {
-            let env = plan::environment(subject, id, instance);
-            let text =
-                if supervisor == Supervisor::Systemd { systemd::env_file(&env)? } else { process::env_file(&env) };
-            entries.push(made(&format!("env.{instance}"), text, 0o600));
+    }
+}
+
+/// What a release does, for some id: its files, their marks, and its units.
+struct Parts {
+    entries: Vec<TreeEntry>,
+    files: BTreeMap<String, String>,
+    units: Vec<UnitFile>,
+}
+
+impl Parts {
+    fn new(subject: &Subject<'_>, id: &ReleaseId) -> Result<Self, Refused> {
+        let service = subject.service;
+        let mut entries = plan::tree(subject, id)?;
+        let units = units(subject, id)?;
+        entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
+        let first = plan::environment(subject, &plan::variables(subject, id, 1));
+        if !matches!(service.kind, Kind::Native(registry::Native::Unit { .. })) {
+            for instance in plan::instances(service) {
+                let own;
+                let env = match instance {
+                    1 => &first,
+                    _ => {
+                        own = plan::environment(subject, &plan::variables(subject, id, instance));
+                        &own
+                    }
+                };
+                let text = match supervisor(subject) {
+                    Supervisor::Systemd => systemd::env_file(env)?,
+                    Supervisor::Launchd | Supervisor::Process => process::env_file(env),
+                };
+                entries.push(plan::ours(&format!("env.{instance}"), Content::secret(text), 0o600));
+            }
         }
+        entries.push(plan::ours("env.sh", Content::secret(process::env_file(&first)), 0o600));
+        let marked = entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?)));
+        Ok(Self { files: marked.collect(), entries, units })
     }
-    entries.push(made("env.sh", process::env_file(&plan::environment(subject, id, 1)), 0o600));
-    let record = Record {
-        format: FORMAT,
-        service: service.name.clone(),
-        release: id.clone(),
-        engine: Native.name().into(),
-        supervisor,
-        scope: service.scope,
-        units,
-        user: service.user.clone(),
-        checks: spread(&service.checks, service.port, service.instances),
-        hooks: hooks(subject, id),
-        summary: summary(subject, id),
-        files: entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?))).collect(),
-    };
-    entries.push(made("release.json", record.line() + "\n", 0o644));
-    let hashes: Vec<(String, [u8; 32])> = entries.iter().filter_map(hash).collect();
-    let units: Vec<(String, [u8; 32])> = record
-        .units
-        .iter()
-        .filter_map(|unit| Some((unit.path.clone()?, Sha256::digest(unit.text.as_bytes()).into())))
-        .collect();
-    let manifest = plan::manifest(hashes.iter().chain(&units).map(|(path, hash)| (path.as_str(), hash)));
-    entries.push(made("manifest", manifest, 0o644));
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Wanted { record, tree: Tree { release: id.clone(), entries } })
-}
 
-fn hash(entry: &TreeEntry) -> Option<(String, [u8; 32])> {
-    match &entry.kind {
-        TreeKind::File { sha256, .. } => Some((entry.path.clone(), *sha256)),
-        TreeKind::Made { content, .. } => Some((entry.path.clone(), Sha256::digest(&content.bytes).into())),
-        TreeKind::Folder | TreeKind::Link { .. } => None,
+    /// What a release does is in its files and its units. Checks, hooks and summary are left out: when only they change,
+    /// nothing needs to be restarted.
+    fn digest(&self, subject: &Subject<'_>) -> [u8; 32] {
+        let all = (FORMAT, Native.name(), supervisor(subject), subject.service.scope, &self.units, &self.files);
+        let mut text = Vec::with_capacity(4096);
+        // Nothing in it can fail to be written.
+        let _ = serde_json::to_writer(&mut text, &all);
+        Sha256::digest(text).into()
+    }
+
+    fn finish(self, subject: &Subject<'_>, id: ReleaseId) -> Wanted {
+        let service = subject.service;
+        let variables = plan::variables(subject, &id, 1);
+        let record = Record {
+            format: FORMAT,
+            service: service.name.clone(),
+            engine: Native.name().into(),
+            supervisor: supervisor(subject),
+            scope: service.scope,
+            units: self.units,
+            user: service.user.clone(),
+            checks: spread(&service.checks, service.port, service.instances),
+            hooks: hooks(subject, &variables),
+            summary: summary(subject, &variables),
+            files: self.files,
+            release: id,
+        };
+        Wanted { record, files: self.entries }
     }
 }
 
-/// What a release does is in its files and its units. Checks, hooks and summary are left out: when only they change, nothing
-/// needs to be restarted.
-fn digest(draft: &Wanted) -> [u8; 32] {
-    let record = &draft.record;
-    let text = serde_json::json!([FORMAT, record.engine, record.supervisor, record.scope, record.units, record.files]);
-    Sha256::digest(text.to_string()).into()
-}
-
-fn units(
-    subject: &Subject<'_>,
-    supervisor: Supervisor,
-    id: &ReleaseId,
-    folder: &str,
-) -> Result<Vec<UnitFile>, Refused> {
+fn units(subject: &Subject<'_>, id: &ReleaseId) -> Result<Vec<UnitFile>, Refused> {
+    let supervisor = supervisor(subject);
+    let folder = Layout::new(&subject.facts.base).release(&subject.service.name, id);
     let words = match &subject.service.kind {
         Kind::Native(registry::Native::Unit { name }) => {
             if supervisor != Supervisor::Systemd {
@@ -186,7 +196,7 @@ fn units(
             let variables = plan::variables(subject, id, instance);
             let mut words: Vec<String> = words.iter().map(|word| plan::fill(word, &variables)).collect();
             if let Some(relative) = words[0].strip_prefix("./") {
-                words[0] = format!("{folder}/{relative}");
+                words[0] = [folder.as_str(), "/", relative].concat();
             } else if words[0].contains('/') && !words[0].starts_with('/') {
                 words[0] = format!("{folder}/{}", words[0]);
             }
@@ -199,11 +209,10 @@ fn units(
         .collect()
 }
 
-fn hooks(subject: &Subject<'_>, id: &ReleaseId) -> Hooks {
-    let variables = plan::variables(subject, id, 1);
+fn hooks(subject: &Subject<'_>, variables: &Variables<'_>) -> Hooks {
     let fill = |hooks: &[registry::Hook]| {
         let filled = hooks.iter().map(|hook| {
-            let words = hook.words.iter().map(|word| plan::fill(word, &variables)).collect();
+            let words = hook.words.iter().map(|word| plan::fill(word, variables)).collect();
             (words, hook.timeout.as_secs().max(1))
         });
         filled.collect()
@@ -229,13 +238,12 @@ fn verify(folder: &str) -> Cmd {
     Cmd::new("/bin/sh").args(["-c", script, "verify", folder])
 }
 
-fn summary(subject: &Subject<'_>, id: &ReleaseId) -> BTreeMap<String, String> {
+fn summary(subject: &Subject<'_>, variables: &Variables<'_>) -> BTreeMap<String, String> {
     let service = subject.service;
-    let variables = plan::variables(subject, id, 1);
     let mut all = BTreeMap::new();
     match &service.kind {
         Kind::Native(registry::Native::Run { words }) => {
-            let words: Vec<_> = words.iter().map(|word| quote(&plan::fill(word, &variables)).into_owned()).collect();
+            let words: Vec<_> = words.iter().map(|word| quote(&plan::fill(word, variables)).into_owned()).collect();
             all.insert("run".into(), words.join(" "));
         }
         Kind::Native(registry::Native::Unit { name }) => {
@@ -244,7 +252,7 @@ fn summary(subject: &Subject<'_>, id: &ReleaseId) -> BTreeMap<String, String> {
     }
     for name in service.env.keys().chain(subject.host.env.keys()) {
         // Names only: a value may be private even when nobody said so. That it changed shows in the hash of the file.
-        all.insert(format!("env {name}"), "set".into());
+        all.insert(["env ", name].concat(), "set".into());
     }
     if let Some(port) = service.port {
         all.insert("port".into(), port.to_string());

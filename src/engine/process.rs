@@ -53,7 +53,13 @@ pub(super) fn unit(subject: &Subject<'_>, id: &ReleaseId, instance: u16, words: 
 
 /// The environment as assignments that a POSIX shell reads.
 pub(super) fn env_file(env: &BTreeMap<String, String>) -> String {
-    env.iter().map(|(name, value)| format!("export {name}={}\n", quote(value))).collect()
+    let mut text = String::with_capacity(256);
+    for (name, value) in env {
+        for part in ["export ", name, "=", &quote(value), "\n"] {
+            text.push_str(part);
+        }
+    }
+    text
 }
 
 /// The name under which the look reports an instance.

@@ -1,34 +1,14 @@
-//! systemd: the unit's text, and the steps that bring units into force. The text comes from `templates/systemd.service.j2`, which
-//! a registry may replace with its own. Escapes follow systemd.service(5), systemd.syntax(7) and systemd.exec(5).
+//! systemd: the units of a service, their environment files (systemd.exec(5)), and the steps that bring them into force.
+
+mod text;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use minijinja::{Environment, UndefinedBehavior, context};
-
-use crate::host::{Layout, OURS, Record, UnitFile};
+use crate::host::{Record, UnitFile};
 use crate::model::{Probe, ReleaseId, Scope, Step, UnitChange};
 use crate::plan::{Refused, Subject};
-use crate::registry::{RestartPolicy, Service};
-
-const TEMPLATE: &str = include_str!("../../templates/systemd.service.j2");
-
-const NAME: &str = "systemd.service";
-
-static OURS_PARSED: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut engine = engine();
-    // An error would be told by the first rendering, and the tests render it.
-    let _ = engine.add_template(NAME, TEMPLATE);
-    engine
-});
-
-fn engine() -> Environment<'static> {
-    let mut engine = Environment::new();
-    engine.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    engine.set_fuel(Some(100_000));
-    engine
-}
+use crate::registry::Service;
 
 /// How long a unit may take to become active after the start; a service that needs longer says so in its checks.
 const START: Duration = Duration::from_secs(30);
@@ -36,9 +16,9 @@ const START: Duration = Duration::from_secs(30);
 /// The name of the unit of an instance. The prefix keeps clear of the distribution's own units.
 pub(super) fn unit_name(service: &Service, instance: u16) -> String {
     if service.instances > 1 {
-        format!("portoser-{}@{instance}.service", service.name)
+        ["portoser-", service.name.as_str(), "@", &instance.to_string(), ".service"].concat()
     } else {
-        format!("portoser-{}.service", service.name)
+        ["portoser-", service.name.as_str(), ".service"].concat()
     }
 }
 
@@ -55,106 +35,19 @@ pub(super) fn unit(
         Scope::System => ("/etc/systemd/system".to_owned(), "multi-user.target"),
         Scope::User => (format!("{}/.config/systemd/user", subject.facts.home), "default.target"),
     };
-    let text = render(subject, id, instance, words, target)?;
+    let text = text::render(subject, id, instance, words, target)?;
     Ok(UnitFile {
-        path: Some(format!("{folder}/{name}")),
-        enable: Some(format!("{folder}/{target}.wants/{name}")),
+        path: Some([folder.as_str(), "/", &name].concat()),
+        enable: Some([folder.as_str(), "/", target, ".wants/", &name].concat()),
         name,
         text,
     })
 }
 
-fn render(
-    subject: &Subject<'_>,
-    id: &ReleaseId,
-    instance: u16,
-    words: &[String],
-    target: &str,
-) -> Result<String, Refused> {
-    let service = subject.service;
-    let release = Layout::new(&subject.facts.base).release(&service.name, id);
-    let command: Result<Vec<String>, Refused> = words.iter().map(|word| escape(word)).collect();
-    let values = context! {
-        service => service.name.as_str(),
-        release => id.as_str(),
-        description => format!("{} (portoser)", service.name),
-        folder => path(&release),
-        env_file => path(&format!("{release}/{OURS}/env.{instance}")),
-        command => command?.join(" "),
-        user => service.user.as_deref().map(specifier),
-        restart => context! {
-            policy => match service.restart.policy {
-                RestartPolicy::Always => "always",
-                RestartPolicy::OnFailure => "on-failure",
-                RestartPolicy::Never => "no",
-            },
-            max => service.restart.max,
-            within => seconds(service.restart.within),
-            delay => seconds(service.restart.delay),
-        },
-        stop => context! { signal => service.stop.signal.as_str(), timeout => seconds(service.stop.timeout) },
-        limits => context! {
-            memory => service.limits.memory,
-            cpu => service.limits.cpu_millis.map(|millis| f64::from(millis) / 10.0),
-            files => service.limits.files,
-            tasks => service.limits.tasks,
-        },
-        log => context! { lines => service.log.lines, per => seconds(service.log.per.unwrap_or(Duration::from_secs(30))) },
-        identifier => service.name.as_str(),
-        harden => service.harden,
-        target => target,
-    };
-    let text = match subject.sources.templates.get("systemd.service") {
-        Some(own) => engine().render_str(own, values),
-        // Parsing the template costs more than filling it in; a plan of ten thousand services does it once.
-        None => OURS_PARSED.get_template(NAME).and_then(|template| template.render(values)),
-    };
-    let text = text.map_err(|error| {
-        let line = error.line().unwrap_or_default();
-        Refused::new(format!("the template systemd.service.j2, line {line}: {error}"), "compare it with portoser's own")
-    })?;
-    Ok(text + "\n")
-}
-
-/// Seconds with milliseconds, as systemd.time(7) reads them.
-fn seconds(time: Duration) -> String {
-    format!("{}ms", time.as_millis())
-}
-
-/// A `%` begins a specifier in every value.
-fn specifier(text: &str) -> String {
-    text.replace('%', "%%")
-}
-
-/// A path as the value of a setting that takes one path; our paths hold no quotes or control characters.
-fn path(path: &str) -> String {
-    specifier(path)
-}
-
-/// One word of a command line: quoted, C escapes, `$` and `%` doubled, so that systemd hands over the very word.
-fn escape(word: &str) -> Result<String, Refused> {
-    let mut text = String::from("\"");
-    for c in word.chars() {
-        match c {
-            '\0' => return Err(Refused::new("a word of `run` holds a NUL character", "no program can be given one")),
-            '\\' => text.push_str("\\\\"),
-            '"' => text.push_str("\\\""),
-            '$' => text.push_str("$$"),
-            '%' => text.push_str("%%"),
-            '\n' => text.push_str("\\n"),
-            '\t' => text.push_str("\\t"),
-            c if c.is_ascii_control() => text.push_str(&format!("\\x{:02x}", c as u32)),
-            c => text.push(c),
-        }
-    }
-    text.push('"');
-    Ok(text)
-}
-
 /// The environment in the format of `EnvironmentFile=`: in double quotes only `"`, `\`, `` ` `` and `$` are escaped, and a newline
 /// is itself. systemd drops a value with any other control character, so such a value is refused here.
 pub(super) fn env_file(env: &BTreeMap<String, String>) -> Result<String, Refused> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(256);
     for (name, value) in env {
         if value.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
             return Err(Refused::new(
@@ -267,13 +160,6 @@ fn active(unit: &UnitFile, scope: Scope) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_word_is_escaped_for_exec_start() {
-        assert_eq!(escape("a b").ok().as_deref(), Some("\"a b\""));
-        assert_eq!(escape("$(x) %h \"q\" \\ \n").ok().as_deref(), Some("\"$$(x) %%h \\\"q\\\" \\\\ \\n\""));
-        assert!(escape("a\0b").is_err());
-    }
 
     #[test]
     fn an_environment_value_keeps_its_newline_and_refuses_other_controls() {

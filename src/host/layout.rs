@@ -27,42 +27,51 @@ impl Layout {
     /// All that belongs to a service.
     #[must_use]
     pub fn service(&self, service: &ServiceName) -> String {
-        format!("{}/services/{service}", self.base)
+        self.of(service, &[])
     }
 
     /// The folder of its releases.
     #[must_use]
     pub fn releases(&self, service: &ServiceName) -> String {
-        format!("{}/services/{service}/releases", self.base)
+        self.of(service, &["/releases"])
     }
 
     /// One release: the user's tree, with our folder in it.
     #[must_use]
     pub fn release(&self, service: &ServiceName, id: &ReleaseId) -> String {
-        format!("{}/services/{service}/releases/{id}", self.base)
+        self.of(service, &["/releases/", id.as_str()])
     }
 
     /// The link to the release that runs.
     #[must_use]
     pub fn current(&self, service: &ServiceName) -> String {
-        format!("{}/services/{service}/current", self.base)
+        self.of(service, &["/current"])
     }
 
     /// The host's own record of the releases that were proven on it.
     #[must_use]
     pub fn proven(&self, service: &ServiceName) -> String {
-        format!("{}/services/{service}/proven", self.base)
+        self.of(service, &["/proven"])
     }
 
     /// What outlives a release. Nothing of ours ever removes it.
     #[must_use]
     pub fn shared(&self, service: &ServiceName) -> String {
-        format!("{}/services/{service}/shared", self.base)
+        self.of(service, &["/shared"])
     }
 
     /// The folder of a supervised process, on a host without an init system.
     #[must_use]
     pub fn process(&self, service: &ServiceName, instance: u16) -> String {
-        format!("{}/services/{service}/process/{instance}", self.base)
+        self.of(service, &["/process/", &instance.to_string()])
+    }
+
+    /// A path of a service. A plan of many services makes many of these, so it is one allocation.
+    fn of(&self, service: &ServiceName, rest: &[&str]) -> String {
+        let begin = [self.base.as_str(), "/services/", service.as_str()];
+        let parts = || begin.iter().chain(rest);
+        let mut path = String::with_capacity(parts().map(|part| part.len()).sum());
+        parts().for_each(|part| path.push_str(part));
+        path
     }
 }

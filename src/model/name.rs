@@ -139,7 +139,8 @@ impl ReleaseId {
     /// The id of the desired state whose SHA-256 is `digest`.
     #[must_use]
     pub fn from_digest(digest: &[u8; 32]) -> Self {
-        Self(digest[..8].iter().map(|b| format!("{b:02x}")).collect())
+        let head = digest.first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
+        Self(format!("{head:016x}"))
     }
 }
 

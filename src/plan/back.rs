@@ -152,7 +152,7 @@ fn change(
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         record,
-        tree: None,
+        files: None,
         steps,
         after: Vec::new(),
     })

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::host::Record;
-use crate::host::run::Tree;
+use crate::host::run::{Tree, TreeEntry};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange};
+use crate::plan::seal::seal;
 
 /// What will be done for a service on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -66,11 +67,19 @@ pub struct Change {
     pub before_record: Option<Record>,
     /// The release that is wanted.
     pub record: Record,
-    /// Its files, when they must be sent.
-    pub tree: Option<Tree>,
+    /// Its files without their seal, when they must be sent.
+    pub files: Option<Vec<TreeEntry>>,
     pub steps: Vec<Step>,
     /// Done once the change is kept for good.
     pub after: Vec<Step>,
+}
+
+impl Change {
+    /// The tree to send, if one must be sent.
+    #[must_use]
+    pub fn tree(&self) -> Option<Tree> {
+        self.files.as_ref().map(|files| seal(&self.record, files))
+    }
 }
 
 /// What a deploy will do. Changes stand in the order of their waves, then of the service, then of the registry's hosts.

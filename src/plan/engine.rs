@@ -1,6 +1,6 @@
 //! What a way to deploy must answer. Engines decide; they never do.
 
-use crate::host::run::Tree;
+use crate::host::run::TreeEntry;
 use crate::host::{Facts, Layout, Record, Seen, SeenService};
 use crate::model::{Scope, Step, UnitChange};
 use crate::plan::render::Sources;
@@ -15,11 +15,11 @@ pub struct Subject<'a> {
     pub sources: &'a Sources,
 }
 
-/// The release that is wanted: what it is, and its files.
+/// The release that is wanted: what it is, and its files, which `seal` makes a tree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     pub record: Record,
-    pub tree: Tree,
+    pub files: Vec<TreeEntry>,
 }
 
 /// Why a service cannot be planned on a host.

@@ -1,7 +1,7 @@
 //! Who needs whom. Every answer is in a fixed order: what must come first, then by name.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -13,7 +13,7 @@ use crate::registry::Registry;
 #[derive(Clone, Debug)]
 pub struct Graph<'a> {
     graph: DiGraph<&'a ServiceName, ()>,
-    nodes: BTreeMap<&'a ServiceName, NodeIndex>,
+    nodes: HashMap<&'a ServiceName, NodeIndex>,
     order: Vec<NodeIndex>,
 }
 
@@ -34,10 +34,10 @@ impl<'a> Graph<'a> {
     pub fn of(registry: &'a Registry) -> Self {
         let mut graph = DiGraph::with_capacity(registry.services.len(), registry.services.len());
         // The names are sorted, so the numbers of the nodes are in the order of the names.
-        let nodes: BTreeMap<_, _> = registry.services.keys().map(|name| (name, graph.add_node(name))).collect();
-        for (name, service) in &registry.services {
+        let nodes: HashMap<_, _> = registry.services.keys().map(|name| (name, graph.add_node(name))).collect();
+        for (index, service) in registry.services.values().enumerate() {
             for need in service.needs.iter().filter_map(|need| nodes.get(need)) {
-                graph.update_edge(nodes[name], *need, ());
+                graph.update_edge(NodeIndex::new(index), *need, ());
             }
         }
         let order = sorted(&graph);
@@ -55,19 +55,27 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub fn waves(&self, chosen: &BTreeSet<ServiceName>) -> Vec<Vec<ServiceName>> {
         let mut depth = vec![0; self.graph.node_count()];
-        let mut waves: Vec<BTreeSet<ServiceName>> = Vec::new();
+        let mut among = vec![false; self.graph.node_count()];
+        for node in chosen.iter().filter_map(|name| self.nodes.get(name)) {
+            among[node.index()] = true;
+        }
+        let mut waves: Vec<Vec<NodeIndex>> = Vec::new();
         for node in &self.order {
             let needs = self.graph.neighbors(*node);
-            let below = needs.map(|need| depth[need.index()] + usize::from(chosen.contains(self.graph[need])));
+            let below = needs.map(|need| depth[need.index()] + usize::from(among[need.index()]));
             let at = below.max().unwrap_or(0);
             depth[node.index()] = at;
-            if chosen.contains(self.graph[*node]) {
-                waves.resize_with(waves.len().max(at + 1), BTreeSet::new);
-                waves[at].insert(self.graph[*node].clone());
+            if among[node.index()] {
+                waves.resize_with(waves.len().max(at + 1), Vec::new);
+                waves[at].push(*node);
             }
         }
+        let named = |mut wave: Vec<NodeIndex>| {
+            wave.sort_unstable();
+            wave.into_iter().map(|node| self.graph[node].clone()).collect()
+        };
         // A wave can only be empty in a graph that goes in circles.
-        waves.into_iter().filter(|wave| !wave.is_empty()).map(|wave| wave.into_iter().collect()).collect()
+        waves.into_iter().filter(|wave| !wave.is_empty()).map(named).collect()
     }
 
     /// The chosen services and all that they need, directly or not.

@@ -1,6 +1,7 @@
 //! The planner.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 
 use crate::host::run::TreeKind;
 use crate::host::{Layout, OURS, Record, Seen, SeenService};
@@ -9,6 +10,7 @@ use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused, Subject, Wanted};
 use crate::plan::render::Sources;
+use crate::plan::seal::seal;
 use crate::registry::{Registry, Service};
 
 /// What the checks said when the host was looked at.
@@ -39,21 +41,46 @@ pub struct Inputs<'a> {
 /// A refusal, and where.
 pub type RefusedAt = (ServiceName, HostName, Refused);
 
-/// Makes the plan, or says for every service and host why it cannot be made.
+/// So many services are planned by one thread before a second one is worth its start.
+const SHARE: usize = 100;
+
+/// Makes the plan, or says for every service and host why it cannot be made. Many services are planned on all processors, and
+/// stand in the same order as if one had planned them.
 pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
-    let mut plan = Plan { waves: inputs.waves.clone(), changes: Vec::new() };
-    let mut refused = Vec::new();
-    for name in inputs.waves.iter().flatten() {
-        let Some(service) = inputs.registry.services.get(name) else { continue };
+    let names: Vec<&ServiceName> = inputs.waves.iter().flatten().collect();
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = names.len().div_ceil(processors).max(SHARE);
+    let mut parts = Vec::new();
+    std::thread::scope(|scope| {
+        let mut shares = names.chunks(share);
+        let mine = shares.next();
+        let others: Vec<_> = shares.map(|share| scope.spawn(|| part(inputs, share))).collect();
+        parts.extend(mine.map(|share| part(inputs, share)));
+        parts.extend(others.into_iter().map(|other| match other.join() {
+            Ok(part) => part,
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        }));
+    });
+    let (mut changes, mut refused) = (Vec::with_capacity(names.len()), Vec::new());
+    for part in parts {
+        changes.extend(part.0);
+        refused.extend(part.1);
+    }
+    if refused.is_empty() { Ok(Plan { waves: inputs.waves.clone(), changes }) } else { Err(refused) }
+}
+
+fn part(inputs: &Inputs<'_>, names: &[&ServiceName]) -> (Vec<Change>, Vec<RefusedAt>) {
+    let (mut changes, mut refused) = (Vec::with_capacity(names.len()), Vec::new());
+    for service in names.iter().filter_map(|name| inputs.registry.services.get(*name)) {
         for host in service.hosts.iter().filter(|host| inputs.hosts.contains(*host)) {
             let Some(seen) = inputs.seen.get(host) else { continue };
             match change(inputs, service, host, seen) {
-                Ok(change) => plan.changes.push(change),
-                Err(why) => refused.push((name.clone(), host.clone(), why)),
+                Ok(change) => changes.push(change),
+                Err(why) => refused.push((service.name.clone(), host.clone(), why)),
             }
         }
     }
-    if refused.is_empty() { Ok(plan) } else { Err(refused) }
+    (changes, refused)
 }
 
 fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) -> Result<Change, Refused> {
@@ -92,7 +119,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         record: wanted.record,
-        tree: send.then_some(wanted.tree),
+        files: send.then_some(wanted.files),
         steps,
         after,
     })
@@ -127,11 +154,12 @@ fn judge(
 }
 
 fn steps(engine: &dyn Engine, action: Action, wanted: &Wanted, found: &SeenService, layout: &Layout) -> Vec<Step> {
-    let Wanted { record, tree } = wanted;
+    let record = &wanted.record;
     let folder = layout.release(&record.service, &record.release);
     match action {
         Action::Nothing | Action::Turn(_) => Vec::new(),
         Action::Refresh => {
+            let tree = seal(record, &wanted.files);
             let ours = tree.entries.iter().filter(|entry| entry.path.split('/').next() == Some(OURS));
             let put =
                 |(path, content, mode)| Step::Put { path: format!("{folder}/{path}"), content, mode, owner: None };

@@ -1,16 +1,17 @@
 //! From what the registry says and what lies on this machine's disk to the files of a release, byte for byte.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
-use sha2::{Digest, Sha256};
 
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{Layout, OURS};
 use crate::model::{Content, ReleaseId, ServiceName};
 use crate::plan::engine::{Refused, Subject};
+use crate::plan::parsed::Parsed;
 use crate::registry::{self, FileSource, Service};
 
 /// What was read from this machine's disk for a plan.
@@ -22,46 +23,77 @@ pub struct Sources {
     pub texts: BTreeMap<PathBuf, Vec<u8>>,
     /// The user's own unit templates, by name (`systemd.service`), where they replace ours.
     pub templates: BTreeMap<String, String>,
+    /// What became of the templates among these when they were parsed.
+    pub parsed: Parsed,
 }
 
 /// The files of a source, sorted by path.
 pub type SourceTree = Vec<TreeEntry>;
 
 /// The variables of one instance of a service on a host, by name (`registry::VARIABLES`).
+#[derive(Clone, Debug)]
+pub struct Variables<'a>(Vec<(&'static str, Cow<'a, str>)>);
+
+impl<'a> Variables<'a> {
+    /// The value of a variable, if there is one of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// All of them, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_ref()))
+    }
+}
+
+/// The variables of this instance, counted from 1.
 #[must_use]
-pub fn variables(subject: &Subject<'_>, id: &ReleaseId, instance: u16) -> BTreeMap<&'static str, String> {
-    let Subject { service, host, facts, .. } = subject;
+pub fn variables<'a>(subject: &Subject<'a>, id: &ReleaseId, instance: u16) -> Variables<'a> {
+    let Subject { service, host, facts, .. } = *subject;
     let layout = Layout::new(&facts.base);
-    let mut all = BTreeMap::from([
-        ("HOST", host.name.to_string()),
-        ("ADDRESS", host.address.clone()),
-        ("SERVICE", service.name.to_string()),
-        ("INSTANCE", instance.to_string()),
-        ("RELEASE_DIR", layout.release(&service.name, id)),
-        ("SHARED_DIR", layout.shared(&service.name)),
+    let mut all: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(registry::VARIABLES.len());
+    all.extend([
+        ("HOST", host.name.as_str().into()),
+        ("ADDRESS", host.address.as_str().into()),
+        ("SERVICE", service.name.as_str().into()),
+        ("INSTANCE", instance.to_string().into()),
+        ("RELEASE_DIR", layout.release(&service.name, id).into()),
+        ("SHARED_DIR", layout.shared(&service.name).into()),
     ]);
     if let Some(port) = service.port {
-        all.insert("PORT", (u32::from(port) + u32::from(instance) - 1).to_string());
+        all.push(("PORT", (u32::from(port) + u32::from(instance) - 1).to_string().into()));
     }
-    all
+    Variables(all)
 }
 
 /// Puts the values of `${NAME}` into a text (`registry::expand`). The registry has refused what cannot be expanded; such
 /// a text stays as it is.
 #[must_use]
-pub fn fill(text: &str, variables: &BTreeMap<&'static str, String>) -> String {
-    registry::expand(text, |name| variables.get(name).cloned()).unwrap_or_else(|_| text.to_owned())
+pub fn fill(text: &str, variables: &Variables<'_>) -> String {
+    if !text.contains("${") {
+        return text.to_owned();
+    }
+    registry::expand(text, |name| variables.get(name).map(str::to_owned)).unwrap_or_else(|_| text.to_owned())
 }
 
 /// The environment of one instance: `PORT`, then the host's, then the service's, filled in.
 #[must_use]
-pub fn environment(subject: &Subject<'_>, id: &ReleaseId, instance: u16) -> BTreeMap<String, String> {
-    let variables = variables(subject, id, instance);
-    let port = variables.get("PORT").map(|port| ("PORT".to_owned(), port.clone()));
+pub fn environment(subject: &Subject<'_>, variables: &Variables<'_>) -> BTreeMap<String, String> {
+    let port = variables.get("PORT").map(|port| ("PORT".to_owned(), port.to_owned()));
     let mut env: BTreeMap<String, String> = port.into_iter().collect();
     let written = subject.host.env.iter().chain(&subject.service.env);
-    env.extend(written.map(|(name, value)| (name.clone(), fill(value, &variables))));
+    env.extend(written.map(|(name, value)| (name.clone(), fill(value, variables))));
     env
+}
+
+/// Whether the user's files or the environment of a release may depend on its id, because they are free to name its folder.
+#[must_use]
+pub fn names_its_folder(subject: &Subject<'_>) -> bool {
+    let mut values = subject.host.env.values().chain(subject.service.env.values());
+    let mut files = subject.service.files.values();
+    values.any(|value| value.contains("RELEASE_DIR"))
+        || files.any(|file| matches!(file.source, FileSource::Template(_)))
 }
 
 /// The user's part of a release: the source with the managed files laid over it, sorted by path.
@@ -111,48 +143,23 @@ fn managed(subject: &Subject<'_>, id: &ReleaseId, path: &str, source: &FileSourc
 }
 
 fn template(text: &str, subject: &Subject<'_>, id: &ReleaseId) -> Result<Vec<u8>, minijinja::Error> {
+    let mut values: BTreeMap<String, minijinja::Value> = BTreeMap::new();
+    let variables = variables(subject, id, 1);
+    let env = environment(subject, &variables);
+    // The service's own variables stand beside ours, so that a template can say {{ GREETING }}.
+    values.extend(env.iter().map(|(name, value)| (name.clone(), value.clone().into())));
+    values.extend(variables.iter().map(|(name, value)| (name.to_owned(), value.into())));
+    values.insert("env".into(), minijinja::Value::from_iter(env));
+    values.insert("labels".into(), minijinja::Value::from_iter(subject.service.labels.clone()));
+    subject.sources.parsed.render("file", text, engine, values.into()).map(String::into_bytes)
+}
+
+fn engine() -> Result<Environment<'static>, minijinja::Error> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_syntax(SyntaxConfig::builder().keep_trailing_newline(true).build()?);
     engine.set_fuel(Some(1_000_000));
-    let mut values: BTreeMap<String, minijinja::Value> = BTreeMap::new();
-    let env = environment(subject, id, 1);
-    // The service's own variables stand beside ours, so that a template can say {{ GREETING }}.
-    values.extend(env.iter().map(|(name, value)| (name.clone(), value.clone().into())));
-    values.extend(variables(subject, id, 1).into_iter().map(|(name, value)| (name.to_owned(), value.into())));
-    values.insert("env".into(), minijinja::Value::from_iter(env));
-    values.insert("labels".into(), minijinja::Value::from_iter(subject.service.labels.clone()));
-    engine.render_str(text, values).map(String::into_bytes)
-}
-
-/// What tells two entries apart: mode and content, or the target of a link. A folder has none.
-#[must_use]
-pub fn mark(kind: &TreeKind) -> Option<String> {
-    match kind {
-        TreeKind::Folder => None,
-        TreeKind::File { sha256, mode, .. } => Some(format!("{mode:o} {}", hex(sha256))),
-        TreeKind::Made { content, mode } => Some(format!("{mode:o} {}", hex(&Sha256::digest(&content.bytes)))),
-        TreeKind::Link { target } => Some(format!("-> {target}")),
-    }
-}
-
-/// The manifest of a release, in the format that `sha256sum -c` reads: the hash of every regular file by its path.
-#[must_use]
-pub fn manifest<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8; 32])>) -> String {
-    let mut text = String::new();
-    for (path, hash) in entries {
-        text.push_str(&hex(hash));
-        text.push_str("  ");
-        text.push_str(path);
-        text.push('\n');
-    }
-    text
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(engine)
 }
 
 /// The instances of a service, counted from 1.
@@ -166,7 +173,7 @@ mod tests {
 
     #[test]
     fn variables_are_filled_in_and_the_rest_stays() {
-        let variables = BTreeMap::from([("PORT", "80".to_owned())]);
+        let variables = Variables(vec![("PORT", "80".into())]);
         assert_eq!(fill("--port=${PORT} $${PORT} $PORT", &variables), "--port=80 ${PORT} $PORT");
         assert_eq!(fill("${PORT} ${NO}", &variables), "${PORT} ${NO}");
     }

@@ -79,7 +79,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         before: found.and_then(|found| found.current.clone()),
         before_record: ran.then(|| record.clone()),
         record: record.clone(),
-        tree: None,
+        files: None,
         steps,
         after: Vec::new(),
     }))
@@ -90,7 +90,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::host::run::Tree;
     use crate::host::{FORMAT, Hooks, Record, SeenService, SeenUnit, Supervisor};
     use crate::model::{ReleaseId, Scope, Step};
     use crate::plan::engine::{Subject, Wanted};
@@ -110,9 +109,7 @@ mod tests {
             Vec::new()
         }
         fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
-            let release = ReleaseId::from_digest(&[0; 32]);
-            let tree = Tree { release, entries: Vec::new() };
-            Ok(Wanted { record: record(subject.service.name.as_str()), tree })
+            Ok(Wanted { record: record(subject.service.name.as_str()), files: Vec::new() })
         }
         fn activate(&self, _: &Record, _: &Layout, _: &SeenService) -> Vec<Step> {
             Vec::new()
