@@ -272,12 +272,13 @@ pub fn wait(what: &str, time: Duration, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A service without dependencies: answers its first word on every path; `bad` as the first word is unhealthy.
+/// A service without dependencies: answers its first word on every path. It is unhealthy when that word begins with `bad`, and,
+/// unless the word is `one`, on a host with the file `/tmp/bad-PORT`.
 const SERVER: &str = r#"import os, socket, sys
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("127.0.0.1", int(os.environ["PORT"]))); s.listen(64)
 body = sys.argv[1].encode()
-good = not sys.argv[1].startswith("bad")
+good = not sys.argv[1].startswith("bad") and (body == b"one" or not os.path.exists("/tmp/bad-" + os.environ["PORT"]))
 while True:
     c, _ = s.accept()
     try:
@@ -305,7 +306,7 @@ find runs -name '.new-*' | sed 's/^/left behind: /'
 [ -z "$(ls queue 2>/dev/null)" ] || echo "queue: $(ls queue)"
 last=$(ls lock | grep -v out | tail -n 1); [ -z "$last" ] || [ -e "lock/$last.out" ] || echo "lock $last is held"
 for u in /etc/systemd/system/portoser-ID-*; do
-  n=${u##*/portoser-}; n=${n%.service}; [ -d "services/$n" ] || echo "$u: whose?"
+  n=${u##*/portoser-}; n=${n%.service}; [ -d "services/${n%@*}" ] || echo "$u: whose?"
 done
 "#;
 

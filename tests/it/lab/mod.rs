@@ -1,6 +1,7 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
 mod faults;
+mod fleet;
 mod injection;
 mod kill;
 mod kit;
@@ -11,7 +12,10 @@ use libtest_mimic::{Completion, Failed, Trial};
 use kit::Machine;
 
 pub fn trials() -> Vec<Trial> {
-    [faults::trials(), injection::trials(), kill::trials(), stack::trials()].into_iter().flatten().collect()
+    [faults::trials(), fleet::trials(), injection::trials(), kill::trials(), stack::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A trial on the lab's systemd hosts.

@@ -1,0 +1,227 @@
+//! Several hosts: who goes first, who goes back, who is left alone; and the ways back by hand.
+
+use libtest_mimic::{Failed, Trial};
+
+use super::kit::{self, Bench, Machine, port};
+use super::{trial, usual};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_failing_host_decides_for_the_others_as_the_policy_says", policies),
+        trial("opposite_orders_do_not_wait_for_each_other", opposite),
+        trial("a_rollback_is_a_deploy_of_what_was_proven", rollback),
+        trial("removed_services_leave_what_is_shared", remove),
+        trial("fewer_instances_stop_what_is_too_many", instances),
+        trial("what_is_kept_on_lost_contact_stays", lost),
+    ]
+}
+
+/// A service on several hosts, and what each of them answers.
+struct Fleet {
+    bench: Bench,
+    machines: Vec<Machine>,
+    port: u16,
+}
+
+impl Fleet {
+    fn new(name: &str, machines: &[Machine]) -> Self {
+        Self { bench: Bench::new(name, machines), machines: machines.to_vec(), port: port() }
+    }
+
+    fn write(&self, version: &str, policy: &str) {
+        let hosts: Vec<&str> = self.machines.iter().map(|one| one.name.as_str()).collect();
+        let more = format!("    deploy: {{ {policy} }}\n");
+        self.bench.registry(&self.bench.service("one", &hosts, self.port, version, &more));
+    }
+
+    fn answers(&self) -> Vec<String> {
+        self.machines.iter().map(|one| self.bench.answer(one, self.port)).collect()
+    }
+
+    /// On this host every version but `one` is unhealthy from now on, or no longer.
+    fn spoil(&self, number: usize, bad: bool) {
+        let verb = if bad { "touch" } else { "rm -f" };
+        self.machines[number].inside(&format!("{verb} /tmp/bad-{}", self.port));
+    }
+
+    /// All is in order, and no host is spoilt any more.
+    fn in_order(&self) {
+        for (number, machine) in self.machines.iter().enumerate() {
+            self.spoil(number, false);
+            assert_eq!(self.bench.amiss(machine), "", "{}", machine.name);
+        }
+    }
+}
+
+fn policies(machines: Vec<Machine>) -> Result<(), Failed> {
+    let fleet = Fleet::new("fleet", &usual(&machines));
+    let all = fleet.machines.len();
+    let (last, none) = (all - 1, all - 2);
+    assert!(all > 3, "a canary, two hosts that change, and one that must not be touched: {all} hosts");
+    let careful = "canary: 1, batch: 1";
+    fleet.write("one", "canary: 0, batch: 100%");
+    fleet.bench.run(&["deploy", "--all"]).exits(0);
+    let one = vec!["one".to_owned(); all];
+    // The canary fails: nobody else is touched.
+    fleet.write("two", careful);
+    fleet.spoil(0, true);
+    let canary = fleet.bench.run(&["deploy", "--all", "--events"]).exits(5);
+    assert_eq!((canary.ended("rolled-back"), canary.ended("not-touched")), (1, all - 1), "{}", canary.out);
+    assert_eq!(fleet.answers(), one);
+    fleet.spoil(0, false);
+    // A batch behind it fails: those before it go back, too, and the rest is not touched.
+    fleet.spoil(none, true);
+    let batch = fleet.bench.run(&["deploy", "--all", "--events"]).exits(5);
+    assert_eq!((batch.ended("rolled-back"), batch.ended("not-touched")), (all - 1, 1), "{}", batch.out);
+    assert_eq!(fleet.answers(), one);
+    // With --keep those that were proven stay.
+    let keep = fleet.bench.run(&["deploy", "--all", "--events", "--keep"]).exits(5);
+    assert_eq!((keep.ended("committed"), keep.ended("not-touched")), (all - 2, 1), "{}", keep.out);
+    let mut want = vec!["two".to_owned(); all];
+    (want[none], want[last]) = ("one".into(), "one".into());
+    assert_eq!(fleet.answers(), want);
+    // With one failure allowed all others are reached.
+    let most = fleet.bench.run(&["deploy", "--all", "--events", "--max-fail", "1"]).exits(5);
+    assert_eq!((most.ended("committed"), most.ended("rolled-back")), (1, 1), "{}", most.out);
+    want[last] = "two".into();
+    assert_eq!(fleet.answers(), want);
+    fleet.spoil(none, false);
+    let mended = fleet.bench.run(&["deploy", "--all", "--events"]).exits(0);
+    assert_eq!((mended.ended("committed"), mended.ended("nothing-to-do")), (1, all - 1), "{}", mended.out);
+    assert_eq!(fleet.answers(), vec!["two".to_owned(); all]);
+    fleet.in_order();
+    Ok(())
+}
+
+/// Two services on the same two hosts, deployed at once, each beginning at another end.
+fn opposite(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = usual(&machines);
+    let (bench, ports) = (Bench::new("cross", &machines[..2]), [port(), port()]);
+    let names = [machines[0].name.as_str(), machines[1].name.as_str()];
+    for version in ["one", "two", "three"] {
+        let hosts = [names, [names[1], names[0]]];
+        let services = ["a", "b"].iter().zip(hosts).zip(ports).map(|((name, hosts), port)| {
+            bench.service(name, &hosts, port, version, "    deploy: { canary: 1, batch: 1 }\n")
+        });
+        bench.registry(&services.collect::<String>());
+        let both = ["a", "b"].map(|name| {
+            let service = format!("{}-{name}", bench.id);
+            bench.command_in(name, &["deploy", &service, "--events"]).spawn().expect("portoser starts")
+        });
+        for child in both {
+            let output = child.wait_with_output()?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{text}");
+        }
+        for machine in &machines[..2] {
+            assert_eq!(ports.map(|port| bench.answer(machine, port)), [version; 2], "{}", machine.name);
+            assert_eq!(bench.amiss(machine), "");
+        }
+    }
+    Ok(())
+}
+
+fn rollback(machines: Vec<Machine>) -> Result<(), Failed> {
+    let fleet = Fleet::new("back", &usual(&machines)[..2]);
+    let service = format!("{}-one", fleet.bench.id);
+    let mut releases = Vec::new();
+    for version in ["one", "two", "three"] {
+        fleet.write(version, "canary: 0, batch: 100%, keep_releases: 3, keep_for: 1h");
+        let ran = fleet.bench.run(&["deploy", "--all", "--events"]).exits(0);
+        let ended = ran.events.iter().find(|event| event["event"] == "ended").expect("an end");
+        releases.push(ended["release"].as_str().expect("a release").to_owned());
+    }
+    let went = |words: &[&str], code: i32, version: &str| {
+        let ran = fleet.bench.run(words).exits(code);
+        assert_eq!(fleet.answers(), [version; 2], "{words:?}: {}", ran.out);
+        ran
+    };
+    // The last proven one before the current one, and then the one before that.
+    went(&["rollback", &service, "--events"], 0, "two");
+    let first = went(&["rollback", &service, &releases[0], "--events"], 0, "one");
+    assert_eq!(first.ended("committed"), 2);
+    went(&["rollback", &service, "--to", &releases[2][..8]], 0, "three");
+    // It is gated like every deploy: what is not healthy now is not brought back.
+    fleet.spoil(0, true);
+    let one = went(&["rollback", &service, "--to", &releases[0]], 0, "one");
+    assert_eq!(one.code, Some(0));
+    let refused = went(&["rollback", &service, "--to", &releases[1], "--events"], 5, "one");
+    assert!(refused.ended("rolled-back") > 0, "{}", refused.out);
+    fleet.spoil(0, false);
+    went(&["rollback", &service, "--to", "0123456789abcdef"], 9, "one");
+    fleet.in_order();
+    Ok(())
+}
+
+fn remove(machines: Vec<Machine>) -> Result<(), Failed> {
+    let fleet = Fleet::new("gone", &usual(&machines)[..2]);
+    let service = format!("{}-one", fleet.bench.id);
+    let folder = format!("{}/services/{service}", fleet.bench.base());
+    fleet.write("one", "canary: 0");
+    fleet.bench.run(&["deploy", "--all"]).exits(0);
+    for machine in &fleet.machines {
+        machine.inside(&format!("echo precious >{folder}/shared/data"));
+    }
+    let unasked = fleet.bench.run(&["remove", &service]).exits(9);
+    assert_eq!(fleet.answers(), ["one"; 2], "{}", unasked.err);
+    let removed = fleet.bench.run(&["remove", &service, "--yes"]).exits(0);
+    assert!(removed.err.contains(&format!("{folder}/shared")), "what is left is named: {}", removed.err);
+    for machine in &fleet.machines {
+        assert_eq!(fleet.bench.answer(machine, fleet.port), "", "{}", removed.err);
+        let left =
+            machine.inside(&format!("cd {folder} && find . -type f; ls -d /etc/systemd/system/portoser-{service}*"));
+        assert!(left.starts_with("./shared/data\n") && !left.contains("\n/etc"), "{left}");
+    }
+    fleet.bench.run(&["remove", &service, "--yes"]).exits(0);
+    fleet.bench.run(&["deploy", "--all"]).exits(0);
+    assert_eq!(fleet.answers(), ["one"; 2]);
+    assert_eq!(fleet.machines[0].inside(&format!("cat {folder}/shared/data")), "precious\n");
+    fleet.in_order();
+    Ok(())
+}
+
+fn instances(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let (bench, first) = (Bench::new("many", machines), [port(), port(), port()]);
+    let ports = [first[0], first[0] + 1, first[0] + 2];
+    assert_eq!(ports, first, "ports in a row");
+    for (count, version) in [(3, "three"), (2, "two"), (1, "one"), (3, "again")] {
+        let more = format!("    instances: {count}\n");
+        bench.registry(&bench.service("one", &[&machines[0].name], first[0], version, &more));
+        bench.run(&["deploy", "--all"]).exits(0);
+        let want: Vec<&str> = (0..3).map(|number| if number < count { version } else { "" }).collect();
+        assert_eq!(ports.map(|port| bench.answer(&machines[0], port)).to_vec(), want, "{count} instances");
+        let units = machines[0].inside(&format!("ls /etc/systemd/system | grep -c portoser-{}-one", bench.id));
+        assert_eq!(units.trim(), count.to_string());
+        assert_eq!(bench.amiss(&machines[0]), "");
+    }
+    Ok(())
+}
+
+/// The controller is killed behind the switch: a service that says so stays on the new version, without a proof.
+fn lost(machines: Vec<Machine>) -> Result<(), Failed> {
+    let fleet = Fleet::new("lost", &usual(&machines)[..1]);
+    let (machine, service) = (&fleet.machines[0], format!("{}-one", fleet.bench.id));
+    fleet.write("one", "on_lost_contact: keep");
+    fleet.bench.run(&["deploy", "--all"]).exits(0);
+    let book = format!("cat {}/services/{service}/proven", fleet.bench.base());
+    let before = machine.inside(&book);
+    fleet.write("two", "on_lost_contact: keep, soak: 30s");
+    let mut switched = false;
+    let killed = fleet.bench.run_in("state", &["deploy", "--all", "--events"], &mut |_, child| {
+        switched = true;
+        if fleet.bench.answer(machine, fleet.port) == "two" {
+            let _ = child.kill();
+        }
+    });
+    assert!(switched && killed.code.is_none(), "it was to be killed: {}", killed.out);
+    let runs = format!("for r in {}/runs/*; do [ -e $r/end ] || echo $r; done", fleet.bench.base());
+    kit::wait("the end of the run on the host", kit::PATIENCE, || machine.inside(&runs).is_empty());
+    assert_eq!(fleet.answers(), ["two"]);
+    assert_eq!(machine.inside(&book), before, "what nobody proved is not called proven");
+    fleet.write("two", "on_lost_contact: keep");
+    fleet.bench.run(&["deploy", "--all"]).exits(0);
+    assert_eq!(fleet.answers(), ["two"]);
+    fleet.in_order();
+    Ok(())
+}
