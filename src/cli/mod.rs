@@ -13,6 +13,7 @@ mod state;
 mod table;
 mod usage;
 
+mod attach;
 mod completions;
 mod demo;
 mod demo_service;
@@ -74,6 +75,7 @@ use verbs;
 verbs! {
     /// The verbs, in alphabetical order.
     Verb {
+        attach::Attach,
         completions::Completions,
         demo::Demo,
         demo_service::DemoService,

@@ -56,18 +56,33 @@ impl Drive {
     #[must_use]
     pub(super) fn start(ground: Arc<Ground>, far: Far, start: Start) -> Self {
         let (orders, inbox) = mpsc::unbounded_channel();
-        let stages = vec![Phase::default(); start.run.stages.len()];
+        let stages = (1..=start.run.stages.len()).map(|stage| (stage, Phase::default())).collect();
         let (state, watch) = watch::channel(HostState { stages, ..HostState::default() });
         let run = start.run.id.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
             let Start { run, trees, compression } = start;
-            let stages = run.stages.iter().map(|stage| (stage.service.clone(), stage.steps.len())).collect();
-            let tale = Tale::new(ground.clone(), far.name.clone(), stages, state);
-            let road = Road { ground, far, run, inbox, given: Vec::new(), tale };
-            road.travel(trees, compression).await;
+            let tale = Tale::new(ground.clone(), far.name.clone(), &run.stages, state);
+            let course = Course { run: run.id.clone(), base: run.base.clone(), contact: run.contact, watch: false };
+            let road = Road { ground, far, course, inbox, given: Vec::new(), tale };
+            road.travel(run, trees, compression).await;
         });
         Self { run, orders, state: watch, _task: Arc::new(Mutex::new(task)) }
+    }
+
+    /// Watches a run that somebody else began, from its beginning. Orders are not carried.
+    #[must_use]
+    pub(super) fn watch(ground: Arc<Ground>, far: Far, base: &str, run: &RunId) -> Self {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (state, watch) = watch::channel(HostState::default());
+        let course = Course { run: run.clone(), base: base.to_owned(), contact: None, watch: true };
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let tale = Tale::watching(ground.clone(), far.name.clone(), state);
+            let opening = course.again(0);
+            Road { ground, far, course, inbox, given: Vec::new(), tale }.follow(opening).await;
+        });
+        Self { run: run.clone(), orders, state: watch, _task: Arc::new(Mutex::new(task)) }
     }
 
     /// The run.
@@ -110,11 +125,28 @@ impl Drive {
 struct Road {
     ground: Arc<Ground>,
     far: Far,
-    run: HostRun,
+    course: Course,
     inbox: mpsc::UnboundedReceiver<Order>,
     /// All orders so far; given again when the link was lost, as the host takes each only once.
     given: Vec<Order>,
     tale: Tale,
+}
+
+/// Which run is followed, and how.
+struct Course {
+    run: RunId,
+    base: String,
+    contact: Option<Duration>,
+    /// Whether it is another's run, which takes no orders from us.
+    watch: bool,
+}
+
+impl Course {
+    /// Goes on behind this line of the journal.
+    fn again(&self, seen: u64) -> Opening {
+        let follow = if self.watch { run::watch } else { run::attach };
+        follow(&self.base, &self.run, seen, FOLLOW)
+    }
 }
 
 /// How one connection's share of the road ended.
@@ -125,8 +157,7 @@ enum Leg {
 }
 
 impl Road {
-    async fn travel(mut self, trees: Vec<Tree>, compression: Compression) {
-        let run = self.run.clone();
+    async fn travel(mut self, run: HostRun, trees: Vec<Tree>, compression: Compression) {
         let made = tokio::task::spawn_blocking(move || run::open(&run, &trees, compression)).await;
         let opening = match made {
             Ok(Ok(opening)) => opening,
@@ -134,8 +165,13 @@ impl Road {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         self.ground.tell(Event::Sending { host: self.far.name.clone(), bytes: opening.payload.len() });
+        self.follow(opening).await;
+    }
+
+    /// Follows to the end, over as many connections as it takes.
+    async fn follow(mut self, opening: Opening) {
         let mut leg = self.leg(opening).await;
-        let patience = self.run.contact.unwrap_or(GIVE_UP);
+        let patience = self.course.contact.unwrap_or(GIVE_UP);
         let mut give_up = Instant::now() + patience;
         while let Leg::Lost(lost) = leg {
             if Instant::now() > give_up {
@@ -146,7 +182,7 @@ impl Road {
             leg = match self.ground.reach(&self.far.name).await {
                 Ok(far) => {
                     self.far = far;
-                    self.leg(run::attach(&self.run.base, &self.run.id, before, FOLLOW)).await
+                    self.leg(self.course.again(before)).await
                 }
                 Err(lost) => Leg::Lost(lost),
             };
@@ -164,7 +200,7 @@ impl Road {
             Err(lost) => return Leg::Lost(lost),
         };
         // Orders may follow the payload only when the host said that it has it: until then they would be read as a part of it.
-        let mut listening = opening.payload.is_empty();
+        let mut listening = opening.payload.is_empty() && !self.course.watch;
         let mut sending = JoinSet::new();
         sending.spawn_blocking({
             let (sender, mut payload) = (input.clone(), opening.payload);
@@ -184,7 +220,7 @@ impl Road {
             self.repeat(&input).await;
         }
         let (mut reader, mut errors) = (Reader::default(), Vec::new());
-        let pause = self.run.contact.map_or(SIGN, |contact| (contact / 4).min(SIGN));
+        let pause = self.course.contact.map_or(SIGN, |contact| (contact / 4).min(SIGN));
         // A run that begins counts from its beginning; one that missed us needs a sign at once.
         let first = if listening { Instant::now() } else { Instant::now() + pause };
         let mut sign = tokio::time::interval_at(first, pause);
@@ -228,7 +264,7 @@ impl Road {
 
     /// The follower ended though the run did not.
     fn ended(&mut self, errors: &[u8], listening: bool) -> Leg {
-        if listening {
+        if listening || self.course.watch {
             return Leg::Lost(Lost::Link { what: "the follower on the host ended".into() });
         }
         let says = String::from_utf8_lossy(errors).trim().to_owned();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{Got, Miss, Need, Ran};
-use crate::host::look::{self, LookError, Question};
+use crate::host::look::{self, LookError, Question, Records};
 use crate::host::{Facts, Layout, Record, Seen, Supervisor};
 use crate::model::{Cmd, HostName};
 use crate::transport::{End, Lost, Stream, Transport};
@@ -52,10 +52,24 @@ impl Far {
 
     /// Takes a look, as root where the registry says so or as the login user.
     pub async fn look_as(&self, question: &Question, root: bool) -> Result<Seen, Unseen> {
+        self.ask(look::script(question), root, look::read).await
+    }
+
+    /// Reads what the host itself remembers of its runs.
+    pub async fn records(&self, base: Option<&str>) -> Result<Records, Unseen> {
+        self.ask(look::records_script(base), true, look::read_records).await
+    }
+
+    async fn ask<T>(
+        &self,
+        script: String,
+        root: bool,
+        read: impl Fn(&[u8]) -> Result<T, LookError>,
+    ) -> Result<T, Unseen> {
         let cmd = Cmd::new("/bin/sh").arg("-s").within(LOOK);
-        let reply = self.link.start(&cmd, root).await?.finish(look::script(question).into_bytes()).await?;
-        match look::read(&reply.out) {
-            Ok(seen) => Ok(seen),
+        let reply = self.link.start(&cmd, root).await?.finish(script.into_bytes()).await?;
+        match read(&reply.out) {
+            Ok(answer) => Ok(answer),
             Err(error) if reply.end == End::Code(0) => Err(error.into()),
             Err(_) => {
                 let says = String::from_utf8_lossy(&reply.err).trim().chars().take(300).collect();

@@ -44,6 +44,23 @@ impl Ground {
         let _ = self.tell.send(event);
     }
 
+    /// The same ground where nothing is told, for questions that are no part of the story.
+    #[must_use]
+    pub(super) fn hushed(&self) -> Arc<Self> {
+        Arc::new(Self {
+            run: self.run.clone(),
+            verb: self.verb.clone(),
+            registry: self.registry.clone(),
+            engines: self.engines,
+            clock: self.clock.clone(),
+            who: self.who.clone(),
+            wait_lock: self.wait_lock,
+            reach: self.reach.clone(),
+            tell: tokio::sync::mpsc::unbounded_channel().0,
+            stop: self.stop.clone(),
+        })
+    }
+
     /// A host in reach.
     pub async fn reach(&self, host: &HostName) -> Result<Far, Lost> {
         let link = (self.reach)(host.clone()).await?;

@@ -1,6 +1,7 @@
 //! Look, plan, walk: brings services to hosts as transactions, proves them, and brings back what cannot be proven.
 //! It tells what happens and never prints; it reaches hosts only through the transport.
 
+mod attach;
 mod drive;
 mod far;
 mod fault;
@@ -8,6 +9,7 @@ mod ground;
 mod host_check;
 mod open;
 mod prepare;
+mod records;
 mod select;
 mod source;
 mod state;
@@ -18,11 +20,13 @@ mod turn;
 mod walk;
 mod words;
 
+pub use attach::{Watched, attach};
 pub use fault::Fault;
 pub use ground::{Ground, Reach, Reaching};
 pub use host_check::{Checked, check_hosts};
 pub use open::{Terms, deploy};
 pub use prepare::{Prepared, Request, prepare, prepare_back, prepare_turn};
+pub use records::{Remembered, records};
 pub use select::{SelectFault, Selection, select};
 pub use source::{SourceFault, tree};
 pub use status::{Found, Standing, status};

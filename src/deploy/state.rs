@@ -1,12 +1,20 @@
 //! What is known of a run on one host: the lock, its stages, its end. Built from the lines that the run's journal sends.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::host::run::About;
 use crate::model::RunId;
 
 /// A run on one host, as far as its journal was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HostState {
     pub lock: Lock,
-    pub stages: Vec<Phase>,
+    /// By number, from 1.
+    pub stages: BTreeMap<usize, Phase>,
+    /// What the host says that they are about, for one who only watches.
+    pub abouts: BTreeMap<usize, About>,
+    /// The stages that were proven, for one who only watches.
+    pub proven: BTreeSet<usize>,
     /// Our place in the host's queue, to be used again when the run must begin anew.
     pub ticket: Option<String>,
     /// How the run ended on the host.
@@ -36,6 +44,7 @@ pub(super) enum Phase {
     Working,
     /// The steps are done, the verdict is due.
     Switched,
+    /// It stays: proven, or because its policy says so when contact is lost.
     Kept,
     Undoing,
     Undone,
@@ -69,6 +78,6 @@ impl HostState {
     /// How far a stage is, counted from 1.
     #[must_use]
     pub(super) fn phase(&self, stage: usize) -> Phase {
-        stage.checked_sub(1).and_then(|stage| self.stages.get(stage)).copied().unwrap_or_default()
+        self.stages.get(&stage).copied().unwrap_or_default()
     }
 }

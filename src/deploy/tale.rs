@@ -1,20 +1,24 @@
 //! What a run's journal tells, line by line: into the state that a walk waits on, and into events for those who watch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::deploy::ground::Ground;
 use crate::deploy::state::{HostEnd, HostState, Lock, Phase};
-use crate::host::run::{End, Happened, Holder, Report, Why};
+use crate::host::run::{About, End, Entry, Happened, Holder, Report, Stage, Why};
 use crate::model::{Event, HostName, Outcome, RunId, ServiceName};
 
 /// The reader of one host's run.
 pub(super) struct Tale {
     ground: Arc<Ground>,
     host: HostName,
-    /// The service of each stage, and how many steps it has.
-    stages: Vec<(ServiceName, usize)>,
+    /// What each stage is about, by number from 1.
+    stages: BTreeMap<usize, About>,
+    /// When each stage began, for one who watches; no walk tells the rest of the story then.
+    began: Option<BTreeMap<usize, Timestamp>>,
     state: watch::Sender<HostState>,
     /// The number of the last line of the journal that was heard.
     count: u64,
@@ -26,14 +30,21 @@ pub(super) struct Tale {
 }
 
 impl Tale {
-    pub(super) fn new(
-        ground: Arc<Ground>,
-        host: HostName,
-        stages: Vec<(ServiceName, usize)>,
-        state: watch::Sender<HostState>,
-    ) -> Self {
+    pub(super) fn new(ground: Arc<Ground>, host: HostName, stages: &[Stage], state: watch::Sender<HostState>) -> Self {
+        let about = |stage: &Stage| About {
+            service: stage.service.clone(),
+            steps: stage.steps.len(),
+            before: stage.expect.clone(),
+            release: stage.release.clone(),
+        };
+        let stages = (1..).zip(stages.iter().map(about)).collect();
         let (failure, evidence, step) = (None, Vec::new(), String::new());
-        Self { ground, host, stages, state, count: 0, failure, evidence, step }
+        Self { ground, host, stages, began: None, state, count: 0, failure, evidence, step }
+    }
+
+    /// The reader of a run of which only the host knows what it is about.
+    pub(super) fn watching(ground: Arc<Ground>, host: HostName, state: watch::Sender<HostState>) -> Self {
+        Self { began: Some(BTreeMap::new()), ..Self::new(ground, host, &[], state) }
     }
 
     /// The number of the last line that was heard; an attach goes on behind it.
@@ -68,6 +79,7 @@ impl Tale {
         match report {
             Report::Received => return true,
             Report::Refused(why) => self.refused(&why),
+            Report::Unknown if self.began.is_some() => self.refused("the host has no such run any more"),
             Report::Unknown => self.refused("the payload did not arrive"),
             Report::Orphaned => self.end(HostEnd::Orphaned),
             Report::Noise(_) => {}
@@ -75,14 +87,14 @@ impl Tale {
                 // After a lost link the follower may repeat what we know. Line 0 is the host's record of the end.
                 if entry.line == 0 || entry.line > self.count {
                     self.count = self.count.max(entry.line);
-                    self.take(entry.event);
+                    self.take(entry);
                 }
             }
         }
         false
     }
 
-    fn take(&mut self, event: Happened) {
+    fn take(&mut self, Entry { at, event, .. }: Entry) {
         if let Happened::Evidence(line) = event {
             self.evidence.push(line);
             return;
@@ -100,6 +112,7 @@ impl Tale {
                 let outcome = outcome(end);
                 self.ground.tell(Event::Settled { host: self.host.clone(), run, outcome });
             }
+            Happened::Stage { stage, about } => self.begins(stage, about, at),
             Happened::Begin { stage, step, what } => {
                 self.phase(stage, Phase::Working);
                 self.step.clone_from(&what);
@@ -109,8 +122,18 @@ impl Tale {
             Happened::UndoFailed { stage, step, code } => {
                 self.failure = Some((stage, format!("undo step {step}"), code));
             }
-            Happened::Switched { stage } => self.phase(stage, Phase::Switched),
-            Happened::Kept { stage, .. } => self.phase(stage, Phase::Kept),
+            Happened::Switched { stage } => {
+                self.phase(stage, Phase::Switched);
+                if self.began.is_some()
+                    && let Some(About { service, release, .. }) = self.stages.get(&stage).cloned()
+                {
+                    self.ground.tell(Event::Switched { host: self.host.clone(), service, release });
+                }
+            }
+            Happened::Kept { stage, proven } => {
+                self.phase(stage, Phase::Kept);
+                self.kept(stage, proven, at);
+            }
             Happened::Undoing { stage, why } => {
                 self.phase(stage, Phase::Undoing);
                 let why = reason(why).to_owned();
@@ -122,11 +145,34 @@ impl Tale {
             Happened::End(end) => self.end(ended(end)),
             Happened::Run { .. }
             | Happened::Stale { .. }
-            | Happened::Stage { .. }
             | Happened::Done { .. }
             | Happened::Late { .. }
             | Happened::Evidence(_) => {}
         }
+    }
+
+    /// What the host says of a stage counts only where nobody here made the plan.
+    fn begins(&mut self, stage: usize, about: Option<About>, at: Timestamp) {
+        let (Some(began), Some(about)) = (&mut self.began, about) else { return };
+        began.insert(stage, at);
+        let (host, service, release) = (self.host.clone(), about.service.clone(), about.before.clone());
+        self.ground.tell(Event::Found { host, service, release });
+        self.state.send_modify(|state| _ = state.abouts.insert(stage, about.clone()));
+        self.stages.insert(stage, about);
+        self.phase(stage, Phase::Working);
+    }
+
+    fn kept(&mut self, stage: usize, proven: bool, at: Timestamp) {
+        let Some(began) = &self.began else { return };
+        self.state.send_modify(|state| _ = proven && state.proven.insert(stage));
+        let took = began.get(&stage).and_then(|began| at.duration_since(*began).try_into().ok()).unwrap_or_default();
+        self.about(stage, |host, service, _| match proven {
+            true => Event::Proven { host, service, took },
+            false => Event::Note {
+                host: Some(host),
+                text: format!("{service} was kept without a verdict, as its policy says for a lost contact"),
+            },
+        });
     }
 
     fn waiting(&mut self, holder: &Holder) {
@@ -156,16 +202,14 @@ impl Tale {
     }
 
     fn phase(&mut self, stage: usize, phase: Phase) {
-        self.state.send_modify(|state| {
-            if let Some(known) = stage.checked_sub(1).and_then(|stage| state.stages.get_mut(stage)) {
-                *known = phase;
-            }
-        });
+        if self.stages.contains_key(&stage) {
+            self.state.send_modify(|state| _ = state.stages.insert(stage, phase));
+        }
     }
 
     fn about(&self, stage: usize, event: impl FnOnce(HostName, ServiceName, usize) -> Event) {
-        if let Some((service, of)) = stage.checked_sub(1).and_then(|stage| self.stages.get(stage)) {
-            self.ground.tell(event(self.host.clone(), service.clone(), *of));
+        if let Some(About { service, steps, .. }) = self.stages.get(&stage) {
+            self.ground.tell(event(self.host.clone(), service.clone(), *steps));
         }
     }
 }

@@ -2,12 +2,14 @@
 //! Both are pure. An answer that cannot be read is an error, never a bad state.
 
 mod read;
+mod records;
 
 use crate::host::facts::TOOLS;
 use crate::host::run;
 use crate::model::{Scope, ServiceName, quote};
 
 pub use read::{LookError, job, process, process_name, read, units};
+pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
 
 /// What the look is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,14 +29,8 @@ const LIBRARY: &str = include_str!("look.sh");
 #[must_use]
 pub fn script(question: &Question) -> String {
     let mut script = format!("{LIBRARY}{}", run::peek());
-    let mut call = |words: &[&str]| {
-        let line: Vec<_> = words.iter().map(|word| quote(word)).collect();
-        script.push_str(&line.join(" "));
-        script.push('\n');
-    };
-    let mut host = vec!["host", question.base.as_deref().unwrap_or_default()];
-    host.extend(TOOLS);
-    call(&host);
+    let mut call = |words: &[&str]| call(&mut script, words);
+    call(&host_words(question.base.as_deref()));
     for service in &question.services {
         call(&["service", service.as_str()]);
         if question.past {
@@ -49,4 +45,16 @@ pub fn script(question: &Question) -> String {
     }
     script.push_str("peek \"$base\"\nsay end ''\n");
     script
+}
+
+/// Adds the call of a function with these words.
+fn call(script: &mut String, words: &[&str]) {
+    let line: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    script.push_str(&line.join(" "));
+    script.push('\n');
+}
+
+/// The call that asks for the facts of the host.
+fn host_words(base: Option<&str>) -> Vec<&str> {
+    [["host", base.unwrap_or_default()].as_slice(), TOOLS].concat()
 }

@@ -22,11 +22,7 @@ const MARK: &[u8] = b"\n@portoser-look 1\n\n";
 
 /// Reads the answer to a look. What the login shell's start-up files print before it is skipped.
 pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
-    let start = answer.windows(MARK.len()).position(|window| window == MARK);
-    let Some(start) = start else {
-        return Err(LookError::NotOurs(String::from_utf8_lossy(&answer[..answer.len().min(200)]).into_owned()));
-    };
-    let parts = parts(&answer[start + MARK.len()..])?;
+    let parts = framed(answer)?;
     let mut seen = Seen { facts: facts(&parts)?, ..Seen::default() };
     let mut units = BTreeMap::new();
     for (key, value) in &parts {
@@ -50,6 +46,20 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
     }
     seen.units = units;
     Ok(seen)
+}
+
+/// The parts of an answer, behind whatever a login shell said before it.
+pub(super) fn framed(answer: &[u8]) -> Result<Vec<(String, String)>, LookError> {
+    let start = answer.windows(MARK.len()).position(|window| window == MARK);
+    let Some(start) = start else {
+        return Err(LookError::NotOurs(String::from_utf8_lossy(&answer[..answer.len().min(200)]).into_owned()));
+    };
+    parts(&answer[start + MARK.len()..])
+}
+
+/// The base folder that the host told.
+pub(super) fn base_of(parts: &[(String, String)]) -> Result<String, LookError> {
+    facts(parts).map(|facts| facts.base)
 }
 
 /// Splits the framed answer; the last part must be `end`.

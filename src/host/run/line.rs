@@ -16,7 +16,7 @@ pub(super) fn encode(text: &str) -> String {
 }
 
 /// The text of an encoded line. A `%` that was not made by `encode` stays as it is.
-pub(super) fn decode(line: &str) -> String {
+pub(crate) fn decode(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, after)) = rest.split_once('%') {

@@ -8,10 +8,12 @@ mod replay;
 mod wire;
 
 pub use line::Reader;
-pub use open::{Opening, attach, open, peek, peeked, settle};
+pub(crate) use line::decode;
+pub use open::{Opening, attach, open, peek, peeked, settle, watch};
 pub use payload::{Compression, Payload, PayloadError};
 pub use replay::{RunState, StageState};
-pub use wire::{End, Entry, Happened, Holder, Order, Report, Why, entry, service_of};
+pub(crate) use wire::run_id;
+pub use wire::{About, End, Entry, Happened, Holder, Order, Report, Why, entry, service_of};
 
 use std::path::PathBuf;
 use std::time::Duration;

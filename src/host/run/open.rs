@@ -45,6 +45,19 @@ pub fn attach(base: &str, run: &RunId, seen: u64, within: Duration) -> Opening {
     Opening { cmd: cmd.within(within), payload: Payload::none() }
 }
 
+/// Follows a run as `attach` does, and only watches: no order is taken, nothing that the controller or the run needs is
+/// touched, and the follower ends when its standard input does.
+#[must_use]
+pub fn watch(base: &str, run: &RunId, seen: u64, within: Duration) -> Opening {
+    let script = format!("{IDENTITY}{FOLLOW}{WATCH}exec 4<&0\nfollow \"$1/runs/$2\" \"$3\"\n");
+    let words = ["runner", base, run.as_str(), &seen.to_string()].map(str::to_owned);
+    let cmd = Cmd::new("sh").args(["-c".to_owned(), script]).args(words);
+    Opening { cmd: cmd.within(within), payload: Payload::none() }
+}
+
+/// In the place of the follower's `orders`.
+const WATCH: &str = "orders() { while read -r order <&4; do :; done; rm -f \"$ear\"; kill $$; }\n";
+
 /// Brings runs that stopped in the middle to their end, and does nothing else: a run without stages.
 ///
 /// # Errors

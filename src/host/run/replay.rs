@@ -52,7 +52,7 @@ impl RunState {
                 self.end = Some(*end);
                 return;
             }
-            Happened::Stage { stage } => (*stage, StageState::Working { done: 0 }),
+            Happened::Stage { stage, .. } => (*stage, StageState::Working { done: 0 }),
             Happened::Done { stage, step } => (*stage, StageState::Working { done: *step }),
             Happened::Switched { stage } => (*stage, StageState::Switched),
             Happened::Kept { stage, proven } => (*stage, StageState::Kept { proven: *proven }),

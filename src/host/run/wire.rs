@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::host::run::line::decode;
-use crate::model::{RunId, ServiceName};
+use crate::model::{ReleaseId, RunId, ServiceName};
 
 /// What a line of ours begins with; every other line is noise of the host's login files.
 const MARK: &str = "@run ";
@@ -99,9 +99,10 @@ pub enum Happened {
         stage: usize,
         found: String,
     },
-    /// The stage begins.
+    /// The stage begins: what it is about. Nothing of it when an earlier portoser wrote the line.
     Stage {
         stage: usize,
+        about: Option<About>,
     },
     /// The step begins: what is done, for a person.
     Begin {
@@ -157,6 +158,18 @@ pub enum Happened {
     Note(String),
     /// The run is over, and the lock free.
     End(End),
+}
+
+/// What a stage is about, for those who have not made the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    pub service: ServiceName,
+    /// How many steps it has.
+    pub steps: usize,
+    /// The release that is there before.
+    pub before: Option<ReleaseId>,
+    /// The release that is to be there afterwards; none where no release comes.
+    pub release: Option<ReleaseId>,
 }
 
 /// Why a stage is taken back.
@@ -233,7 +246,7 @@ impl End {
         (Self::Nothing, "nothing"),
     ];
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().find(|end| end.1 == text).map(|end| end.0)
     }
 }
@@ -296,7 +309,10 @@ fn event(text: &str) -> Option<Happened> {
             let (stage, found) = rest.split_once(' ')?;
             Happened::Stale { stage: stage.parse().ok()?, found: found.to_owned() }
         }
-        "stage" => Happened::Stage { stage: stage()? },
+        "stage" => {
+            let (stage, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            Happened::Stage { stage: stage.parse().ok()?, about: about(rest) }
+        }
         "begin" => {
             let (stage, step, what) = step(rest)?;
             Happened::Begin { stage, step, what: decode(what) }
@@ -332,6 +348,15 @@ fn event(text: &str) -> Option<Happened> {
     })
 }
 
+/// Service, number of steps, the release before and the one to come; `-` for none.
+fn about(text: &str) -> Option<About> {
+    let mut words = text.split(' ');
+    let service = ServiceName::try_from(words.next()?).ok()?;
+    let steps = words.next()?.parse().ok()?;
+    let mut release = || words.next().and_then(|word| ReleaseId::try_from(word).ok());
+    Some(About { service, steps, before: release(), release: release() })
+}
+
 /// Stage, step, and what stands behind them.
 fn step(text: &str) -> Option<(usize, usize, &str)> {
     let mut words = text.splitn(3, ' ');
@@ -350,7 +375,7 @@ fn reason(word: &str) -> Option<Why> {
 }
 
 /// A run's folder; an earlier attempt of the same run has `.N` behind its name.
-pub(super) fn run_id(text: &str) -> Option<RunId> {
+pub(crate) fn run_id(text: &str) -> Option<RunId> {
     RunId::try_from(text.split('.').next()?).ok()
 }
 

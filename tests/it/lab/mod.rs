@@ -5,6 +5,7 @@ mod fleet;
 mod injection;
 mod kill;
 mod kit;
+mod record;
 mod stack;
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -12,7 +13,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use kit::Machine;
 
 pub fn trials() -> Vec<Trial> {
-    [faults::trials(), fleet::trials(), injection::trials(), kill::trials(), stack::trials()]
+    [faults::trials(), fleet::trials(), injection::trials(), kill::trials(), record::trials(), stack::trials()]
         .into_iter()
         .flatten()
         .collect()

@@ -59,7 +59,7 @@ attend() { # waits for the next order and obeys it; false when the run is at its
 
 go_on() { # STAGE: begins it
   "stage_$1"
-  say stage "$1"
+  say stage "$1" "$service" "$steps" "${expect:--}" "${release:--}" # the journal is read without the plan, too
   carry "$1" || { shut=$closing; return 0; }
   now
   eval "due_$1=$((now + verdict * 100))"

@@ -1,0 +1,147 @@
+//! `portoser attach`: watches a run from wherever one is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::cli::{Exit, Face, Failure, block_on, render, safe, session};
+use crate::deploy::{Ground, Remembered, attach, records};
+use crate::model::{Event, FailureKind, HostName, RunId, ServiceName};
+
+/// Watch a run to its end, from this machine or another one
+///
+/// The hosts tell what happens, from the beginning; nothing need be known here. Watching changes nothing: Ctrl-C leaves the
+/// run as it is. Ends with the exit code of the run, as far as the hosts know it: 0 proven, 5 back on the old version and
+/// that is proven, 6 not proven back, 4 a host could not be followed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Attach {
+    /// The run, or the first letters of its id [default: the one that is under way]
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    /// Ask only this host; may be given several times [default: the hosts of the run, or all of the registry]
+    #[arg(long, value_name = "HOST")]
+    host: Vec<HostName>,
+}
+
+impl Attach {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let app = session::open(face)?;
+        let hosts = hosts(face, &app, self.run.as_deref(), &self.host)?;
+        let own = app.run_id();
+        block_on(async |stop| {
+            let (ground, events) = app.ground(&own, "attach", stop.soon.clone());
+            let heard = tokio::select! {
+                heard = records(&ground, hosts) => heard,
+                () = stop.soon.cancelled() => return Err(left()),
+            };
+            unseen(face, &heard);
+            let Some(run) = chosen(&heard, self.run.as_deref())? else {
+                face.talk("no run is under way");
+                return Ok(Exit::DONE);
+            };
+            let work = async {
+                let code = watch(&ground, &run, &heard).await;
+                drop(ground);
+                code
+            };
+            let (code, ()) = tokio::join!(work, render(face, events));
+            if code == FailureKind::Interrupted.code() {
+                return Err(left());
+            }
+            Ok(Exit(code))
+        })?
+    }
+}
+
+fn left() -> Failure {
+    Failure::say(FailureKind::Interrupted, "left; the run goes on as it would have")
+}
+
+/// Tells the run as a verb of its own, and gives its exit code.
+async fn watch(ground: &Arc<Ground>, run: &RunId, heard: &Remembered) -> u8 {
+    let began = Instant::now();
+    let hosts: Vec<HostName> = heard.hosts_of(run).into_iter().collect();
+    ground.tell(Event::Started {
+        run: run.clone(),
+        verb: "attach".into(),
+        services: heard.services_of(run).into_iter().collect::<Vec<ServiceName>>(),
+        hosts,
+    });
+    let watched = attach(ground, run, heard).await;
+    let code = watched.verdict().map_or(0, FailureKind::code);
+    if code != FailureKind::Interrupted.code() {
+        ground.tell(Event::Finished { run: run.clone(), code, took: began.elapsed() });
+    }
+    heard.part(ground).await;
+    code
+}
+
+/// The hosts to ask: those that were named, those that this machine remembers of the run, or all.
+fn hosts(
+    face: &Face,
+    app: &crate::app::App,
+    run: Option<&str>,
+    named: &[HostName],
+) -> Result<BTreeSet<HostName>, Failure> {
+    for name in named {
+        if !app.registry.hosts.contains_key(name) {
+            let known = app.registry.hosts.keys().map(|name| name.as_str());
+            return Err(crate::cli::registry::unknown("host", name.as_str(), known));
+        }
+    }
+    if !named.is_empty() {
+        return Ok(named.iter().cloned().collect());
+    }
+    let known = match run {
+        Some(prefix) if !prefix.is_empty() => app.journal.runs_like(prefix)?,
+        _ => Vec::new(),
+    };
+    if let [run] = known.as_slice() {
+        let events = app.journal.events(&run.id)?;
+        let read = |(_, event): &(_, serde_json::Value)| serde_json::from_value(event.clone()).ok();
+        let hosts: BTreeSet<HostName> = events
+            .iter()
+            .filter_map(read)
+            .find_map(|event| match event {
+                Event::Started { hosts, .. } => Some(hosts),
+                _ => None,
+            })
+            .into_iter()
+            .flatten()
+            .filter(|host| app.registry.hosts.contains_key(host))
+            .collect();
+        if !hosts.is_empty() {
+            return Ok(hosts);
+        }
+    }
+    face.detail("this machine's journal does not say on which hosts it is; all hosts are asked");
+    Ok(app.registry.hosts.keys().cloned().collect())
+}
+
+/// Names the hosts that could not be asked: what they know is missing from what is shown.
+pub(super) fn unseen(face: &Face, heard: &Remembered) {
+    for (host, why) in &heard.unseen {
+        face.warn(safe(&format!("`{host}` could not be asked: {why}")));
+    }
+}
+
+/// The run that is meant; none when none was named and none is under way.
+fn chosen(heard: &Remembered, prefix: Option<&str>) -> Result<Option<RunId>, Failure> {
+    let found = match prefix {
+        Some(prefix) => heard.runs_like(prefix),
+        None => heard.open(),
+    };
+    let mut found: Vec<RunId> = found.into_iter().collect();
+    match (found.len(), prefix) {
+        (1, _) => Ok(found.pop()),
+        (0, None) => Ok(None),
+        (0, Some(prefix)) => {
+            let failure = Failure::say(FailureKind::Usage, format!("no host that was asked knows a run `{prefix}`"));
+            Err(failure.hint("hosts keep their last twenty runs"))
+        }
+        _ => {
+            let lines = found.iter().map(|run| heard.line(run)).collect();
+            Err(Failure::say(FailureKind::Usage, "several runs could be meant").lines(lines).hint("name one of them"))
+        }
+    }
+}

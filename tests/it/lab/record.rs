@@ -1,0 +1,99 @@
+//! A run outlives its controller: whoever comes later, from whatever machine, sees it, and goes on with it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Child;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use crate::fixture::sshd::command;
+
+use super::kit::{Bench, Machine, Ran, port};
+use super::{trial, usual};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_dead_controllers_run_is_watched_from_another_machine", watched),
+        trial("who_watches_changes_nothing", harmless),
+    ]
+}
+
+/// Long enough to come between the switch and the verdict.
+const SOAK: &str = "    deploy: { soak: 3s, lost_after: 3s }\n";
+
+/// Starts a verb and reads its events up to the first of this kind.
+fn until(
+    bench: &Bench,
+    state: &str,
+    words: &[&str],
+    kind: &str,
+) -> (Child, BufReader<std::process::ChildStdout>, Value) {
+    let mut child = bench.command_in(state, words).spawn().expect("portoser starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    while lines.read_line(&mut line).expect("a line") > 0 {
+        let event: Value = serde_json::from_str(&line).expect("an event");
+        if event["event"] == kind {
+            return (child, lines, event);
+        }
+        line.clear();
+    }
+    panic!("it ended before `{kind}`: {:?}", child.wait_with_output());
+}
+
+/// A service at `v1`, and `v2` asked for; the run that brings it is killed right after the switch. Gives the run.
+fn killed(bench: &Bench, machine: &Machine, port: u16) -> String {
+    bench.registry(&bench.service("one", &[&machine.name], port, "v1", SOAK));
+    bench.run(&["deploy", "--all"]).exits(0);
+    bench.registry(&bench.service("one", &[&machine.name], port, "v2", SOAK));
+    let (mut child, _, _) = until(bench, "state", &["deploy", "--all", "--events"], "switched");
+    child.kill().expect("killed");
+    child.wait().expect("an end");
+    machine.inside(&format!("ls {}/runs | tail -n 1", bench.base())).trim().to_owned()
+}
+
+fn has(ran: &Ran, event: &str) -> bool {
+    ran.events.iter().any(|one| one["event"] == event)
+}
+
+fn watched(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let (machine, port) = (&machines[0], port());
+    let bench = Bench::new("watched", machines);
+    let run = killed(&bench, machine, port);
+    let ran = bench.run_in("elsewhere", &["attach", "--events"], &mut |_, _| {}).exits(5);
+    assert_eq!(ran.events[0]["run"], run.as_str(), "the run that is under way");
+    for event in ["switched", "undoing", "ended", "finished"] {
+        assert!(has(&ran, event), "{event}: {ran:#?}");
+    }
+    assert_eq!(ran.ended("rolled-back"), 1);
+    assert_eq!(bench.answer(machine, port), "v1");
+    // What is over is told again, in the same words; and a run that was proven is told as such.
+    let again = bench.run_in("elsewhere", &["attach", &run, "--events"], &mut |_, _| {}).exits(5);
+    assert_eq!(again.ended("rolled-back"), 1);
+    bench.run(&["deploy", "--all"]).exits(0);
+    let run = machine.inside(&format!("ls {}/runs | tail -n 1", bench.base())).trim().to_owned();
+    let good = bench.run_in("elsewhere", &["attach", &run, "--events"], &mut |_, _| {}).exits(0);
+    assert!(has(&good, "proven") && good.ended("committed") == 1, "{good:#?}");
+    bench.run_in("elsewhere", &["attach", "20200101-000000-00000000"], &mut |_, _| {}).exits(2);
+    let none = bench.run_in("elsewhere", &["attach"], &mut |_, _| {}).exits(0);
+    assert!(none.err.contains("no run is under way"), "{none:?}");
+    Ok(())
+}
+
+fn harmless(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let (machine, port) = (&machines[0], port());
+    let bench = Bench::new("harmless", machines);
+    bench.registry(&bench.service("one", &[&machine.name], port, "v1", SOAK));
+    let (mut deploy, mut rest, _) = until(&bench, "state", &["deploy", "--all", "--events"], "switched");
+    let (mut watcher, _lines, _) = until(&bench, "elsewhere", &["attach", "--events"], "switched");
+    let interrupted = command("kill").args(["-INT", &watcher.id().to_string()]).status().expect("kill");
+    assert!(interrupted.success());
+    assert_eq!(watcher.wait().expect("an end").code(), Some(130));
+    let _ = rest.read_to_string(&mut String::new());
+    assert_eq!(deploy.wait().expect("an end").code(), Some(0), "the deploy goes on");
+    assert_eq!(bench.answer(machine, port), "v1");
+    assert_eq!(bench.amiss(machine), "");
+    Ok(())
+}
