@@ -71,7 +71,9 @@ async fn one(ground: &Ground, host: &Host) -> Checked {
     let mut seen = far.look(&question).await;
     if host.r#become == Become::Sudo {
         checked.sudo = match seen {
-            Err(Unseen::Lost(lost @ (Lost::SudoPassword { .. } | Lost::SudoRefused { .. }))) => {
+            Err(Unseen::Lost(
+                lost @ (Lost::SudoMissing { .. } | Lost::SudoPassword { .. } | Lost::SudoRefused { .. }),
+            )) => {
                 // What can be seen without root is still worth seeing.
                 began = Instant::now();
                 seen = far.look_as(&question, false).await;

@@ -22,6 +22,8 @@ pub enum Lost {
     Authentication { user: String, tried: Vec<String>, offered: Vec<String> },
     #[error("the login shell of `{user}` does not run /bin/sh: {says}")]
     NoShell { user: String, says: String },
+    #[error("the host has no sudo, and `{user}` is not root")]
+    SudoMissing { user: String },
     #[error("sudo needs a password for `{user}`")]
     SudoPassword { user: String },
     #[error("sudo is refused for `{user}`: {says}")]
@@ -71,8 +73,15 @@ impl Lost {
             Self::Authentication { user, .. } => {
                 format!("put the public key into `{user}`'s authorized_keys, or name another in `identity`")
             }
-            Self::NoShell { .. } => {
-                "give the user a login shell that runs commands, and remove a forced command from its key".into()
+            Self::NoShell { user, .. } => {
+                format!(
+                    "give `{user}` a login shell that runs commands (`chsh -s /bin/sh {user}`), remove a forced command \
+                     from its key, or log in as another `user`"
+                )
+            }
+            Self::SudoMissing { .. } => {
+                "install sudo there, log in as root (`user: root`), or set `become: none` and a `base` that the user owns"
+                    .into()
             }
             Self::SudoPassword { .. } => {
                 "use --ask-become-pass, or allow the user sudo without a password (NOPASSWD)".into()

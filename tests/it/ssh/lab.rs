@@ -104,9 +104,7 @@ async fn sudo(lab: Lab) -> Outcome {
     let folder = tempfile::tempdir()?;
     let password = lab.text("sudo_password").to_owned();
     let id = || Cmd::new("id").arg("-u");
-    // Where busybox is the shell, sudo forgets the password between two calls, and says that it needs one. Not mended yet;
-    // docs/ARCHITECTURE.md says so.
-    for host in lab.hosts("asks", true).into_iter().filter(|host| !host.name.as_str().starts_with("busybox")) {
+    for host in lab.hosts("asks", true) {
         let lost = once(lab.options(&folder, None), &host, id(), true).await;
         assert!(matches!(&lost, Err(Lost::SudoPassword { .. })), "{}: {lost:?}", host.name);
         let reply = once(lab.options(&folder, Some(&password)), &host, id(), true).await?;
