@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, block_on, session};
-use crate::deploy::{Fault, Ground, Pace, Prepared, Terms, deploy, prepare_turn};
+use crate::deploy::{Fault, Ground, Pace, Prepared, Terms, deploy, prepare_turn, select, verdict};
 use crate::model::{FailureKind, UnitChange};
 use crate::plan::{Action, Turn};
 use crate::registry::{Batch, parse_duration};
@@ -21,6 +21,9 @@ struct Common {
     /// Approve a change to what the registry protects, by its name
     #[arg(long, value_name = "NAME")]
     approve: Vec<String>,
+    /// Go on with the hosts that can be seen, and end with 4; without it, one unseen host keeps all others as they are
+    #[arg(long)]
+    skip_unseen: bool,
 }
 
 macro_rules! turns {
@@ -56,11 +59,12 @@ turns! {
 }
 
 fn carry(face: &Face, common: Common, verb: &'static str, turn: Turn) -> Result<Exit, Failure> {
-    let Common { which, wait_lock, approve } = common;
+    let Common { which, wait_lock, approve, skip_unseen } = common;
     let selection = which.selection();
     let said = serde_json::json!({
         "services": selection.services, "all": selection.all, "labels": selection.labels,
         "hosts": selection.hosts, "with_needs": selection.with_needs,
+        "skip_unseen": skip_unseen,
     });
     let mut app = session::open(face)?;
     app.wait_lock = wait_lock;
@@ -69,14 +73,26 @@ fn carry(face: &Face, common: Common, verb: &'static str, turn: Turn) -> Result<
     let batch = (turn != Turn::Change(UnitChange::Restart)).then_some(Batch::Percent(100));
     let terms = Terms { run: run.clone(), pace: Pace { batch, max_fail: None, keep: true } };
     let job = async |ground: Arc<Ground>| {
-        let fault = |fault: Fault| session::failed(verb, &fault);
-        let prepared = prepare_turn(&ground, &selection, turn).await.map_err(fault)?;
+        let fault = |fault: Fault| {
+            let all = select(&ground.registry, &selection).map_or(0, |(_, hosts)| hosts.len());
+            let some = matches!(&fault, Fault::Unseen(hosts) if !skip_unseen && hosts.len() < all);
+            let skip = some.then(|| "nothing was touched; --skip-unseen goes on with the other hosts".to_owned());
+            session::failed(verb, &fault).hints(skip)
+        };
+        let prepared = prepare_turn(&ground, &selection, turn, skip_unseen).await.map_err(fault)?;
+        let skipped = prepared.skipped.clone();
         if turn == Turn::Remove {
             confirm(face, &prepared)?;
         }
         let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
         session::approve(face, &app, moving.map(|change| &change.service), &approve)?;
-        deploy(&ground, prepared, &terms).await.map_err(fault)
+        let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
+        if skipped.is_empty() || verdict(&ended, ground.stop.is_cancelled()).is_some() {
+            return Ok(ended);
+        }
+        let names: Vec<String> = skipped.iter().map(|host| format!("`{host}`")).collect();
+        let says = format!("{verb} was not done on {}, which cannot be seen", names.join(", "));
+        Err(Failure::say(FailureKind::Unreachable, says).hint("run it again when they can be reached"))
     };
     block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?
 }

@@ -35,6 +35,8 @@ pub struct Prepared {
     pub survey: Survey,
     pub services: BTreeSet<ServiceName>,
     pub hosts: BTreeSet<HostName>,
+    /// The hosts that could not be seen and are left out, because the user said so.
+    pub skipped: BTreeSet<HostName>,
     aim: Aim,
 }
 
@@ -44,8 +46,8 @@ enum Aim {
     Deploy { sources: Sources, overwrite: bool },
     /// A release that lies on the hosts comes into force again.
     Back { target: Target, overwrite: bool },
-    /// What is there is started, stopped and so on.
-    Turn(Turn),
+    /// What is there is started, stopped and so on; hosts that cannot be seen may be left out.
+    Turn(Turn, bool),
 }
 
 impl Aim {
@@ -53,7 +55,7 @@ impl Aim {
         match self {
             Self::Deploy { .. } => Depth::Health,
             Self::Back { .. } => Depth::Past,
-            Self::Turn(_) => Depth::State,
+            Self::Turn(..) => Depth::State,
         }
     }
 }
@@ -95,13 +97,18 @@ pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Targ
     conclude(ground, services, hosts, survey, aim).await
 }
 
-/// Looks, and plans to start, stop and so on what is there. All hosts must be seen.
-pub async fn prepare_turn(ground: &Arc<Ground>, selection: &Selection, turn: Turn) -> Result<Prepared, Fault> {
+/// Looks, and plans to start, stop and so on what is there. All hosts must be seen, unless those that are not may be skipped.
+pub async fn prepare_turn(
+    ground: &Arc<Ground>,
+    selection: &Selection,
+    turn: Turn,
+    skip_unseen: bool,
+) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
     let mut survey = survey(ground, &services, &hosts, Depth::State).await;
     quiet(ground, &services, &mut survey, Depth::State).await?;
-    conclude(ground, services, hosts, survey, Aim::Turn(turn)).await
+    conclude(ground, services, hosts, survey, Aim::Turn(turn, skip_unseen)).await
 }
 
 fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) {
@@ -194,9 +201,14 @@ async fn conclude(
     aim: Aim,
 ) -> Result<Prepared, Fault> {
     let unseen = std::mem::take(&mut survey.unseen);
-    if !unseen.is_empty() {
+    let skip = matches!(aim, Aim::Turn(_, true)) && !survey.seen.is_empty();
+    if !unseen.is_empty() && !skip {
         ground.part(&survey.far).await;
         return Err(Fault::Unseen(unseen.into_iter().collect()));
+    }
+    for (host, why) in &unseen {
+        let text = format!("left out, as it cannot be seen: {why}");
+        ground.tell(Event::Note { host: Some(host.clone()), text });
     }
     let waves = Graph::of(&ground.registry).waves(&services);
     let (registry, seen, engines) = (&*ground.registry, &survey.seen, ground.engines);
@@ -209,7 +221,7 @@ async fn conclude(
             let (overwrite, hosts) = (*overwrite, hosts.clone());
             back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite })
         }
-        Aim::Turn(wanted) => {
+        Aim::Turn(wanted, _) => {
             turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: *wanted }).map(|turned| {
                 for (service, host) in turned.absent {
                     ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
@@ -219,7 +231,10 @@ async fn conclude(
         }
     };
     match planned {
-        Ok(plan) => Ok(Prepared { plan: Arc::new(plan), survey, services, hosts, aim }),
+        Ok(plan) => {
+            let skipped = unseen.keys().cloned().collect();
+            Ok(Prepared { plan: Arc::new(plan), survey, services, hosts, skipped, aim })
+        }
         Err(refused) => {
             ground.part(&survey.far).await;
             Err(Fault::Refused(refused))

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_full_or_read_only_base_is_told", disk),
         trial("logins_of_all_kinds", logins),
         trial("an_unreachable_host_is_told", unreachable),
+        trial("an_unseen_host_keeps_the_others_unless_it_may_be_skipped", skipped),
         trial("a_changed_or_unknown_host_key_is_refused", keys),
         bare,
     ]
@@ -83,6 +84,24 @@ fn unreachable(machines: Vec<Machine>) -> Result<(), Failed> {
     proxy.silent(false);
     drop(proxy);
     said(&bench.run(&["deploy", "--all"]), 4, &["refused"]);
+    Ok(())
+}
+
+fn skipped(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..2];
+    let world = tokio::runtime::Runtime::new()?;
+    let target = format!("{}:{}", machines[1].address, machines[1].port).parse()?;
+    let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));
+    let mut bench = Bench::new("skip", machines);
+    bench.through(&machines[1], proxy.port());
+    let port = port();
+    bench.registry(&bench.service("one", &[&machines[0].name, &machines[1].name], port, "one", ""));
+    bench.run(&["deploy", "--all"]).exits(0);
+    drop(proxy);
+    said(&bench.run(&["stop", "--all"]), 4, &["nothing was touched; --skip-unseen"]);
+    assert_eq!(bench.answer(&machines[0], port), "one");
+    said(&bench.run(&["stop", "--all", "--skip-unseen"]), 4, &["left out, as it cannot be seen"]);
+    assert_eq!((bench.answer(&machines[0], port), bench.answer(&machines[1], port)), (String::new(), "one".into()));
     Ok(())
 }
 
