@@ -1,5 +1,6 @@
 //! The registry, for the verbs: where it is, what it says, and how its faults are told.
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -31,13 +32,14 @@ impl Face {
         Ok(found.strip_prefix(&here).map(Path::to_owned).unwrap_or(found))
     }
 
-    /// The registry with the overlay of `--env`.
+    /// The registry with the overlay of `--env`. Verbs that need it once leave it to the end of the process, which is sooner
+    /// than taking a large one apart.
     ///
     /// # Errors
     /// When there is none, or with all its faults.
-    pub fn registry(&self) -> Result<Registry, Failure> {
+    pub fn registry(&self) -> Result<ManuallyDrop<Registry>, Failure> {
         let path = self.registry_path()?;
-        Ok(registry::load(&path, self.flags.environment.as_deref())?)
+        Ok(ManuallyDrop::new(registry::load(&path, self.flags.environment.as_deref())?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the verbs that talk to hosts share: the registry, the journal, the way to hosts, and the questions that only a person
 //! at a terminal can answer.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ pub(super) fn open(face: &Face) -> Result<App, Failure> {
     if face.flags.ask_become_pass {
         options.become_password = Some(become_password(face)?);
     }
-    Ok(App::new(registry, journal, Arc::new(SystemClock), options))
+    Ok(App::new(ManuallyDrop::into_inner(registry), journal, Arc::new(SystemClock), options))
 }
 
 /// Asks for the password of sudo. It is kept in memory for this run, and travels on standard inputs only.

@@ -58,6 +58,12 @@ macro_rules! name {
         pub struct $type(String);
 
         impl $type {
+            /// Whether a text satisfies the rule of the type.
+            #[must_use]
+            pub fn fits(text: &str) -> bool {
+                $gate(text)
+            }
+
             /// The text, which satisfies the rule of the type.
             #[must_use]
             pub fn as_str(&self) -> &str {

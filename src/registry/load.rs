@@ -54,17 +54,21 @@ pub fn load_all(path: &Path) -> Result<(Registry, Vec<String>), Faults> {
 pub(super) fn check_text(text: &str, path: &Path) -> Result<(Registry, Vec<String>), Faults> {
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut to = Reader::default();
-    let registry = load_into(text, format(path), &file, None, &mut to);
-    let names: Vec<String> = environments(text, format(path));
+    let Some(root) = tree(text, format(path), &mut to) else {
+        return Err(Faults::new(path.to_owned(), to.faults));
+    };
+    let (names, mut others) = (environments(&root), Vec::new());
     for env in &names {
         let mut within = Reader::default();
-        load_into(text, format(path), &file, Some(env), &mut within);
-        for mut fault in within.faults {
-            let same = |other: &Fault| other.place == fault.place && other.what == fault.what;
-            if !to.faults.iter().any(same) {
-                fault.what.push_str(&format!(" [with --env {}]", shown(env)));
-                to.faults.push(fault);
-            }
+        load_tree(root.clone(), &file, Some(env), &mut within);
+        others.extend(within.faults.into_iter().map(|fault| (env, fault)));
+    }
+    let registry = load_tree(root, &file, None, &mut to);
+    for (env, mut fault) in others {
+        let same = |other: &Fault| other.place == fault.place && other.what == fault.what;
+        if !to.faults.iter().any(same) {
+            fault.what.push_str(&format!(" [with --env {}]", shown(env)));
+            to.faults.push(fault);
         }
     }
     match registry {
@@ -73,9 +77,8 @@ pub(super) fn check_text(text: &str, path: &Path) -> Result<(Registry, Vec<Strin
     }
 }
 
-fn environments(text: &str, format: Format) -> Vec<String> {
-    let root = parse(text, format, &mut Vec::new());
-    match root.as_ref().and_then(|root| root.get("environments")).map(|node| &node.value) {
+fn environments(root: &Node) -> Vec<String> {
+    match root.get("environments").map(|node| &node.value) {
         Some(Value::Map(entries)) => entries.iter().map(|entry| entry.key.clone()).collect(),
         _ => Vec::new(),
     }
@@ -99,14 +102,20 @@ fn read(path: &Path) -> Result<String, Faults> {
 }
 
 fn load_into(text: &str, format: Format, file: &Path, env: Option<&str>, to: &mut Reader) -> Option<Registry> {
-    let root = parse(text, format, &mut to.faults);
-    let Some(mut root) = root.filter(|root| root.kind() != "nothing") else {
-        if to.faults.is_empty() {
-            let fault = to.fault(Place { line: 1, column: 1 }, &Trail::TOP, "the registry is empty");
-            fault.hint("begin it with `version: 1`");
-        }
-        return None;
-    };
+    let root = tree(text, format, to)?;
+    load_tree(root, file, env, to)
+}
+
+fn tree(text: &str, format: Format, to: &mut Reader) -> Option<Node> {
+    let root = parse(text, format, &mut to.faults).filter(|root| root.kind() != "nothing");
+    if root.is_none() && to.faults.is_empty() {
+        let fault = to.fault(Place { line: 1, column: 1 }, &Trail::TOP, "the registry is empty");
+        fault.hint("begin it with `version: 1`");
+    }
+    root
+}
+
+fn load_tree(mut root: Node, file: &Path, env: Option<&str>, to: &mut Reader) -> Option<Registry> {
     if let Some(env) = env {
         choose(&mut root, env, to);
     }

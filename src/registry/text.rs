@@ -220,7 +220,7 @@ text!(
     /// Names of hosts, services and environments.
     Name, false, Some("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"), "a name",
     "use a-z, 0-9 and `-`, start with a letter, end with a letter or digit, at most 63 characters",
-    |text| crate::model::ServiceName::try_from(text).is_ok()
+    crate::model::ServiceName::fits
 );
 gate!(
     /// The first word of a command.

@@ -1,7 +1,7 @@
 //! What only shows when hosts and services are seen together: needs that go in circles, jumps that do, ports that two
 //! services want, labels that no host has.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -141,7 +141,7 @@ impl std::fmt::Display for Taker<'_> {
 }
 
 fn check_ports(site: &Site<'_>, to: &mut Reader) {
-    let mut taken: BTreeMap<(&str, u32), (Taker<'_>, Place)> = BTreeMap::new();
+    let mut taken: HashMap<(&str, u32), (Taker<'_>, Place)> = HashMap::new();
     let services = Trail::TOP.key("services");
     for named in site.services {
         let Some(service) = named.field.value() else { continue };

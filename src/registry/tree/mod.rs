@@ -2,6 +2,7 @@
 //! within a budget; keys are unique.
 
 mod overlay;
+mod parts;
 mod scalar;
 mod toml;
 mod trail;

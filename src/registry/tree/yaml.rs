@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
-use super::{Entry, Node, Scalar, Value, resolve};
+use super::{Entry, Node, Scalar, Value, parts, resolve};
 use crate::registry::fault::{Fault, Place, shown};
 use crate::registry::tree::Trail;
 
@@ -15,25 +15,18 @@ const MOST_COPIES: usize = 1_000_000;
 const MOST_DEPTH: usize = 64;
 
 pub(super) fn parse(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
-    let mut builder = Builder::default();
-    for event in Parser::new_from_str(text) {
-        let step = match event {
-            Ok((event, span)) => builder.take(event, span),
-            Err(error) => Err(Fault::new(Some(place(error.marker())), "", format!("not YAML: {}", error.info()))),
-        };
-        if let Err(fault) = step {
-            faults.append(&mut builder.faults);
-            faults.push(fault);
-            return None;
-        }
-    }
-    faults.append(&mut builder.faults);
-    builder.root
+    parts::parse(text).or_else(|| whole(text, faults))
 }
 
-fn place(marker: &Marker) -> Place {
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    Place { line: number(marker.line().max(1)), column: number(marker.col() + 1) }
+/// Reads a text from its beginning to its end.
+pub(super) fn whole(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
+    let mut builder = Builder::default();
+    let read = builder.read(text);
+    faults.append(&mut builder.faults);
+    read.unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    })
 }
 
 /// A list or map that is not yet complete.
@@ -55,8 +48,13 @@ struct Frame {
     open: Open,
 }
 
+/// Makes the tree.
 #[derive(Default)]
-struct Builder {
+pub(super) struct Builder {
+    /// How many lines of the file stand before the text.
+    lines_before: usize,
+    /// Whether something depends on what stands elsewhere: an anchor, an alias, a merge key.
+    tied: bool,
     root: Option<Node>,
     documents: usize,
     stack: Vec<Frame>,
@@ -66,8 +64,37 @@ struct Builder {
 }
 
 impl Builder {
+    /// For a text that stands behind so many lines of the file.
+    pub(super) fn after(lines_before: usize) -> Self {
+        Self { lines_before, ..Self::default() }
+    }
+
+    /// Reads the text.
+    pub(super) fn read(&mut self, text: &str) -> Result<Option<Node>, Fault> {
+        for event in Parser::new_from_str(text) {
+            match event {
+                Ok((event, span)) => self.take(event, span)?,
+                Err(error) => {
+                    let at = self.place(error.marker());
+                    return Err(Fault::new(Some(at), "", format!("not YAML: {}", error.info())));
+                }
+            }
+        }
+        Ok(self.root.take())
+    }
+
+    /// Whether what was read has no fault, and depends on nothing that stands elsewhere.
+    pub(super) fn stands_alone(&self) -> bool {
+        self.faults.is_empty() && !self.tied
+    }
+
+    fn place(&self, marker: &Marker) -> Place {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Place { line: number(marker.line().max(1) + self.lines_before), column: number(marker.col() + 1) }
+    }
+
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
-        let at = place(&span.start);
+        let at = self.place(&span.start);
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
@@ -123,10 +150,15 @@ impl Builder {
     fn close(&mut self) -> Result<(), Fault> {
         let Some(frame) = self.stack.pop() else { return Ok(()) };
         let value = match frame.open {
-            Open::List(items) => Value::List(items),
+            // Nothing more comes in; what was set aside for it would be half of the tree.
+            Open::List(mut items) => {
+                items.shrink_to_fit();
+                Value::List(items)
+            }
             Open::Map { mut entries, merges, .. } => {
                 self.refuse_twins(&mut entries);
                 self.merge(&mut entries, merges);
+                entries.shrink_to_fit();
                 Value::Map(entries)
             }
         };
@@ -136,6 +168,7 @@ impl Builder {
     /// Gives a complete node to whom it belongs.
     fn complete(&mut self, node: Node, anchor: usize, merge: bool) -> Result<(), Fault> {
         if anchor != 0 {
+            self.tied = true;
             let weight = weight(&node);
             self.charge(weight, node.place)?;
             self.anchors.insert(anchor, (node.clone(), weight));
@@ -211,6 +244,7 @@ impl Builder {
         if merges.is_empty() {
             return;
         }
+        self.tied = true;
         let mut have: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
         let flat = merges.into_iter().flat_map(|node| match node.value {
             Value::List(items) => items,
