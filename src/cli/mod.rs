@@ -118,7 +118,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do, 1 internal, 2 usage, 3 registry or playbook invalid, \
-    4 host unreachable, 5 failed and the old version is back and proven, 6 failed and the old version is not proven \
+    4 host unreachable, 5 failed and the old version is back and proven or was never touched, 6 failed and the old version is not proven \
     back, 7 locked, 8 unhealthy, 9 refused by policy or by the user, 10 secret unavailable, 130 interrupted";
 
 /// Runs the program with this process's arguments.

@@ -42,11 +42,14 @@ pub(super) struct Start {
     pub compression: Compression,
 }
 
+/// An order, and why it is given.
+type Told = (Order, Option<&'static str>);
+
 /// A run on one host. Clones are the same drive; when the last is dropped, the host is no longer followed.
 #[derive(Clone)]
 pub(super) struct Drive {
     run: RunId,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<Told>,
     state: watch::Receiver<HostState>,
     _task: Arc<Mutex<JoinSet<()>>>,
 }
@@ -93,7 +96,12 @@ impl Drive {
 
     /// Gives an order. It is carried as soon as the host can be told; an order twice is an order once.
     pub(super) fn order(&self, order: Order) {
-        let _ = self.orders.send(order);
+        let _ = self.orders.send((order, None));
+    }
+
+    /// Orders a stage to be undone; the reason is told when the host obeys.
+    pub(super) fn undo(&self, stage: usize, why: &'static str) {
+        let _ = self.orders.send((Order::Undo(stage), Some(why)));
     }
 
     /// Waits until what is known of the run is as wanted. `wanted` must hold for a run that is over.
@@ -126,7 +134,7 @@ struct Road {
     ground: Arc<Ground>,
     far: Far,
     course: Course,
-    inbox: mpsc::UnboundedReceiver<Order>,
+    inbox: mpsc::UnboundedReceiver<Told>,
     /// All orders so far; given again when the link was lost, as the host takes each only once.
     given: Vec<Order>,
     tale: Tale,
@@ -246,14 +254,23 @@ impl Road {
                 },
                 order = self.inbox.recv() => {
                     // All drives gone: nobody wants to know; what the host does without us is its own rule.
-                    let Some(order) = order else { return Leg::Over };
-                    self.given.push(order);
+                    let Some(told) = order else { return Leg::Over };
+                    let line = self.note(told);
                     if listening {
-                        let _ = input.send(order.line().into_bytes()).await;
+                        let _ = input.send(line).await;
                     }
                 }
             }
         }
+    }
+
+    /// Keeps an order, to be given again; gives its line.
+    fn note(&mut self, (order, why): Told) -> Vec<u8> {
+        if let Some(why) = why {
+            self.tale.because(why);
+        }
+        self.given.push(order);
+        order.line().into_bytes()
     }
 
     async fn repeat(&self, input: &mpsc::Sender<Vec<u8>>) {

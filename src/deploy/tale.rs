@@ -27,6 +27,8 @@ pub(super) struct Tale {
     evidence: Vec<String>,
     /// What the last step was.
     step: String,
+    /// Why what is undone by our order is undone.
+    because: Option<&'static str>,
 }
 
 impl Tale {
@@ -39,7 +41,7 @@ impl Tale {
         };
         let stages = (1..).zip(stages.iter().map(about)).collect();
         let (failure, evidence, step) = (None, Vec::new(), String::new());
-        Self { ground, host, stages, began: None, state, count: 0, failure, evidence, step }
+        Self { ground, host, stages, began: None, state, count: 0, failure, evidence, step, because: None }
     }
 
     /// The reader of a run of which only the host knows what it is about.
@@ -55,6 +57,11 @@ impl Tale {
     /// Whether the run has ended on the host.
     pub(super) fn is_over(&self) -> bool {
         self.state.borrow().over()
+    }
+
+    /// From now on, what the host undoes by our order is undone for this reason.
+    pub(super) fn because(&mut self, why: &'static str) {
+        self.because = Some(why);
     }
 
     /// The host did not take the run; nothing was touched.
@@ -136,7 +143,11 @@ impl Tale {
             }
             Happened::Undoing { stage, why } => {
                 self.phase(stage, Phase::Undoing);
-                let why = reason(why).to_owned();
+                let why = match why {
+                    Why::Ordered => self.because.unwrap_or_else(|| reason(why)),
+                    _ => reason(why),
+                };
+                let why = why.to_owned();
                 self.about(stage, |host, service, _| Event::Undoing { host, service, why });
             }
             Happened::Undone { stage } => self.phase(stage, Phase::Undone),

@@ -118,7 +118,7 @@ impl Walk {
                     }
                     Ok((change, Err(failed))) => {
                         failures += 1;
-                        ended.push(self.back(&change, failed).await);
+                        ended.push(self.back(&change, failed, "it was not proven").await);
                     }
                     Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
                 }
@@ -132,10 +132,8 @@ impl Walk {
         if go_back {
             let mut backs = JoinSet::new();
             for (change, _) in kept.drain(..) {
-                let (walk, host) = (self.clone(), change.host.clone());
-                let why = "another host failed".to_owned();
-                self.ground.tell(Event::Undoing { host, service: change.service.clone(), why });
-                backs.spawn(async move { walk.back(&change, Failed::Here).await });
+                let walk = self.clone();
+                backs.spawn(async move { walk.back(&change, Failed::Here, "another host failed").await });
             }
             ended.extend(backs.join_all().await);
         }
@@ -172,14 +170,17 @@ impl Walk {
             self.keep(change, drive, stage).await?;
             return Ok(outcome);
         }
-        self.tell(change, |host, service| Event::Switched {
-            host,
-            service,
-            release: Some(change.record.release.clone()),
-        });
         let soak = self.ground.registry.services.get(&change.service).map(|service| service.deploy.soak);
+        let mut soak = soak.unwrap_or_default();
+        if change.action == Action::Refresh {
+            // Its process goes on as it was; only what is asked of it is new.
+            soak = Duration::ZERO;
+        } else {
+            let release = Some(change.record.release.clone());
+            self.tell(change, |host, service| Event::Switched { host, service, release });
+        }
         let proven = tokio::select! {
-            proven = self.prove(change, &change.record, soak.unwrap_or_default()) => proven,
+            proven = self.prove(change, &change.record, soak) => proven,
             () = self.ground.stop.cancelled() => return Err(Failed::Here),
             state = drive.until(|state| state.over() || state.phase(stage) != Phase::Switched) => {
                 return Err(self.lost(change, state.lost.as_deref()));
@@ -200,11 +201,11 @@ impl Walk {
         if state.phase(stage) == Phase::Kept { Ok(()) } else { Err(self.lost(change, state.lost.as_deref())) }
     }
 
-    /// Brings a change back and proves what was there before.
-    async fn back(&self, change: &Change, failed: Failed) -> Ended {
+    /// Brings a change back, for this reason, and proves what was there before.
+    async fn back(&self, change: &Change, failed: Failed, why: &'static str) -> Ended {
         let outcome = match (failed, self.drives.get(&change.host), self.stage(change)) {
             (Failed::Here, Some(drive), Some(&stage)) => {
-                drive.order(Order::Undo(stage));
+                drive.undo(stage, why);
                 let over = |phase| matches!(phase, Phase::Undone | Phase::UndoFailed | Phase::Waiting);
                 let wait = drive.until(|state| state.over() || over(state.phase(stage)));
                 match tokio::time::timeout(UNDO, wait).await {

@@ -17,6 +17,8 @@ pub(super) struct Board {
     pub(super) hosts: BTreeMap<HostName, Vec<Fault>>,
     pub(super) notes: Vec<(Option<HostName>, String)>,
     pub(super) end: Option<(u8, Duration)>,
+    /// Whether any host began to change anything.
+    pub(super) touched: bool,
     /// The longest service and host name, for the columns.
     pub(super) widths: (usize, usize),
 }
@@ -28,6 +30,8 @@ pub(super) struct Row {
     pub(super) after: Option<ReleaseId>,
     pub(super) outcome: Option<Outcome>,
     pub(super) proven: Option<Duration>,
+    /// Whether a new state came into force, so that the service was started again.
+    pub(super) switched: bool,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -53,7 +57,13 @@ impl Board {
                 );
             }
             Event::Found { host, service, release } => self.row(service, host).before.clone_from(release),
-            Event::Switched { host, service, release } => self.row(service, host).after.clone_from(release),
+            Event::Step { .. } | Event::Undoing { .. } => self.touched = true,
+            Event::Switched { host, service, release } => {
+                self.touched = true;
+                let row = self.row(service, host);
+                row.switched = true;
+                row.after.clone_from(release);
+            }
             Event::Proven { host, service, took } => self.row(service, host).proven = Some(*took),
             Event::Failed { host, service, error, hint, evidence } => {
                 let fault = Fault { error: error.clone(), hint: hint.clone(), evidence: evidence.clone() };
@@ -63,12 +73,21 @@ impl Board {
                 }
             }
             Event::Ended { host, service, outcome, release } => {
+                self.touched |= !matches!(outcome, Outcome::NotTouched | Outcome::NothingToDo);
                 let row = self.row(service, host);
                 row.outcome = Some(*outcome);
                 row.after.clone_from(release);
             }
             Event::Note { host, text } => self.notes.push((host.clone(), text.clone())),
-            Event::Finished { code, took, .. } => self.end = Some((*code, *took)),
+            Event::Finished { code, took, .. } => {
+                self.end = Some((*code, *took));
+                if !self.touched {
+                    // What has no end of its own in such a run was not begun.
+                    self.rows.values_mut().for_each(|row| {
+                        row.outcome.get_or_insert(Outcome::NotTouched);
+                    });
+                }
+            }
             _ => {}
         }
     }

@@ -85,7 +85,12 @@ fn verdict(board: &Board, code: u8, took: Duration, style: Style) -> String {
             format!("{} after {took}{counts} (exit {code})", style.paint("33", "stopped"))
         }
         Some(kind) => {
-            format!("{} after {took}{counts} (exit {code}: {})", style.paint("1;31", "failed"), kind.says())
+            let says = if kind == FailureKind::RolledBack && !board.touched {
+                "failed before anything was touched"
+            } else {
+                kind.says()
+            };
+            format!("{} after {took}{counts} (exit {code}: {says})", style.paint("1;31", "failed"))
         }
     }
 }

@@ -217,7 +217,10 @@ pub(super) fn now(row: &Row, verb: &str) -> String {
         (Some(Outcome::RolledBack), Some(release)) => format!("{release} is back and proven"),
         (Some(Outcome::RolledBack), None) => "was not there before, and is gone again".into(),
         (Some(Outcome::Committed), after) => match (row.before.as_ref().map(short), after) {
-            (Some(before), Some(after)) if before == after => format!("{after}{proven}"),
+            (Some(before), Some(after)) if before == after && row.switched => format!("{after} again{proven}"),
+            (Some(before), Some(after)) if before == after => {
+                format!("{after} goes on, its checks and hooks are new{proven}")
+            }
             (Some(before), Some(after)) => format!("{before} -> {after}{proven}"),
             (None, Some(after)) => format!("new {after}{proven}"),
             (Some(before), None) => format!("{before} removed{proven}"),
