@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::deploy::Which;
-use crate::cli::render::short;
+use crate::cli::render::{duration, short};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure, block_on, session};
 use crate::deploy::{Found, Standing, state, status};
@@ -34,7 +34,7 @@ impl Status {
         if face.flags.json || face.flags.events {
             face.document(&json!({ "services": all.iter().map(document).collect::<Vec<_>>() }));
         } else {
-            let heading = ["SERVICE", "HOST", "RELEASE", "STATE", "RESTARTS", "HEALTH", "DRIFT"];
+            let heading = ["SERVICE", "HOST", "RELEASE", "STATE", "SINCE", "RESTARTS", "HEALTH", "DRIFT"];
             table(face, heading, &all.iter().map(row).collect::<Vec<_>>());
             face.flush();
             hints(face, &all);
@@ -51,15 +51,15 @@ impl Status {
     }
 }
 
-fn row(one: &Standing) -> [String; 7] {
+fn row(one: &Standing) -> [String; 8] {
     let dash = || "-".to_owned();
     let (service, host) = (one.service.to_string(), one.host.to_string());
     let found = match &one.found {
         Ok(found) => found,
-        Err((why, _)) => return [service, host, dash(), "unseen".into(), dash(), why.clone(), dash()],
+        Err((why, _)) => return [service, host, dash(), "unseen".into(), dash(), dash(), why.clone(), dash()],
     };
     let Some(release) = &found.release else {
-        return [service, host, dash(), "not there".into(), dash(), dash(), dash()];
+        return [service, host, dash(), "not there".into(), dash(), dash(), dash(), dash()];
     };
     let mut restarts = 0;
     let mut states: Vec<String> = Vec::new();
@@ -69,7 +69,10 @@ fn row(one: &Standing) -> [String; 7] {
     }
     states.dedup();
     let drift = if found.drift.is_empty() { "no".to_owned() } else { found.drift.join("; ") };
-    [service, host, short(release).to_owned(), states.join(", "), restarts.to_string(), health(found), drift]
+    // Of several instances the one that changed last tells most.
+    let ages = found.units.iter().filter_map(|(_, unit)| unit.as_ref()?.age(found.uptime));
+    let since = ages.min().map_or_else(dash, |age| format!("{} ago", duration(age)));
+    [service, host, short(release).to_owned(), states.join(", "), since, restarts.to_string(), health(found), drift]
 }
 
 fn health(found: &Found) -> String {
@@ -101,6 +104,7 @@ fn document(one: &Standing) -> Value {
         Some(unit) => json!({
             "name": name, "active": unit.active, "sub": unit.sub, "result": unit.result, "status": unit.status,
             "restarts": unit.restarts, "pid": unit.pid, "enabled": unit.enabled,
+            "for_seconds": unit.age(found.uptime).map(|age| age.as_secs()),
         }),
         None => json!({ "name": name, "active": null }),
     });

@@ -1,6 +1,7 @@
 //! How services stand on their hosts: one look at each host, and every check asked. Changes nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
@@ -23,6 +24,8 @@ pub struct Standing {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub release: Option<ReleaseId>,
+    /// How long the host is up.
+    pub uptime: Option<Duration>,
     /// Its units by name; none for a unit that the host says nothing of.
     pub units: Vec<(String, Option<SeenUnit>)>,
     /// What its checks say. They are asked of what runs only.
@@ -66,7 +69,8 @@ fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostNam
         return Err(why.map_or_else(Default::default, |why| (why.to_string(), why.hint())));
     };
     let Some(there) = seen.services.get(service) else { return Ok(Found::default()) };
-    let mut found = Found { release: there.current.clone(), drift: there.drift.clone(), ..Found::default() };
+    let uptime = seen.facts.uptime;
+    let mut found = Found { uptime, release: there.current.clone(), drift: there.drift.clone(), ..Found::default() };
     found.health = survey.health.get(&(service.clone(), host.clone())).cloned();
     let engine = |record: &Record| ground.engines.iter().find(|engine| engine.name() == record.engine);
     match &there.record {

@@ -77,6 +77,13 @@ impl Engine for Native {
         }
     }
 
+    fn reloads(&self, record: &Record) -> bool {
+        let own = |unit: &UnitFile| {
+            unit.path.is_none() || record.summary.contains_key("reload") || unit.text.contains("\nExecReload=")
+        };
+        record.units.iter().all(own)
+    }
+
     fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step> {
         let mut steps = match record.supervisor {
             Supervisor::Systemd | Supervisor::Launchd => systemd::remove(record),
@@ -259,6 +266,9 @@ fn summary(subject: &Subject<'_>, variables: &Variables<'_>) -> BTreeMap<String,
     }
     if service.instances > 1 {
         all.insert("instances".into(), service.instances.to_string());
+    }
+    if let Some(signal) = &service.reload {
+        all.insert("reload".into(), signal.clone());
     }
     if let Some(user) = &service.user {
         all.insert("user".into(), user.clone());

@@ -39,6 +39,9 @@ pub(super) fn unit(subject: &Subject<'_>, id: &ReleaseId, instance: u16, words: 
     for (name, value) in settings {
         text.push_str(&format!("{name}={}\n", quote(&value)));
     }
+    if let Some(signal) = &service.reload {
+        text.push_str(&format!("reload={}\n", signal.trim_start_matches("SIG")));
+    }
     if let Some(user) = &service.user {
         text.push_str(&format!("user={}\n", quote(user)));
     }

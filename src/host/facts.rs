@@ -1,6 +1,7 @@
 //! What a look found: facts about the host, and the state of each service on it. What was not seen is `None`, never bad.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::host::Record;
 use crate::model::{ReleaseId, RunId, ServiceName};
@@ -21,6 +22,8 @@ pub struct Facts {
     pub home: String,
     /// Seconds since 1970 on the host's clock.
     pub clock: Option<i64>,
+    /// How long the host is up.
+    pub uptime: Option<Duration>,
     /// The tools of `TOOLS` that the host has.
     pub tools: BTreeSet<String>,
     /// The base folder on this host.
@@ -110,6 +113,8 @@ pub struct SeenUnit {
     pub pid: u32,
     /// Whether it starts with the host.
     pub enabled: bool,
+    /// When it came into this state, counted from the host's start.
+    pub since_boot: Option<Duration>,
 }
 
 impl SeenUnit {
@@ -117,6 +122,12 @@ impl SeenUnit {
     #[must_use]
     pub fn runs(&self) -> bool {
         self.active == "active" || self.active == "reloading"
+    }
+
+    /// How long it is in this state, on a host that is up for `uptime`.
+    #[must_use]
+    pub fn age(&self, uptime: Option<Duration>) -> Option<Duration> {
+        uptime?.checked_sub(self.since_boot?)
     }
 
     /// Whether it is down and nothing will start it again by itself.

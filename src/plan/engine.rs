@@ -57,6 +57,9 @@ pub trait Engine: Sync {
     /// The steps that change the state of what runs, and nothing else.
     fn change(&self, record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step>;
 
+    /// Whether what the record names can be told to read its settings again, as far as is known here.
+    fn reloads(&self, record: &Record) -> bool;
+
     /// The steps that take the service from the host, its shared data excepted.
     fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step>;
 

@@ -68,6 +68,12 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
     let (action, steps) = match asked.turn {
         Turn::Change(UnitChange::Start) if ran => (Action::Nothing, Vec::new()),
         Turn::Change(UnitChange::Stop) if rests => (Action::Nothing, Vec::new()),
+        Turn::Change(UnitChange::Reload) if !engine.reloads(record) => {
+            return Err(Refused::new(
+                "nothing says how it reloads",
+                format!("give it `reload: SIGHUP` and deploy, or run `portoser restart {service}`"),
+            ));
+        }
         Turn::Change(change) => (Action::Turn(asked.turn), engine.change(record, &layout, change)),
         Turn::Remove => (Action::Turn(asked.turn), engine.remove(record, &layout)),
     };
@@ -116,6 +122,9 @@ mod tests {
         }
         fn change(&self, record: &Record, _: &Layout, change: UnitChange) -> Vec<Step> {
             vec![Step::Unit { unit: record.service.to_string(), scope: Scope::System, change }]
+        }
+        fn reloads(&self, record: &Record) -> bool {
+            record.service.as_str() == "api"
         }
         fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step> {
             vec![Step::Remove { path: layout.releases(&record.service) }]
@@ -192,6 +201,13 @@ mod tests {
         let stop = Turn::Change(UnitChange::Stop);
         let both = turned(stop, &[("api", "activating"), ("db", "inactive")]).expect("planned");
         assert_eq!(order(&both), [("api", Action::Turn(stop)), ("db", Action::Nothing)]);
+    }
+
+    #[test]
+    fn a_reload_that_nothing_describes_is_refused() {
+        let reload = Turn::Change(UnitChange::Reload);
+        let refused = turned(reload, &[("api", "active"), ("db", "active")]).map_or_else(|all| all, |_| Vec::new());
+        assert_eq!(refused.iter().map(|one| one.0.as_str()).collect::<Vec<_>>(), ["db"]);
     }
 
     #[test]

@@ -136,6 +136,8 @@ pub struct Service {
     pub scope: Scope,
     pub log: LogLimits,
     pub stop: Stop,
+    /// The signal, with `SIG`, that makes it read its settings again.
+    pub reload: Option<String>,
     pub hooks: Hooks,
     pub harden: bool,
     pub labels: BTreeMap<String, String>,

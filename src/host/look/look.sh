@@ -22,6 +22,8 @@ host() { # BASE TOOL...
   while [ ! -d "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
   near=${near:-/}
   say uid "$uid"; say user "$user"; say home "$HOME"; say base "$base"; say init "$init"; say tools "$tools"
+  up=
+  { read -r up rest </proc/uptime; } && say uptime "$up"
   say system "$(uname -sm)"; say clock "$(date +%s)"; say disk "$(df -Pk "$near")"
   # A read-only file system is told by the access check; asking for it costs no process and writes nothing.
   if [ -w "$near" ]; then say writable yes; else say writable no; fi
@@ -42,7 +44,9 @@ process() { # NAME INSTANCE: the supervised process in the folder process/INSTAN
     IFS= read -r state <"$at/pid"
     state="lives $state"
   elif [ -e "$at/supervisor" ]; then state=waits; fi
-  say "$1 process $2" "$state"
+  again=0
+  [ ! -r "$at/restarts" ] || IFS= read -r again <"$at/restarts"
+  say "$1 process $2" "$state restarts $again"
 }
 
 service() { # NAME
@@ -87,5 +91,6 @@ units() { # SCOPE UNIT...
   fi
   [ "$init" = systemd ] || return
   say "units $scope" "$(systemctl --"$scope" show \
-    -p Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID,UnitFileState -- "$@")"
+    -p Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID,UnitFileState \
+    -p ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic -- "$@")"
 }

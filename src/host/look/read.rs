@@ -1,6 +1,7 @@
 //! The reader of a look's answer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::host::facts::{Facts, Init, Seen, SeenService, SeenUnit};
 use crate::host::record::Record;
@@ -108,11 +109,18 @@ fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
         user: get("user")?.into(),
         home: get("home")?.into(),
         clock: get("clock")?.parse().ok(),
+        uptime: get("uptime").ok().and_then(|text| hundredths(text.split('.'))),
         tools: get("tools")?.split_whitespace().map(str::to_owned).collect(),
         base: base.trim_end_matches('/').into(),
         disk: disk(get("disk")?),
         writable: get("writable")? == "yes",
     })
+}
+
+/// A time as /proc/uptime has it (proc(5)): seconds, and two digits of their hundredths.
+fn hundredths<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Duration> {
+    let (seconds, part) = (parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?);
+    Some(Duration::from_secs(seconds) + Duration::from_millis(10 * part.min(99)))
 }
 
 /// Free and all bytes, from the last line of `df -Pk` (POSIX: name, blocks, used, available, capacity, mount point).
@@ -150,9 +158,15 @@ pub fn units(text: &str) -> BTreeMap<String, SeenUnit> {
             let line = block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_default().to_owned()
         };
+        let active = get("ActiveState");
+        // Of these two the later one tells when it came into its state. They do not count the time that the host slept.
+        let moment =
+            if active == "active" { "ActiveEnterTimestampMonotonic" } else { "InactiveEnterTimestampMonotonic" };
+        let moment = get(moment).parse().ok().filter(|moment| *moment > 0);
         let unit = SeenUnit {
             loaded: get("LoadState") == "loaded",
-            active: get("ActiveState"),
+            since_boot: moment.map(Duration::from_micros),
+            active,
             sub: get("SubState"),
             result: get("Result"),
             status: get("ExecMainStatus"),
@@ -174,10 +188,12 @@ pub fn process_name(service: &str, instance: &str) -> String {
     format!("process {service} {instance}")
 }
 
-/// Reads the state of a supervised process: `lives PID START BOOT`, `waits` to be started again, or `ended`.
+/// Reads the state of a supervised process: `lives PID START BOOT`, `waits` to be started again, or `ended`; then, after
+/// `restarts`, how often it was started again. START is in ticks of a hundredth of a second, as Linux has it on every machine.
 #[must_use]
 pub fn process(text: &str) -> SeenUnit {
-    let mut words = text.split_whitespace();
+    let (state, restarts) = text.rsplit_once(" restarts ").unwrap_or((text, ""));
+    let mut words = state.split_whitespace();
     let (active, sub) = match words.next() {
         Some("lives") => ("active", ""),
         Some("waits") => ("activating", "auto-restart"),
@@ -185,7 +201,17 @@ pub fn process(text: &str) -> SeenUnit {
         _ => ("", ""),
     };
     let pid = words.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    SeenUnit { loaded: !active.is_empty(), active: active.into(), sub: sub.into(), pid, ..SeenUnit::default() }
+    let since_boot =
+        words.next().and_then(|start| start.parse().ok()).map(|ticks: u32| Duration::from_millis(10) * ticks);
+    SeenUnit {
+        loaded: !active.is_empty(),
+        active: active.into(),
+        sub: sub.into(),
+        pid,
+        restarts: restarts.trim().parse().unwrap_or_default(),
+        since_boot,
+        ..SeenUnit::default()
+    }
 }
 
 /// Reads `launchctl print DOMAIN/LABEL` (its format is not documented; these lines are as macOS 13 to 15 print them):

@@ -58,6 +58,8 @@ draft! {
         log: Log,
         /// How it is stopped.
         stop: Stop,
+        /// The signal that makes it read its settings again, such as SIGHUP; what `portoser reload` sends.
+        reload: Choice<Signal>,
         /// Commands at fixed points of a deploy, run on the host in the release.
         hooks: Hooks,
         /// Whether its unit is cut off from what a service seldom needs.

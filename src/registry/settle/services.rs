@@ -51,6 +51,7 @@ pub(super) fn make(
         scope: policy::scope(service, defaults),
         log: policy::log(&service.log, &defaults.log),
         stop: policy::stop(&service.stop, &defaults.stop),
+        reload: service.reload.value().map(|choice| choice.0.0.to_owned()),
         hooks,
         harden: service.harden.value().or(defaults.harden.value()).is_some_and(|yes| yes.0),
         labels: labels(&service.labels),
@@ -143,6 +144,7 @@ fn refuse_beside_unit(service: &draft::Service, place: Place, at: &Trail<'_>, to
         ("limits", service.limits.written()),
         ("log", service.log.written()),
         ("stop", service.stop.written()),
+        ("reload", service.reload.written()),
         ("hooks", service.hooks.written()),
         ("harden", service.harden.written()),
     ];

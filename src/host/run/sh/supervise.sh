@@ -4,7 +4,7 @@ folder=$1 verb=$2
 umask 022
 
 settings() {
-  dir=/ env='' policy=always max=5 window=60 delay=1 signal=TERM timeout=10 log_max=10485760 user=''
+  dir=/ env='' policy=always max=5 window=60 delay=1 signal=TERM timeout=10 log_max=10485760 user='' reload=HUP
   set --
   . "$folder/supervise"
   words=$#
@@ -121,6 +121,6 @@ loop) loop ;;
 start) start ;;
 stop) stop ;;
 restart) stop && start ;;
-reload) if lives "$folder/pid"; then kill -HUP "$pid"; else exit 3; fi ;;
+reload) if lives "$folder/pid"; then kill -s "$reload" "$pid"; else exit 3; fi ;;
 status) lives "$folder/supervisor" && lives "$folder/pid" || exit 3 ;;
 esac
