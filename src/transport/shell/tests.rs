@@ -1,3 +1,5 @@
+//! What the shell is given, and what it says, held by examples.
+
 use super::*;
 use proptest::prelude::*;
 
