@@ -3,7 +3,8 @@ umask 077
 LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 base=$1 id=$2 size=$3 pack=$4 runs=$1/runs
-new=$runs/.new-$id-$$
+new=$runs/.new-$id-$$ newline='
+' # tar says the same of each file; its first line tells enough
 
 refuse() {
   rm -rf "$new"
@@ -37,8 +38,8 @@ detach() { # WORDS... The runner must outlive the session, whatever kills sessio
 exec 4<&0
 [ -d "$base" ] || why=$(umask 022 && mkdir -p "$base" 2>&1) || refuse "$why"
 why=$(mkdir -p "$new" 2>&1) || refuse "$why"
-why=$(receive 2>&1) || refuse "the payload could not be unpacked: $why"
-[ -e "$new/whole" ] && [ ! -e "$new/cut" ] || refuse "the payload did not arrive whole: $why"
+why=$(receive 2>&1) || refuse "the payload could not be unpacked: ${why%%"$newline"*}"
+[ -e "$new/whole" ] && [ ! -e "$new/cut" ] || refuse "the payload did not arrive whole: ${why%%"$newline"*}"
 if [ -e "$runs/$id" ]; then
   [ -e "$runs/$id/end" ] || refuse 'this run is here already, and has not ended'
   try=1
