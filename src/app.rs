@@ -1,8 +1,10 @@
 //! Wiring: the registry, the journal, the way to hosts and the clock of this machine, put together for a verb.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::Digest as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +29,8 @@ pub struct App {
     pub who: String,
     /// How long to wait for a host that another run has locked.
     pub wait_lock: Duration,
+    /// The run that the next one goes on with.
+    pub resumes: Option<RunId>,
     pool: Arc<Pool>,
 }
 
@@ -36,7 +40,7 @@ impl App {
     pub fn new(registry: Registry, journal: Journal, clock: Arc<dyn Clock>, options: Options) -> Self {
         let who = format!("{}@{}", options.local_user, machine());
         let (registry, pool) = (Arc::new(registry), Arc::new(Pool::new(options)));
-        Self { registry, journal, clock, who, wait_lock: WAIT_LOCK, pool }
+        Self { registry, journal, clock, who, wait_lock: WAIT_LOCK, resumes: None, pool }
     }
 
     /// A new run's id.
@@ -97,6 +101,8 @@ impl App {
             registry: Some(self.registry.file.display().to_string()),
             environment: self.registry.environment.clone(),
             request,
+            digest: digest(&self.registry.file),
+            resumes: self.resumes.clone(),
         })
     }
 }
@@ -130,6 +136,13 @@ pub async fn record(run: &OpenRun, mut events: UnboundedReceiver<Event>, onward:
             break;
         }
     }
+}
+
+/// The SHA-256 of a registry's file, in hexadecimal; none when it cannot be read any more.
+#[must_use]
+pub fn digest(file: &Path) -> Option<String> {
+    let text = std::fs::read(file).ok()?;
+    Some(sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// This machine's name.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::app::App;
 use crate::cli::{Exit, Face, Failure, block_on, render, safe, session};
 use crate::deploy::{Ground, Remembered, attach, records};
 use crate::model::{Event, FailureKind, HostName, RunId, ServiceName};
@@ -77,12 +78,7 @@ async fn watch(ground: &Arc<Ground>, run: &RunId, heard: &Remembered) -> u8 {
 }
 
 /// The hosts to ask: those that were named, those that this machine remembers of the run, or all.
-fn hosts(
-    face: &Face,
-    app: &crate::app::App,
-    run: Option<&str>,
-    named: &[HostName],
-) -> Result<BTreeSet<HostName>, Failure> {
+fn hosts(face: &Face, app: &App, run: Option<&str>, named: &[HostName]) -> Result<BTreeSet<HostName>, Failure> {
     for name in named {
         if !app.registry.hosts.contains_key(name) {
             let known = app.registry.hosts.keys().map(|name| name.as_str());
@@ -97,25 +93,24 @@ fn hosts(
         _ => Vec::new(),
     };
     if let [run] = known.as_slice() {
-        let events = app.journal.events(&run.id)?;
-        let read = |(_, event): &(_, serde_json::Value)| serde_json::from_value(event.clone()).ok();
-        let hosts: BTreeSet<HostName> = events
-            .iter()
-            .filter_map(read)
-            .find_map(|event| match event {
-                Event::Started { hosts, .. } => Some(hosts),
-                _ => None,
-            })
-            .into_iter()
-            .flatten()
-            .filter(|host| app.registry.hosts.contains_key(host))
-            .collect();
+        let hosts = remembered(app, &run.id)?;
         if !hosts.is_empty() {
             return Ok(hosts);
         }
     }
     face.detail("this machine's journal does not say on which hosts it is; all hosts are asked");
     Ok(app.registry.hosts.keys().cloned().collect())
+}
+
+/// The hosts of a run that this machine remembers, those of them that the registry still has.
+pub(super) fn remembered(app: &App, run: &RunId) -> Result<BTreeSet<HostName>, Failure> {
+    let events = app.journal.events(run)?;
+    let hosts = |(_, event): &(_, serde_json::Value)| match serde_json::from_value(event.clone()) {
+        Ok(Event::Started { hosts, .. }) => Some(hosts),
+        _ => None,
+    };
+    let hosts = events.iter().find_map(hosts).unwrap_or_default();
+    Ok(hosts.into_iter().filter(|host| app.registry.hosts.contains_key(host)).collect())
 }
 
 /// Names the hosts that could not be asked: what they know is missing from what is shown.

@@ -53,22 +53,22 @@ pub(super) struct Manner {
     pub(super) dry_run: bool,
     /// How long to wait for a host that another run has locked
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
-    wait_lock: Duration,
+    pub(super) wait_lock: Duration,
     /// How many hosts go at once after the canary: a number or a share, such as 25%
     #[arg(long, value_name = "N", value_parser = batch)]
-    batch: Option<Batch>,
+    pub(super) batch: Option<Batch>,
     /// How many hosts may fail before the rest is not touched
     #[arg(long, value_name = "N")]
-    max_fail: Option<usize>,
+    pub(super) max_fail: Option<usize>,
     /// Leave hosts on the new version when another host fails
     #[arg(long)]
-    keep: bool,
+    pub(super) keep: bool,
     /// Write over files that were edited on the host
     #[arg(long)]
     pub(super) overwrite: bool,
     /// Approve a change to what the registry protects, by its name
     #[arg(long, value_name = "NAME")]
-    approve: Vec<String>,
+    pub(super) approve: Vec<String>,
 }
 
 impl Manner {
@@ -85,17 +85,19 @@ impl Deploy {
             overwrite: self.manner.overwrite,
             only_look: self.manner.dry_run,
         };
-        go(face, "deploy", &request, None, &self.manner)
+        go(face, "deploy", &request, None, &self.manner, None)
     }
 }
 
-/// Plans, and carries the plan out unless only a look is wanted: to what the registry says, or back to what was.
+/// Plans, and carries the plan out unless only a look is wanted: to what the registry says, or back to what was. It may go
+/// on with a run that came to no end.
 pub(super) fn go(
     face: &Face,
     verb: &'static str,
     request: &Request,
     back: Option<&Target>,
     manner: &Manner,
+    resumes: Option<RunId>,
 ) -> Result<Exit, Failure> {
     let doing = if back.is_some() { "rolling back" } else { "deploying" };
     if manner.dry_run {
@@ -103,6 +105,7 @@ pub(super) fn go(
     }
     let mut app = session::open(face)?;
     app.wait_lock = manner.wait_lock;
+    app.resumes = resumes;
     let run = app.run_id();
     let terms = manner.terms(&run);
     let said = said::write(request, back, &terms.pace);
@@ -128,7 +131,7 @@ pub(super) fn label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn batch(text: &str) -> Result<Batch, String> {
+pub(super) fn batch(text: &str) -> Result<Batch, String> {
     let wrong = || format!("`{text}` is neither a number from 1 nor a share from 1% to 100%");
     match text.strip_suffix('%') {
         Some(share) => {

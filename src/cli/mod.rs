@@ -28,6 +28,7 @@ mod list;
 mod logs;
 mod order;
 mod plan;
+mod resume;
 mod rollback;
 mod run;
 mod runs;
@@ -93,6 +94,7 @@ verbs! {
         turn::Reload,
         turn::Remove,
         turn::Restart,
+        resume::Resume,
         rollback::Rollback,
         run::Run,
         runs::Runs,

@@ -48,7 +48,7 @@ impl Rollback {
         }
         let selection = Selection { services, all, labels: label, hosts: host, with_needs: false };
         let request = Request { selection, overwrite: manner.overwrite, only_look: manner.dry_run };
-        go(face, "rollback", &request, Some(&to), &manner)
+        go(face, "rollback", &request, Some(&to), &manner, None)
     }
 }
 

@@ -35,9 +35,12 @@ impl Runs {
         }
         let rows: Vec<_> = runs.iter().map(row).collect();
         table(face, ["RUN", "STARTED (UTC)", "VERB", "WHO", "TOOK", "EXIT", "OUTCOME"], &rows);
-        let resume = crate::cli::command().find_subcommand("resume").is_some();
-        if let Some(run) = runs.iter().find(|run| run.end.is_none()).filter(|_| resume) {
-            face.talk(format!("hint: if {0} does not run any more, `portoser resume {0}` settles it", run.id));
+        let resumed = |run: &Run| runs.iter().any(|later| later.resumes.as_ref() == Some(&run.id));
+        if let Some(run) = runs.iter().find(|run| run.end.is_none() && !resumed(run)) {
+            face.talk(format!(
+                "hint: `portoser attach {0}` shows whether it still runs; if not, `portoser resume {0}` goes on with it",
+                run.id
+            ));
         }
         Ok(Exit::DONE)
     }
@@ -49,7 +52,11 @@ fn row(run: &Run) -> [String; 7] {
         None => ("-".into(), "-".into()),
     };
     let ended = run.end.is_some();
-    [run.id.to_string(), when(run.started), run.verb.clone(), run.who.clone(), took, code, outcomes(run, ended)]
+    let verb = match &run.resumes {
+        Some(earlier) => format!("{}, resumes {earlier}", run.verb),
+        None => run.verb.clone(),
+    };
+    [run.id.to_string(), when(run.started), verb, run.who.clone(), took, code, outcomes(run, ended)]
 }
 
 fn outcomes(run: &Run, ended: bool) -> String {

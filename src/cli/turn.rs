@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, block_on, session};
-use crate::deploy::{Fault, Ground, Pace, Prepared, Terms, deploy, prepare_turn, select, verdict};
-use crate::model::{FailureKind, UnitChange};
+use crate::deploy::{Fault, Ground, Pace, Prepared, Selection, Terms, deploy, prepare_turn, select, verdict};
+use crate::model::{FailureKind, RunId, UnitChange};
 use crate::plan::{Action, Turn};
 use crate::registry::{Batch, parse_duration};
 
@@ -15,19 +15,27 @@ use crate::registry::{Batch, parse_duration};
 struct Common {
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    ways: Ways,
+}
+
+/// How a turn is carried out.
+#[derive(Debug, clap::Args)]
+pub(super) struct Ways {
     /// How long to wait for a host that another run has locked
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
-    wait_lock: Duration,
+    pub(super) wait_lock: Duration,
     /// Approve a change to what the registry protects, by its name
     #[arg(long, value_name = "NAME")]
-    approve: Vec<String>,
+    pub(super) approve: Vec<String>,
     /// Go on with the hosts that can be seen, and end with 4; without it, one unseen host keeps all others as they are
     #[arg(long)]
-    skip_unseen: bool,
+    pub(super) skip_unseen: bool,
 }
 
 macro_rules! turns {
     ($($(#[$doc:meta])+ $verb:ident, $name:literal, $turn:expr;)*) => {
+        const TURNS: &[(&str, Turn)] = &[$(($name, $turn)),*];
         $(
             $(#[$doc])+
             #[derive(Debug, clap::Args)]
@@ -38,7 +46,8 @@ macro_rules! turns {
 
             impl $verb {
                 pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-                    carry(face, self.common, $name, $turn)
+                    let Common { which, ways } = self.common;
+                    carry(face, which.selection(), ways, ($name, $turn), None)
                 }
             }
         )*
@@ -58,9 +67,20 @@ turns! {
     Remove, "remove", Turn::Remove;
 }
 
-fn carry(face: &Face, common: Common, verb: &'static str, turn: Turn) -> Result<Exit, Failure> {
-    let Common { which, wait_lock, approve, skip_unseen } = common;
-    let selection = which.selection();
+/// The turn of a verb.
+pub(super) fn named(verb: &str) -> Option<(&'static str, Turn)> {
+    TURNS.iter().find(|(name, _)| *name == verb).copied()
+}
+
+/// Plans a turn and carries it out. It may go on with a run that came to no end.
+pub(super) fn carry(
+    face: &Face,
+    selection: Selection,
+    ways: Ways,
+    (verb, turn): (&'static str, Turn),
+    resumes: Option<RunId>,
+) -> Result<Exit, Failure> {
+    let Ways { wait_lock, approve, skip_unseen } = ways;
     let said = serde_json::json!({
         "services": selection.services, "all": selection.all, "labels": selection.labels,
         "hosts": selection.hosts, "with_needs": selection.with_needs,
@@ -68,6 +88,7 @@ fn carry(face: &Face, common: Common, verb: &'static str, turn: Turn) -> Result<
     });
     let mut app = session::open(face)?;
     app.wait_lock = wait_lock;
+    app.resumes = resumes;
     let run = app.run_id();
     // A restart goes over the hosts as a deploy does; the others need no such care.
     let batch = (turn != Turn::Change(UnitChange::Restart)).then_some(Batch::Percent(100));

@@ -22,6 +22,10 @@ pub struct StartOfRun {
     pub environment: Option<String>,
     /// What was asked, as JSON; without secrets.
     pub request: Value,
+    /// The SHA-256 of the registry's file, in hexadecimal.
+    pub digest: Option<String>,
+    /// The run that this one goes on with.
+    pub resumes: Option<RunId>,
 }
 
 /// The end of a run.
@@ -42,6 +46,10 @@ pub struct Run {
     pub registry: Option<String>,
     pub environment: Option<String>,
     pub request: Value,
+    /// The SHA-256 of the registry's file, in hexadecimal; none where an earlier portoser wrote the run.
+    pub digest: Option<String>,
+    /// The run that this one goes on with.
+    pub resumes: Option<RunId>,
     #[serde(serialize_with = "time")]
     pub started: Timestamp,
     /// None: it is still running, or its controller was lost.

@@ -13,7 +13,9 @@ use crate::model::{Outcome, RunId, ServiceName};
 
 type Read<T> = rusqlite::Result<T>;
 
-const RUN: &str = "SELECT id, verb, who, registry, environment, request, started, ended, code FROM run";
+const RUN: &str = "SELECT id, verb, who, registry, environment, request, started, ended, code, digest, resumes
+    FROM run";
+const NOT_RESUMED: &str = "id NOT IN (SELECT resumes FROM run WHERE resumes IS NOT NULL)";
 const ENTRY: &str =
     "SELECT o.run, r.verb, r.who, r.environment, o.began, o.service, o.host, o.before, o.after, o.outcome,
     o.ended, o.error FROM outcome o JOIN run r ON r.id = o.run";
@@ -28,12 +30,13 @@ impl Journal {
         self.read_runs(&format!("{RUN} ORDER BY started DESC, id DESC LIMIT ?1"), params![limit])
     }
 
-    /// The runs without an end, newest first: those that still run, and those whose controller was lost.
+    /// The runs without an end, newest first: those that still run, and those whose controller was lost. One that another run
+    /// went on with is not among them.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn unfinished(&self) -> Result<Vec<Run>, JournalError> {
-        self.read_runs(&format!("{RUN} WHERE ended IS NULL ORDER BY started DESC, id DESC"), [])
+        self.read_runs(&format!("{RUN} WHERE ended IS NULL AND {NOT_RESUMED} ORDER BY started DESC, id DESC"), [])
     }
 
     /// One run.
@@ -151,6 +154,8 @@ fn run(row: &Row<'_>) -> Read<Run> {
         registry: row.get(3)?,
         environment: row.get(4)?,
         request: json(row, 5)?,
+        digest: row.get(9)?,
+        resumes: optional_name(row, 10)?,
         started: time(row, 6)?,
         end,
         outcomes: Vec::new(),

@@ -59,7 +59,8 @@ impl Journal {
     pub fn begin_run(&self, start: &StartOfRun) -> Result<OpenRun, JournalError> {
         let started = self.clock.now().as_millisecond();
         let written = self.connection().execute(
-            "INSERT INTO run (id, verb, who, registry, environment, request, started) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO run (id, verb, who, registry, environment, request, started, digest, resumes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 start.id.as_str(),
                 start.verb,
@@ -67,7 +68,9 @@ impl Journal {
                 start.registry,
                 start.environment,
                 start.request.to_string(),
-                started
+                started,
+                start.digest,
+                start.resumes.as_ref().map(RunId::as_str),
             ],
         );
         written.map_err(|source| JournalError::sql(&self.file, source))?;

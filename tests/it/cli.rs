@@ -193,6 +193,8 @@ fn fill(state: &Path, number: u32) -> Result<RunId, Failed> {
         registry: Some("registry.yml".into()),
         environment: Some("prod".into()),
         request: json!({ "services": ["api"] }),
+        digest: None,
+        resumes: None,
     })?;
     let (services, hosts) = (vec![service.clone()], vec![host.clone()]);
     for event in [

@@ -25,6 +25,8 @@ pub fn trials() -> Vec<Trial> {
         trial("a_killed_writer_leaves_an_unfinished_run", a_killed_writer_leaves_an_unfinished_run),
         trial("a_damaged_file_is_named_and_left_alone", a_damaged_file_is_named_and_left_alone),
         trial("no_damage_makes_it_panic", no_damage_makes_it_panic),
+        trial("a_file_of_the_first_schema_is_brought_up", a_file_of_the_first_schema_is_brought_up),
+        trial("a_run_that_was_resumed_is_settled", a_run_that_was_resumed_is_settled),
         trial("a_newer_file_is_named_and_left_alone", a_newer_file_is_named_and_left_alone),
         trial("folder_and_files_are_private", folder_and_files_are_private),
         trial("opening_is_cheap", opening_is_cheap),
@@ -55,6 +57,8 @@ fn start(number: u32) -> StartOfRun {
         registry: Some("/srv/registry.yml".into()),
         environment: None,
         request: json!({ "services": ["api"] }),
+        digest: None,
+        resumes: None,
     }
 }
 
@@ -267,6 +271,35 @@ fn no_damage_makes_it_panic() -> Result<(), Failed> {
         }
     }
     assert!(read > 0 && refused > 0, "the damage is of both kinds: {read} were read, {refused} refused");
+    Ok(())
+}
+
+fn a_file_of_the_first_schema_is_brought_up() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let connection = rusqlite::Connection::open(folder.path().join("journal.db"))?;
+    connection.execute_batch(include_str!("../../src/journal/schema-1.sql"))?;
+    connection.pragma_update(None, "user_version", 1)?;
+    let id = start(1).id;
+    connection.execute(
+        "INSERT INTO run (id, verb, who, request, started) VALUES (?1, 'deploy', 'ann@desk', '{}', 1000)",
+        [id.as_str()],
+    )?;
+    drop(connection);
+    let journal = Journal::open(folder.path())?;
+    let run = journal.run(&id)?.ok_or("the run is remembered")?;
+    assert_eq!((run.digest, run.resumes, run.who.as_str()), (None, None, "ann@desk"));
+    begin(&journal, 2);
+    Ok(())
+}
+
+fn a_run_that_was_resumed_is_settled() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let journal = Journal::open(folder.path())?;
+    drop(begin(&journal, 1));
+    let later = StartOfRun { digest: Some("ab".into()), resumes: Some(start(1).id), ..start(2) };
+    drop(journal.begin_run(&later)?);
+    let open: Vec<_> = journal.unfinished()?.into_iter().map(|run| (run.id, run.resumes, run.digest)).collect();
+    assert_eq!(open, [(later.id, Some(start(1).id), Some("ab".into()))]);
     Ok(())
 }
 

@@ -48,6 +48,7 @@ fn show_run(face: &Face, journal: &Journal, run: &Run) -> Result<(), Failure> {
         }
         None => field("ended", "no end was seen: it still runs, or its controller was lost"),
     }
+    run.resumes.iter().for_each(|earlier| field("resumes", earlier.as_str()));
     run.registry.iter().for_each(|file| field("registry", file));
     run.environment.iter().for_each(|name| field("environment", name));
     if run.request != Value::Null {

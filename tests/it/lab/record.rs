@@ -14,6 +14,7 @@ use super::{trial, usual};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_dead_controllers_run_is_watched_from_another_machine", watched),
+        trial("a_run_whose_controller_died_is_resumed", resumed),
         trial("who_watches_changes_nothing", harmless),
     ]
 }
@@ -78,6 +79,40 @@ fn watched(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.run_in("elsewhere", &["attach", "20200101-000000-00000000"], &mut |_, _| {}).exits(2);
     let none = bench.run_in("elsewhere", &["attach"], &mut |_, _| {}).exits(0);
     assert!(none.err.contains("no run is under way"), "{none:?}");
+    Ok(())
+}
+
+fn resumed(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..2];
+    let port = port();
+    let bench = Bench::new("resumed", machines);
+    let names = machines.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
+    bench.registry(&bench.service("one", &names, port, "v1", SOAK));
+    let words = ["deploy", "--all", "--batch", "1", "--events"];
+    let (mut child, _, _) = until(&bench, "state", &words, "proven");
+    child.kill().expect("killed");
+    child.wait().expect("an end");
+    let lives = bench.run(&["resume"]).exits(7);
+    assert!(lives.err.contains("portoser attach"), "{lives:?}");
+    let run = machines[0].inside(&format!("ls {}/runs | tail -n 1", bench.base())).trim().to_owned();
+    bench.run_in("elsewhere", &["attach", &run], &mut |_, _| {}).exits(5);
+    // Only the machine that began it knows what was asked.
+    let unknown = bench.run_in("elsewhere", &["resume", &run], &mut |_, _| {}).exits(2);
+    assert!(unknown.err.contains("portoser attach"), "{unknown:?}");
+    bench.run(&["resume", "--dry-run"]).exits(0);
+    let ran = bench.run(&["resume", "--events"]).exits(0);
+    assert_eq!((ran.ended("nothing-to-do"), ran.ended("committed")), (1, 1), "{ran:#?}");
+    for machine in machines {
+        assert_eq!(bench.answer(machine, port), "v1");
+        assert_eq!(bench.amiss(machine), "");
+    }
+    let runs: Value = serde_json::from_str(&bench.run(&["runs", "--json"]).exits(0).out)?;
+    assert_eq!(runs["runs"][0]["resumes"], run.as_str(), "{runs}");
+    let settled = bench.run(&["resume"]).exits(2);
+    assert!(settled.err.contains("has an end"), "{settled:?}");
+    bench.registry(&bench.service("one", &names, port, "v2", SOAK));
+    let changed = bench.run(&["resume", &run, "--dry-run"]).exits(0);
+    assert!(changed.err.contains("the registry was changed"), "{changed:?}");
     Ok(())
 }
 

@@ -1,0 +1,151 @@
+//! `portoser resume`: goes on with a run that stopped, failed or lost its controller.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::app::{App, digest};
+use crate::cli::deploy::Manner;
+use crate::cli::turn::Ways;
+use crate::cli::{Exit, Face, Failure, Flags, attach, block_on, deploy, said, session, turn};
+use crate::deploy::{Request, records};
+use crate::journal::{Journal, Run};
+use crate::model::FailureKind;
+use crate::registry::parse_duration;
+
+/// Go on with a run that stopped, failed, or lost its controller
+///
+/// What was asked then is asked again, of the same registry and environment: what is in place is proven and left alone, what
+/// the old run left open is settled first, and the rest is done. The flags of the old run hold, but not its approvals.
+#[derive(Debug, clap::Args)]
+pub(super) struct Resume {
+    /// The run, or the first letters of its id [default: the newest one without an end]
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for a host that another run has locked
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    wait_lock: Duration,
+    /// Approve a change to what the registry protects, by its name
+    #[arg(long, value_name = "NAME")]
+    approve: Vec<String>,
+}
+
+impl Resume {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let run = meant(&face.journal()?, self.run.as_deref())?;
+        if run.end.is_some_and(|end| end.code == 0) {
+            face.talk(format!("{} came to a good end; nothing of it remains to be done", run.id));
+            return Ok(Exit::DONE);
+        }
+        let asked = said::read(&run.request).map_err(|field| {
+            Failure::say(FailureKind::Internal, format!("what was asked of {} cannot be read: its `{field}`", run.id))
+                .hint("ask for it in full, such as `portoser deploy SERVICE`; what is in place is left alone")
+        })?;
+        // The registry of the run, unless one is named; the user may stand in another folder now.
+        let face = Face::new(flags(&face.flags, &run)?);
+        let app = session::open(&face)?;
+        changed(&face, &app, &run);
+        over(&face, &app, &run)?;
+        let ended = match turn::named(&run.verb) {
+            Some(named) if !self.dry_run => {
+                let ways = Ways { wait_lock: self.wait_lock, approve: self.approve, skip_unseen: asked.skip_unseen };
+                turn::carry(&face, asked.selection, ways, named, Some(run.id))
+            }
+            Some(_) => Err(Failure::say(FailureKind::Usage, format!("`{}` has no --dry-run", run.verb))),
+            None if matches!(run.verb.as_str(), "deploy" | "rollback") => {
+                let manner = Manner {
+                    dry_run: self.dry_run,
+                    wait_lock: self.wait_lock,
+                    batch: asked.pace.batch,
+                    max_fail: asked.pace.max_fail,
+                    keep: asked.pace.keep,
+                    overwrite: asked.overwrite,
+                    approve: self.approve,
+                };
+                let request =
+                    Request { selection: asked.selection, overwrite: asked.overwrite, only_look: self.dry_run };
+                let verb = if asked.back.is_some() { "rollback" } else { "deploy" };
+                deploy::go(&face, verb, &request, asked.back.as_ref(), &manner, Some(run.id))
+            }
+            None => Err(Failure::say(FailureKind::Usage, format!("a run of `{}` cannot be resumed", run.verb))),
+        };
+        face.flush();
+        ended
+    }
+}
+
+/// The run that is meant.
+fn meant(journal: &Journal, prefix: Option<&str>) -> Result<Run, Failure> {
+    let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) else {
+        let newest = journal.unfinished()?.into_iter().next();
+        return newest.ok_or_else(|| {
+            Failure::say(FailureKind::Usage, "every run that this machine remembers has an end")
+                .hint("name one that failed: `portoser runs` lists them")
+        });
+    };
+    let mut found = journal.runs_like(prefix)?;
+    match (found.pop(), found.is_empty()) {
+        (Some(run), true) => Ok(run),
+        (None, _) => Err(Failure::say(FailureKind::Usage, format!("this machine's journal knows no run `{prefix}`"))
+            .hint("only the machine that began a run knows what was asked of it; `portoser attach RUN` shows how it stands")
+            .hint("`portoser deploy SERVICE` does the same by name: what is in place is proven and left alone")),
+        (Some(last), false) => {
+            let names = found.iter().chain([&last]).map(|run| run.id.to_string());
+            Err(Failure::say(FailureKind::Usage, format!("several runs begin with `{prefix}`"))
+                .lines(names.collect())
+                .hint("give more of its letters"))
+        }
+    }
+}
+
+/// The flags, with the registry and the environment of the run.
+fn flags(flags: &Flags, run: &Run) -> Result<Flags, Failure> {
+    if let Some(environment) = &flags.environment
+        && run.environment.as_ref() != Some(environment)
+    {
+        let was = run.environment.as_ref().map_or("no environment".into(), |was| format!("environment `{was}`"));
+        return Err(Failure::say(FailureKind::Usage, format!("{} was of {was}, not of `{environment}`", run.id))
+            .hint("leave `--env` away: the run's own is used"));
+    }
+    let registry = flags.registry.clone().or_else(|| run.registry.clone().map(PathBuf::from));
+    Ok(Flags { registry, environment: run.environment.clone(), ..flags.clone() })
+}
+
+/// Says when the registry is not what it was.
+fn changed(face: &Face, app: &App, run: &Run) {
+    let now = digest(&app.registry.file);
+    if run.digest.is_some() && run.digest != now {
+        face.warn(format!(
+            "the registry was changed since {} began; what it says now is done, also where the old run was at its end",
+            run.id
+        ));
+    }
+}
+
+/// Refuses while the run is under way: two who do the same would only wait for each other.
+fn over(face: &Face, app: &App, run: &Run) -> Result<(), Failure> {
+    let hosts = attach::remembered(app, &run.id)?;
+    let own = app.run_id();
+    let heard = block_on(async |stop| {
+        let (ground, mut events) = app.ground(&own, "resume", stop.soon.clone());
+        events.close();
+        let heard = tokio::select! {
+            heard = records(&ground, hosts) => heard,
+            () = stop.soon.cancelled() => {
+                return Err(Failure::say(FailureKind::Interrupted, "stopped before anything was touched"));
+            }
+        };
+        heard.part(&ground).await;
+        Ok(heard)
+    })??;
+    attach::unseen(face, &heard);
+    if heard.lives(&run.id) {
+        return Err(Failure::say(FailureKind::Locked, heard.line(&run.id)).doing("going on with a run").hint(format!(
+            "`portoser attach {}` watches it to its end; without a controller it ends by itself",
+            run.id
+        )));
+    }
+    Ok(())
+}
