@@ -3,6 +3,7 @@
 use crate::deploy::far::Unseen;
 use crate::deploy::select::SelectFault;
 use crate::deploy::source::SourceFault;
+use crate::host::cause::cause;
 use crate::model::{FailureKind, HostName};
 use crate::plan::RefusedAt;
 
@@ -81,7 +82,11 @@ impl Fault {
             Self::Refused(all) => all.iter().filter_map(|(_, _, why)| why.hint.clone()).collect(),
             Self::Locked { .. } => vec!["wait longer with --wait-lock, or see `portoser runs`".into()],
             Self::Stale { .. } => vec!["see `portoser runs`, and deploy again when the other run is over".into()],
-            Self::Begin { host, .. } | Self::Gone { host, .. } => vec![format!("see `portoser host check {host}`")],
+            Self::Begin { host, why } => {
+                let known = cause(std::slice::from_ref(why), None).map(|cause| cause.hint);
+                vec![known.unwrap_or_else(|| format!("see `portoser host check {host}`"))]
+            }
+            Self::Gone { host, .. } => vec![format!("see `portoser host check {host}`")],
             Self::Source(_) | Self::Payload { .. } | Self::Interrupted => Vec::new(),
         };
         hints.sort();

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::deploy::ground::Ground;
 use crate::deploy::state::{HostEnd, HostState, Lock, Phase};
+use crate::host::cause::{cause, distinct};
 use crate::host::run::{About, End, Entry, Happened, Holder, Report, Stage, Why};
 use crate::model::{Event, HostName, Outcome, RunId, ServiceName};
 
@@ -197,13 +198,14 @@ impl Tale {
     fn conclude(&mut self) {
         let Some((stage, what, code)) = self.failure.take() else { return };
         let evidence = std::mem::take(&mut self.evidence);
-        let error = format!("{what}: exit code {code}");
-        self.about(stage, |host, service, _| Event::Failed {
-            host,
-            service: Some(service),
-            error,
-            hint: None,
-            evidence,
+        self.about(stage, |host, service, _| {
+            let port = self.ground.registry.services.get(&service).and_then(|service| service.port);
+            let (says, hint) = match cause(&evidence, port) {
+                Some(cause) => (cause.says, Some(cause.hint)),
+                None => (format!("exit code {code}"), None),
+            };
+            let (error, evidence) = (format!("{what}: {says}"), distinct(evidence, port));
+            Event::Failed { host, service: Some(service), error, hint, evidence }
         });
     }
 

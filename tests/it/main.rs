@@ -6,6 +6,7 @@
 )]
 
 mod cases;
+mod cause;
 mod checks;
 mod cli;
 mod demo;
@@ -29,6 +30,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
+        cause::trials(),
         checks::trials(),
         cli::trials(),
         demo::trials(),

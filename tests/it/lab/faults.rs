@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_full_or_read_only_base_is_told", disk),
         trial("logins_of_all_kinds", logins),
+        trial("a_service_that_cannot_start_says_why", causes),
         trial("an_unreachable_host_is_told", unreachable),
         trial("an_unseen_host_keeps_the_others_unless_it_may_be_skipped", skipped),
         trial("a_changed_or_unknown_host_key_is_refused", keys),
@@ -55,6 +56,26 @@ fn disk(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.run(&["deploy", "--all"]).exits(0);
     assert_eq!(bench.answer(machine, port), "new");
     assert_eq!(bench.amiss(machine), "");
+    Ok(())
+}
+
+fn causes(machines: Vec<Machine>) -> Result<(), Failed> {
+    for machine in usual(&machines) {
+        let bench = Bench::new("cause", std::slice::from_ref(&machine));
+        let rows = [
+            ("run: [/opt/none]", "hint: correct the first word of `run`"),
+            ("run: [/bin/sleep, \"9\"]\n    user: nobody-here", "hint: create the user there"),
+        ];
+        for (keys, words) in rows {
+            let service = format!(
+                "  {}-one:\n    type: native\n    host: {}\n    {keys}\n    restart: {{ policy: never }}\n    \
+                 checks: [{{ unit: true }}]\n",
+                bench.id, machine.name
+            );
+            bench.registry(&service);
+            said(&bench.run(&["deploy", "--all"]), 5, &[words]);
+        }
+    }
     Ok(())
 }
 

@@ -100,6 +100,9 @@ bounded() { # SECONDS WORDS...: runs the words, and ends them when they take lon
 evidence() { # the last lines that the step said
   tail -n 20 "$run/out" | cut -c 1-1000 | tr -d '\000\r' >"$run/tail"
   while IFS= read -r text || [ -n "$text" ]; do say evidence "$text"; done <"$run/tail"
+  case $(tr '[:upper:]' '[:lower:]' <"$run/tail") in
+  *'address already in use'* | *'address is already in use'* | *eaddrinuse*) listeners ;;
+  esac
 }
 
 step() { # do|undo STAGE NUMBER

@@ -180,6 +180,35 @@ do_process() { # FOLDER CHANGE
 
 undo_process() { ! noted rested || [ ! -e "$1/supervise.sh" ] || process "$1" stop; }
 
+listeners() { # says who listens on which TCP port, from proc(5)
+  holders=' ' told=' '
+  ls -l /proc/[0-9]*/fd 2>/dev/null >"$run/a"
+  while read -r first rest; do
+    case $first.$rest in
+    /proc/*) holder=${first#/proc/} holder=${holder%%/*} ;;
+    *'socket:['*) rest=${rest##*'socket:['} holders="$holders${rest%]}:$holder " ;;
+    esac
+  done <"$run/a"
+  for table in /proc/net/tcp /proc/net/tcp6; do
+    [ -r "$table" ] || continue
+    while read -r slot local remote state queues timer retries owner timeout inode rest; do
+      [ "$state" = 0A ] || continue
+      port=$((0x${local##*:}))
+      case $told in *" $port "*) continue ;; esac
+      told="$told$port " holder=${holders#*" $inode:"} words=''
+      if [ "$holder" = "$holders" ]; then
+        say evidence "port $port is held by a process of user id $owner"
+        continue
+      fi
+      holder=${holder%% *}
+      { read -r words </proc/"$holder"/comm; } 2>/dev/null
+      unit=''
+      { while read -r group; do case $group in *.service) unit=", ${group##*/}" ;; esac; done </proc/"$holder"/cgroup; } 2>/dev/null
+      say evidence "port $port is held by pid $holder ($words$unit)"
+    done <"$table"
+  done
+}
+
 # A wait is over when the probe holds, when its time is up, or when the run is told to stop.
 holding() { # SECONDS PROBE WORDS...
   now
