@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::app::App;
 use crate::cli::{Exit, Face, Failure, block_on, render, safe, session};
-use crate::deploy::{Ground, Remembered, attach, records};
+use crate::deploy::{Ground, Remembered, Want, attach, records};
 use crate::model::{Event, FailureKind, HostName, RunId, ServiceName};
 
 /// Watch a run to its end, from this machine or another one
@@ -32,7 +32,7 @@ impl Attach {
         block_on(async |stop| {
             let (ground, events) = app.ground(&own, "attach", stop.soon.clone());
             let heard = tokio::select! {
-                heard = records(&ground, hosts) => heard,
+                heard = records(&ground, hosts, Want::Runs) => heard,
                 () = stop.soon.cancelled() => return Err(left()),
             };
             unseen(face, &heard);
@@ -132,7 +132,7 @@ fn chosen(heard: &Remembered, prefix: Option<&str>) -> Result<Option<RunId>, Fai
         (0, None) => Ok(None),
         (0, Some(prefix)) => {
             let failure = Failure::say(FailureKind::Usage, format!("no host that was asked knows a run `{prefix}`"));
-            Err(failure.hint("hosts keep their last twenty runs"))
+            Err(failure.hint("hosts keep their last twenty runs; `portoser history --from-hosts` lists them"))
         }
         _ => {
             let lines = found.iter().map(|run| heard.line(run)).collect();

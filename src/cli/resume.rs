@@ -7,7 +7,7 @@ use crate::app::{App, digest};
 use crate::cli::deploy::Manner;
 use crate::cli::turn::Ways;
 use crate::cli::{Exit, Face, Failure, Flags, attach, block_on, deploy, said, session, turn};
-use crate::deploy::{Request, records};
+use crate::deploy::{Request, Want, records};
 use crate::journal::{Journal, Run};
 use crate::model::FailureKind;
 use crate::registry::parse_duration;
@@ -132,7 +132,7 @@ fn over(face: &Face, app: &App, run: &Run) -> Result<(), Failure> {
         let (ground, mut events) = app.ground(&own, "resume", stop.soon.clone());
         events.close();
         let heard = tokio::select! {
-            heard = records(&ground, hosts) => heard,
+            heard = records(&ground, hosts, Want::Runs) => heard,
             () = stop.soon.cancelled() => {
                 return Err(Failure::say(FailureKind::Interrupted, "stopped before anything was touched"));
             }

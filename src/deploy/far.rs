@@ -56,8 +56,8 @@ impl Far {
     }
 
     /// Reads what the host itself remembers of its runs.
-    pub async fn records(&self, base: Option<&str>) -> Result<Records, Unseen> {
-        self.ask(look::records_script(base), true, look::read_records).await
+    pub async fn records(&self, base: Option<&str>, releases: bool) -> Result<Records, Unseen> {
+        self.ask(look::records_script(base, releases), true, look::read_records).await
     }
 
     async fn ask<T>(

@@ -1,4 +1,4 @@
-//! What hosts remember of their runs, side by side, and the history that follows from it when no machine's journal is at hand.
+//! What hosts remember of their runs, asked side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,8 +20,17 @@ pub struct Remembered {
     pub unseen: BTreeMap<HostName, Unseen>,
 }
 
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// What happened.
+    Runs,
+    /// What the releases that lie there are, too.
+    Releases,
+}
+
 /// Asks these hosts for their records, with one command on each.
-pub async fn records(ground: &Arc<Ground>, hosts: impl IntoIterator<Item = HostName>) -> Remembered {
+pub async fn records(ground: &Arc<Ground>, hosts: impl IntoIterator<Item = HostName>, want: Want) -> Remembered {
     let mut tasks = JoinSet::new();
     for host in hosts {
         let ground = ground.clone();
@@ -29,7 +38,7 @@ pub async fn records(ground: &Arc<Ground>, hosts: impl IntoIterator<Item = HostN
             let base = ground.registry.hosts.get(&host).and_then(|host| host.base.clone());
             let answer = async {
                 let far = ground.reach(&host).await?;
-                let records = far.records(base.as_deref()).await?;
+                let records = far.records(base.as_deref(), want == Want::Releases).await?;
                 Ok::<_, Unseen>((far, records))
             };
             let answer = answer.await;

@@ -2,12 +2,15 @@
 
 use serde_json::json;
 
-use crate::cli::history::find::{Found, find};
+use crate::cli::history::find::{Finder, Found};
 use crate::cli::{Exit, Face, Failure, safe};
-use crate::journal::{Difference, Journal, JournalError, Release, differences};
-use crate::model::FailureKind;
+use crate::host::Record;
+use crate::journal::{Difference, JournalError, differences};
+use crate::model::{FailureKind, RunId};
 
 /// Show in what two releases differ
+///
+/// What this machine's journal has nothing of is asked of the hosts of the registry.
 #[derive(Debug, clap::Args)]
 pub(super) struct Compare {
     /// The one release, or the first letters of its id
@@ -16,24 +19,27 @@ pub(super) struct Compare {
     /// The other
     #[arg(value_name = "B")]
     after: String,
+    /// Ask the hosts for their own records, whatever this machine remembers
+    #[arg(long)]
+    from_hosts: bool,
 }
 
 impl Compare {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let journal = face.journal()?;
-        let (before, after) = (release(&journal, &self.before)?, release(&journal, &self.after)?);
-        let found = differences(&before.record, &after.record);
+        let mut finder = Finder::new(face, self.from_hosts)?;
+        let (before, after) = (release(&mut finder, &self.before)?, release(&mut finder, &self.after)?);
+        let found = differences(&before, &after);
         if face.flags.json || face.flags.events {
             face.document(&json!({
-                "before": before.record.release,
-                "after": after.record.release,
-                "services": [before.record.service, after.record.service],
+                "before": before.release,
+                "after": after.release,
+                "services": [before.service, after.service],
                 "differences": found,
             }));
-            return Ok(Exit::DONE);
+            return Ok(finder.exit());
         }
-        if before.record.service != after.record.service {
-            face.warn(format!("these are two services: {} and {}", before.record.service, after.record.service));
+        if before.service != after.service {
+            face.warn(format!("these are two services: {} and {}", before.service, after.service));
         }
         if found.is_empty() {
             face.talk("they do not differ");
@@ -41,15 +47,19 @@ impl Compare {
         for difference in &found {
             lines(difference).iter().for_each(|line| face.data(line));
         }
-        Ok(Exit::DONE)
+        Ok(finder.exit())
     }
 }
 
-fn release(journal: &Journal, prefix: &str) -> Result<Release, Failure> {
-    match find(journal, prefix) {
-        Ok(Found::Release(release)) => Ok(*release),
-        Ok(Found::Run(run)) => Err(Failure::say(FailureKind::Usage, format!("{} is a run, not a release", run.id))
-            .hint(format!("`portoser history show {}` names its releases", run.id))),
+fn release(finder: &mut Finder<'_>, prefix: &str) -> Result<Record, Failure> {
+    let is_run = |run: &RunId| {
+        Failure::say(FailureKind::Usage, format!("{run} is a run, not a release"))
+            .hint(format!("`portoser history show {run}` names its releases"))
+    };
+    match finder.find(prefix)? {
+        Ok(Found::Release(release)) => Ok(release.record),
+        Ok(Found::Run(run)) => Err(is_run(&run.id)),
+        Ok(Found::OnHosts(run)) => Err(is_run(&run)),
         Err(error @ JournalError::Unknown { .. }) => {
             Err(Failure::new(FailureKind::Usage, &error).hint("`portoser history` shows the releases of each service"))
         }

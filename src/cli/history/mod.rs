@@ -2,6 +2,7 @@
 
 mod compare;
 mod find;
+mod hosts;
 mod show;
 
 use serde_json::json;
@@ -10,10 +11,15 @@ use crate::cli::render::{duration, short};
 use crate::cli::runs::{when, word};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure};
+use crate::deploy::Want;
 use crate::journal::HistoryEntry;
 use crate::model::ServiceName;
 
 /// Show what happened to services on hosts, newest first
+///
+/// This machine's journal tells it. With --from-hosts, the hosts' own records do: their last twenty runs, and the last
+/// hundred releases that were proven of each service, whoever brought them; a host that could not be asked is named, and the
+/// exit code is 4.
 #[derive(Debug, clap::Args)]
 pub(super) struct History {
     #[command(subcommand)]
@@ -27,6 +33,9 @@ pub(super) struct History {
     /// Leave out what was in place already or not touched
     #[arg(long)]
     changes: bool,
+    /// Ask the hosts for their own records, whatever this machine remembers
+    #[arg(long)]
+    from_hosts: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -45,6 +54,9 @@ impl History {
     }
 
     fn list(&self, face: &Face) -> Result<Exit, Failure> {
+        if self.from_hosts {
+            return self.list_hosts(face);
+        }
         let journal = face.journal()?;
         let service = self.service.as_ref();
         let entries = match self.changes {
@@ -53,6 +65,17 @@ impl History {
         };
         list(face, &entries);
         Ok(Exit::DONE)
+    }
+}
+
+impl History {
+    fn list_hosts(&self, face: &Face) -> Result<Exit, Failure> {
+        let heard = hosts::ask(face, self.service.as_ref(), Want::Runs)?;
+        let meant = |entry: &HistoryEntry| self.service.as_ref().is_none_or(|service| *service == entry.service);
+        let mut entries: Vec<_> = heard.history().into_iter().filter(meant).collect();
+        entries.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+        list(face, &entries);
+        Ok(hosts::exit(&heard))
     }
 }
 

@@ -2,28 +2,35 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::history::find::{Found, find};
+use crate::cli::history::find::{Finder, Found, Known};
+use crate::cli::history::hosts;
 use crate::cli::render::{duration, short};
 use crate::cli::runs::{took, when};
 use crate::cli::{Exit, Face, Failure, replay, safe, safe_json};
-use crate::journal::{Journal, Release, Run};
+use crate::journal::{Journal, Run};
 use crate::model::{Event, FailureKind};
 
 /// Show a run or a release
+///
+/// What this machine's journal has nothing of is asked of the hosts of the registry.
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// The run or the release, or the first letters of its id
     id: String,
+    /// Ask the hosts for their own records, whatever this machine remembers
+    #[arg(long)]
+    from_hosts: bool,
 }
 
 impl Show {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let journal = face.journal()?;
-        match find(&journal, &self.id)? {
-            Found::Run(run) => show_run(face, &journal, &run)?,
+        let mut finder = Finder::new(face, self.from_hosts)?;
+        match finder.find(&self.id)?? {
+            Found::Run(run) => show_run(face, finder.journal(), &run)?,
+            Found::OnHosts(run) => finder.heard().into_iter().for_each(|heard| hosts::show_run(face, heard, &run)),
             Found::Release(release) => show_release(face, &release),
         }
-        Ok(Exit::DONE)
+        Ok(finder.exit())
     }
 }
 
@@ -65,15 +72,20 @@ fn show_run(face: &Face, journal: &Journal, run: &Run) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_release(face: &Face, release: &Release) {
+fn show_release(face: &Face, release: &Known) {
     if face.flags.json || face.flags.events {
+        let (run, at) = release.first.as_ref().map(|(run, at)| (run, at.to_string())).unzip();
+        let release = json!({ "first_run": run, "at": at, "record": release.record });
         return face.document(&json!({ "release": release }));
     }
     let record = &release.record;
     let field = |name: &str, value: &str| face.data(format!("{:<12} {}", safe(name), safe(value)));
     field("release", record.release.as_str());
     field("service", record.service.as_str());
-    field("first made", &format!("{} UTC, by run {}", when(release.at), release.first_run));
+    match &release.first {
+        Some((run, at)) => field("first made", &format!("{} UTC, by run {run}", when(*at))),
+        None => field("first made", "not known any more"),
+    }
     field("engine", &record.engine);
     record.user.iter().for_each(|user| field("user", user));
     record.summary.iter().for_each(|(key, value)| field(key, value));

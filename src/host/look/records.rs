@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::host::Record;
 use crate::host::look::read::{LookError, base_of, framed};
 use crate::host::look::{LIBRARY, call, host_words};
 use crate::host::run::{self, End, Entry, decode, entry, run_id};
@@ -20,6 +21,8 @@ pub struct Records {
     /// The runs, in the order of their names, which is that of time. A run may have several attempts; the last comes last.
     pub runs: Vec<RunRecord>,
     pub proven: BTreeMap<ServiceName, Vec<Proof>>,
+    /// What the releases that lie on it are, where that was asked for.
+    pub releases: Vec<Record>,
 }
 
 /// The record of a run on a host.
@@ -61,13 +64,16 @@ impl Records {
     }
 }
 
-/// The script for `sh -s` that asks a host for its records. `base` as in `Question`.
+/// The script for `sh -s` that asks a host for its records, and for what its releases are. `base` as in `Question`.
 #[must_use]
-pub fn records_script(base: Option<&str>) -> String {
+pub fn records_script(base: Option<&str>, releases: bool) -> String {
     let mut script = format!("{LIBRARY}{}{RECORDS}", run::peek());
     call(&mut script, &host_words(base));
-    // The look's own parts come after, as the records go into folders of theirs.
-    script.push_str("records \"$base\"\nsay end ''\n");
+    script.push_str("records \"$base\"\n");
+    if releases {
+        script.push_str("releases \"$base\"\n");
+    }
+    script.push_str("say end ''\n");
     script
 }
 
@@ -83,6 +89,11 @@ pub fn read_records(answer: &[u8]) -> Result<Records, LookError> {
         match key.as_str() {
             "runs" => records.runs = value.lines().filter_map(record).collect(),
             "journals" => journals = self::journals(value),
+            key if key.starts_with("release ") => {
+                // A record that tells of another service than the folder it lies in is not believed.
+                let told = Record::parse(value).ok().filter(|record| key == format!("release {}", record.service));
+                records.releases.extend(told);
+            }
             key => {
                 let service = key.strip_prefix("proven ").and_then(|name| ServiceName::try_from(name).ok());
                 if let Some(service) = service {

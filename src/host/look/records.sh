@@ -26,3 +26,13 @@ records() { # BASE
   words='run|locked|stage|switched|kept|undoing|undone|stuck|failed|undo-failed|end'
   say journals "$(grep -HE "^[0-9]+ [0-9.]+ ($words) " -- */journal | head -c 8000000)"
 }
+
+releases() { # BASE: what each release is; no process
+  cd "$1/services" || return
+  for one in */releases/*/.portoser/release.json; do
+    record=
+    IFS= read -r record <"$one"
+    one=${one%/.portoser/release.json}
+    say "release ${one%%/*}" "$record"
+  done
+}

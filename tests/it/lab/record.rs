@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_dead_controllers_run_is_watched_from_another_machine", watched),
         trial("a_run_whose_controller_died_is_resumed", resumed),
+        trial("the_hosts_tell_the_history", history),
         trial("who_watches_changes_nothing", harmless),
     ]
 }
@@ -113,6 +114,46 @@ fn resumed(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.registry(&bench.service("one", &names, port, "v2", SOAK));
     let changed = bench.run(&["resume", &run, "--dry-run"]).exits(0);
     assert!(changed.err.contains("the registry was changed"), "{changed:?}");
+    Ok(())
+}
+
+fn history(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..2];
+    let port = port();
+    let bench = Bench::new("history", machines);
+    let names = machines.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
+    for (version, code) in [("v1", 0), ("v2", 0), ("bad", 5)] {
+        bench.registry(&bench.service("one", &names, port, version, ""));
+        bench.run(&["deploy", "--all"]).exits(code);
+    }
+    let elsewhere = |words: &[&str], code: i32| bench.run_in("elsewhere", words, &mut |_, _| {}).exits(code);
+    let read = |ran: &Ran| serde_json::from_str::<Value>(&ran.out);
+    assert_eq!(read(&elsewhere(&["history", "--json"], 0))?["history"], serde_json::json!([]));
+    let told = read(&elsewhere(&["history", "--from-hosts", "--json"], 0))?;
+    let told = told["history"].as_array().ok_or("a list")?;
+    let done = |entry: &&Value| entry["outcome"] == "committed";
+    let releases: std::collections::BTreeSet<&str> =
+        told.iter().filter(done).filter_map(|entry| entry["after"].as_str()).collect();
+    assert_eq!((told.iter().filter(done).count(), releases.len()), (4, 2), "{told:#?}");
+    assert!(told.iter().any(|entry| entry["outcome"] == "rolled-back"), "{told:#?}");
+    assert!(told.iter().all(|entry| entry["who"].as_str().is_some_and(|who| who.starts_with("trial@"))), "{told:#?}");
+    // What this machine has nothing of is asked of the hosts, and that is said.
+    let run = told[0]["run"].as_str().ok_or("a run")?;
+    let shown = elsewhere(&["history", "show", run], 0);
+    assert!(shown.err.contains("from the hosts' own records") && shown.out.contains("taken back"), "{shown:?}");
+    let releases: Vec<&str> = releases.into_iter().collect();
+    let release = elsewhere(&["history", "show", releases[0]], 0);
+    assert!(release.out.contains("first made") && !release.out.contains("not known"), "{release:?}");
+    let differ = elsewhere(&["history", "compare", releases[0], releases[1]], 0);
+    assert!(differ.out.contains("v1") && differ.out.contains("v2"), "{differ:?}");
+    elsewhere(&["history", "show", "0000000000000000"], 2);
+    // A host that cannot be asked is not a host without a history.
+    let mut bench = bench;
+    bench.doors.insert(machines[1].name.clone(), ("127.0.0.1".into(), 1));
+    bench.registry(&bench.service("one", &names, port, "v2", ""));
+    let half = bench.run_in("elsewhere", &["history", "--from-hosts", "--json"], &mut |_, _| {}).exits(4);
+    assert!(half.err.contains(&format!("`{}` could not be asked", machines[1].name)), "{half:?}");
+    assert!(read(&half)?["history"].as_array().is_some_and(|told| told.len() >= 2), "{half:?}");
     Ok(())
 }
 
