@@ -149,8 +149,8 @@ fn template(text: &str, subject: &Subject<'_>, id: &ReleaseId) -> Result<Vec<u8>
     // The service's own variables stand beside ours, so that a template can say {{ GREETING }}.
     values.extend(env.iter().map(|(name, value)| (name.clone(), value.clone().into())));
     values.extend(variables.iter().map(|(name, value)| (name.to_owned(), value.into())));
-    values.insert("env".into(), minijinja::Value::from_iter(env));
-    values.insert("labels".into(), minijinja::Value::from_iter(subject.service.labels.clone()));
+    values.insert("env".into(), env.into());
+    values.insert("labels".into(), subject.service.labels.clone().into());
     subject.sources.parsed.render("file", text, engine, values.into()).map(String::into_bytes)
 }
 
@@ -170,6 +170,23 @@ pub fn instances(service: &Service) -> std::ops::RangeInclusive<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_template_reads_env_and_labels_by_name() {
+        let text = "version: 1\nhosts: { h: { address: 192.0.2.1, env: { ZONE: eu } } }\nservices:\n  api: { type: native, host: h, \
+                    run: [x], env: { GREETING: hello }, labels: { tier: web } }\n";
+        let registry =
+            registry::load_text(text, registry::Format::Yaml, "/registry.yml".as_ref(), None).expect("valid");
+        let service = registry.services.values().next().expect("one");
+        let host = registry.hosts.values().next().expect("one");
+        let (facts, sources) = (crate::host::Facts::default(), Sources::default());
+        let subject = Subject { service, host, facts: &facts, sources: &sources };
+        let id = ReleaseId::from_digest(&[0; 32]);
+        let text =
+            "{{ env.GREETING }} {{ env['ZONE'] }} {{ labels.tier }} {% for name in env %}{{ name }},{% endfor %}\n";
+        let made = template(text, &subject, &id).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert_eq!(made.expect("rendered"), "hello eu web GREETING,ZONE,\n");
+    }
 
     #[test]
     fn variables_are_filled_in_and_the_rest_stays() {
