@@ -46,11 +46,17 @@ pub(super) async fn survey(
     hosts: &BTreeSet<HostName>,
     depth: Depth,
 ) -> Survey {
+    // Each service is met once, however many hosts there are.
+    let mut here: BTreeMap<&HostName, Vec<Service>> = hosts.iter().map(|host| (host, Vec::new())).collect();
+    for service in ground.registry.services.values().filter(|service| services.contains(&service.name)) {
+        for host in &service.hosts {
+            if let Some(here) = here.get_mut(host) {
+                here.push(service.clone());
+            }
+        }
+    }
     let mut tasks = JoinSet::new();
-    for host in hosts {
-        let here = ground.registry.services.values();
-        let here = here.filter(|service| services.contains(&service.name) && service.hosts.contains(host));
-        let here: Vec<Service> = here.cloned().collect();
+    for (host, here) in here {
         tasks.spawn(one(ground.clone(), host.clone(), here, depth));
     }
     let mut survey = Survey::default();

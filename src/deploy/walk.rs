@@ -65,11 +65,13 @@ impl Walk {
     /// Goes through all waves. Every change of the plan ends in exactly one `Ended`.
     pub(super) async fn go(self: Arc<Self>) -> Vec<Ended> {
         let mut ended = Vec::new();
+        let all = self.plan.by_service();
         for wave in &self.plan.waves {
             let failed = ended.iter().any(|one: &Ended| one.outcome.is_failure());
             let mut services = JoinSet::new();
             for service in wave {
-                let changes: Vec<Change> = self.plan.of(service).cloned().collect();
+                let changes = all.get(service).into_iter().flatten();
+                let changes: Vec<Change> = changes.map(|change| (*change).clone()).collect();
                 if failed || self.ground.stop.is_cancelled() {
                     ended.extend(changes.iter().map(|change| self.untouched(change)));
                 } else {

@@ -1,5 +1,7 @@
 //! The plan itself: for each service on each host, what will be done and why.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::host::Record;
@@ -97,8 +99,13 @@ impl Plan {
         self.changes.iter().all(|change| change.action == Action::Nothing)
     }
 
-    /// The changes of a service, in the registry's order of hosts.
-    pub fn of<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = &'a Change> {
-        self.changes.iter().filter(move |change| change.service == *service)
+    /// The changes of each service, in the registry's order of hosts.
+    #[must_use]
+    pub fn by_service(&self) -> BTreeMap<&ServiceName, Vec<&Change>> {
+        let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for change in &self.changes {
+            all.entry(&change.service).or_default().push(change);
+        }
+        all
     }
 }
