@@ -181,7 +181,7 @@ mod tests {
                 ("env_file", text("/env")),
                 ("folder", own(folder)),
                 ("command", own(command)),
-                ("reload", Setting::Nothing),
+                ("reload", if harden { text("HUP") } else { Setting::Nothing }),
                 ("user", user.map_or(Setting::Nothing, own)),
                 ("restart.policy", own(policy)),
                 ("restart.max", Setting::Number(Some(5))),
