@@ -15,7 +15,8 @@ type Read<T> = rusqlite::Result<T>;
 
 const RUN: &str = "SELECT id, verb, who, registry, environment, request, started, ended, code, digest, resumes
     FROM run";
-const NOT_RESUMED: &str = "id NOT IN (SELECT resumes FROM run WHERE resumes IS NOT NULL)";
+/// A run that is gone on with is settled, unless the later run ended without having done it all: then this one is still open.
+const NOT_RESUMED: &str = "id NOT IN (SELECT resumes FROM run WHERE resumes IS NOT NULL AND coalesce(code, 0) = 0)";
 const ENTRY: &str =
     "SELECT o.run, r.verb, r.who, r.environment, o.began, o.service, o.host, o.before, o.after, o.outcome,
     o.ended, o.error FROM outcome o JOIN run r ON r.id = o.run";

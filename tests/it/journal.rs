@@ -297,6 +297,9 @@ fn a_run_that_was_resumed_is_settled() -> Result<(), Failed> {
     let journal = Journal::open(folder.path())?;
     drop(begin(&journal, 1));
     let later = StartOfRun { digest: Some("ab".into()), resumes: Some(start(1).id), ..start(2) };
+    let refused = StartOfRun { resumes: Some(start(1).id), ..start(3) };
+    journal.begin_run(&refused)?.end(4)?;
+    assert_eq!(journal.unfinished()?.len(), 1, "a resume that did not do it settles nothing");
     drop(journal.begin_run(&later)?);
     let open: Vec<_> = journal.unfinished()?.into_iter().map(|run| (run.id, run.resumes, run.digest)).collect();
     assert_eq!(open, [(later.id, Some(start(1).id), Some("ab".into()))]);
