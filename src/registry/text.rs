@@ -8,12 +8,17 @@ use super::tree::{Node, Scalar, Trail, Value};
 /// The longest single argument that Linux takes (`MAX_ARG_STRLEN`, less the closing NUL).
 const LONGEST_WORD: usize = 131_071;
 
+/// A code point that Unicode keeps for use within a program (Unicode 23.7). systemd calls a text that holds one not clean.
+fn noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
+}
+
 fn no_control(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
 fn word(text: &str) -> bool {
-    text.len() <= LONGEST_WORD && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
+    text.len() <= LONGEST_WORD && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || noncharacter(c))
 }
 
 fn head_tail(text: &str, most: usize, head: impl Fn(u8) -> bool, tail: impl Fn(u8) -> bool) -> bool {
@@ -125,7 +130,7 @@ text!(
 text!(
     /// One word of a command, or the value of an environment variable.
     Word, true, None, "a word that can be passed on",
-    "it must not hold control characters except tab and newline, or be longer than 131071 bytes",
+    "it must not hold control characters except tab and newline, or noncharacters of Unicode, or be longer than 131071 bytes",
     word
 );
 text!(
