@@ -11,6 +11,7 @@ mod checks;
 mod cli;
 mod demo;
 mod fixture;
+mod hostile;
 mod journal;
 mod lab;
 mod registry;
@@ -34,6 +35,7 @@ fn main() {
         checks::trials(),
         cli::trials(),
         demo::trials(),
+        hostile::trials(),
         journal::trials(),
         lab::trials(),
         registry::trials(),

@@ -1,79 +1,39 @@
 //! Hostile values in every field of the registry: carried exactly to a real host or refused with a fault; never run.
 
+use std::path::{Path, PathBuf};
+
 use libtest_mimic::{Failed, Trial};
+use portoser::registry::{Format, load_text};
 use serde_json::{Value, json};
+
+use crate::hostile::{harmless, values};
 
 use super::kit::{Bench, Machine, port};
 use super::{trial, usual};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("hostile_values_arrive_exactly_or_are_refused", injection)]
+    vec![
+        trial("hostile_values_arrive_exactly_or_are_refused", injection),
+        trial("hostile_answers_of_a_host_are_shown_harmless", answers),
+    ]
 }
 
-/// Hostile values; each that is run leaves the file `/tmp/pwned-ID` somewhere.
-fn corpus(id: &str) -> Vec<String> {
-    let touch = format!("touch /tmp/pwned-{id}");
-    let mut all: Vec<String> = Vec::new();
-    for wrap in [
-        "$(@)",
-        "`@`",
-        ";@;",
-        "|@",
-        "||@",
-        "&&@",
-        "&@&",
-        "\n@\n",
-        "'@'",
-        "\"@\"",
-        "';@;'",
-        "\";@;\"",
-        "'$(@)'",
-        "\"`@`\"",
-        "\\$(@)",
-        "$((@))",
-        "<(@)",
-        ">(@)",
-        "{@,}",
-        "%{@}",
-        "{{ @ }}",
-        "{% @ %}",
-        "-@",
-        "--@",
-        "#@",
-        "=@",
-        "*@",
-        "~@",
-        "é@",
-        "\u{202e}@",
-        "🦀@",
-        " @ ",
-        "\t@",
-        "\r@",
-        "\\@",
-        "@\\",
-        "%n@",
-        "%i@",
-        "%%@",
-        "$@x",
-        "$$@",
-        "!@",
-        "!!@",
-        "[@]",
-        "?@",
-        "\u{7f}@",
-        "\u{1b}[31m@",
-    ] {
-        all.push(wrap.replace('@', &touch));
-    }
-    all.extend(
-        [
-            "", "-", "--", "-rf", "--help", "'", "\"", "\\", "''", "\"\"", "$", "$$", "$HOME", "$0", "$*", "~root",
-            "*", "%s%n", "\u{feff}",
-        ]
-        .map(str::to_owned),
-    );
-    all.push("x'\"".repeat(2000));
-    all
+/// A value as the registry writes it: `${` is the registry's own; all else is meant as it stands.
+fn written(value: &str) -> Value {
+    json!(value.replace("${", "$${"))
+}
+
+/// Whether a registry may say this of a service.
+fn takes(service: &Value) -> bool {
+    let mut service = service.clone();
+    service["type"] = "native".into();
+    service["host"] = "h".into();
+    let text = json!({ "version": 1, "hosts": { "h": { "address": "x" } }, "services": { "s": service } }).to_string();
+    load_text(&text, Format::Yaml, Path::new("/registry.yml"), None).is_ok()
+}
+
+fn in_variable(value: &str) -> bool {
+    takes(&json!({ "run": ["x"], "env": { "H": written(value) } }))
 }
 
 fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
@@ -81,16 +41,19 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
     let (machine, port) = (&machines[0], port());
     let bench = Bench::new("wild", machines);
     std::fs::write(bench.at("echo.py"), ECHO)?;
-    let all = corpus(&bench.id);
-    // Control characters are refused in words, and judged with the other fields.
-    let values: Vec<String> = all.iter().filter(|value| !value.contains(['\r', '\u{7f}', '\u{1b}'])).cloned().collect();
-    // `${` is the registry's own; all else is meant as it stands.
-    let written = |value: &String| json!(value.replace("${", "$${"));
-    let run: Vec<Value> =
-        ["/usr/bin/python3", "./echo.py"].map(Value::from).into_iter().chain(values.iter().map(written)).collect();
+    let all = values(&PathBuf::from(format!("/tmp/pwned-{}", bench.id)));
+    // What the registry refuses in words is judged with the other fields.
+    let values: Vec<String> =
+        all.iter().filter(|value| takes(&json!({ "run": ["x", written(value)] }))).cloned().collect();
+    assert!(values.len() >= 200, "{} of {}", values.len(), all.len());
+    let run: Vec<Value> = ["/usr/bin/python3", "./echo.py"]
+        .map(Value::from)
+        .into_iter()
+        .chain(values.iter().map(|value| written(value)))
+        .collect();
     let env: serde_json::Map<String, Value> = values
         .iter()
-        .filter(|value| !value.contains(['\n', '\r']))
+        .filter(|value| in_variable(value))
         .enumerate()
         .map(|(number, value)| (format!("H{number}"), written(value)))
         .chain([("PORT".to_owned(), json!("${PORT}"))])
@@ -99,9 +62,9 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
         .iter()
         .enumerate()
         .flat_map(|(number, value)| {
-            let name = value.replace(['/', '\n', '\r', '\t', '\u{7f}', '\u{1b}'], "_");
-            let named = (!name.is_empty() && name.len() < 200 && !name.contains('$'))
-                .then(|| (format!("etc/n{number}{name}"), json!({ "text": "x" })));
+            let name = format!("etc/n{number}{}", value.replace('/', "_"));
+            let named = (name.len() < 200 && takes(&json!({ "run": ["x"], "files": { &name: { "text": "x" } } })))
+                .then(|| (name, json!({ "text": "x" })));
             [Some((format!("etc/t{number}"), json!({ "text": value }))), named].into_iter().flatten()
         })
         .collect();
@@ -120,7 +83,7 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
         carried += 1;
     }
     assert_eq!(carried, values.len());
-    for (number, value) in values.iter().filter(|value| !value.contains(['\n', '\r'])).enumerate() {
+    for (number, value) in values.iter().filter(|value| in_variable(value)).enumerate() {
         assert_eq!(answer["env"][format!("H{number}")], json!(value), "a variable");
         carried += 1;
     }
@@ -131,7 +94,7 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
     let refused = refusals(&bench, &all);
     let pwned = format!("ls -d /tmp/pwned* {}/services/*/releases/*/pwned* 2>/dev/null", bench.base());
     assert_eq!(machine.inside(&pwned), "", "something was run on the host");
-    assert!(!std::path::Path::new(&format!("/tmp/pwned-{}", bench.id)).exists(), "something was run here");
+    assert!(!Path::new(&format!("/tmp/pwned-{}", bench.id)).exists(), "something was run here");
     eprintln!(
         "lab: {} hostile values: {carried} carried exactly, {refused} judged by the registry's rules",
         values.len()
@@ -186,6 +149,89 @@ fn refusals(bench: &Bench, values: &[String]) -> usize {
     }
     judged
 }
+
+/// The body of a check, the lines of a log, the names of files that were edited: all of them the host's words.
+fn answers(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let (machine, port) = (&machines[0], port());
+    let bench = Bench::new("says", machines);
+    let canary = format!("/tmp/pwned-{}", bench.id);
+    let values = values(Path::new(&canary));
+    let names: Vec<String> = values.iter().map(|value| value.replace('/', "|")).collect();
+    let names: Vec<&String> = names.iter().filter(|name| (1..200).contains(&name.len())).collect();
+    let files: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| (format!("etc/{name}"), json!({ "text": "x" })))
+        .filter(|(name, text)| takes(&json!({ "run": ["x"], "files": { name: text } })))
+        .collect();
+    assert!(files.len() > 200, "{} names", files.len());
+    std::fs::create_dir(bench.at("says"))?;
+    std::fs::write(bench.at("says/says.py"), SAYS)?;
+    std::fs::write(bench.at("says/values.json"), json!(values).to_string())?;
+    let write = |how: &str| {
+        let service = json!({
+            "type": "native", "host": machine.name, "source": "says", "run": ["/usr/bin/python3", "./says.py", how],
+            "env": { "PORT": "${PORT}" }, "files": files, "port": port,
+            "checks": [{ "http": "/", "body": { "contains": "all is well" } }],
+        });
+        bench.registry(&format!("  {}-one: {service}\n", bench.id));
+    };
+    let shown = |words: &[&str], code: i32| {
+        let ran = bench.run(words).exits(code);
+        harmless(&ran.out);
+        harmless(&ran.err);
+        ran
+    };
+    write("well");
+    shown(&["deploy", "--all"], 0);
+    for json in [false, true] {
+        write(&format!("hostile {json}"));
+        let words = if json { &["--json", "deploy", "--all"][..] } else { &["-v", "deploy", "--all"] };
+        shown(words, 5);
+    }
+    let edit = format!(
+        "cd {}/services/*/current/etc && for f in * .[!.]*; do echo y >\"./$f\"; done; \
+         cd .. && for f in etc/*; do ln \"$f\" \"./${{f#etc/}}\"; done",
+        bench.base()
+    );
+    machine.inside(&edit);
+    write("well again");
+    for words in [&["plan", "--all"][..], &["--json", "plan", "--all"], &["status"], &["logs", "--all", "-n", "9"]] {
+        let ran = bench.run(words);
+        harmless(&ran.out);
+        harmless(&ran.err);
+    }
+    let refused = shown(&["deploy", "--all"], 9);
+    assert!(refused.err.contains("etc/"), "{}", refused.err);
+    shown(&["deploy", "--all", "--overwrite"], 0);
+    assert_eq!(
+        machine.inside(&format!("ls -d /tmp/pwned* {}/services/*/releases/*/pwned* 2>/dev/null", bench.base())),
+        ""
+    );
+    assert!(!Path::new(&canary).exists(), "something was run here");
+    eprintln!("lab: {} hostile values in bodies and logs, {} in names of files", values.len(), files.len());
+    Ok(())
+}
+
+/// Says all values on its output, and answers with them unless all is well.
+const SAYS: &str = r#"import json, os, socket, sys
+at = os.path.dirname(os.path.abspath(__file__))
+values = json.load(open(os.path.join(at, "values.json")))
+for value in values: sys.stdout.buffer.write(value.encode("utf-8", "replace") + b"\n")
+sys.stdout.flush()
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(os.environ["PORT"]))); s.listen(64)
+n = 0
+while True:
+    c, _ = s.accept()
+    try:
+        c.settimeout(2); c.recv(4096)
+        body = "".join(values[n % 7 * 60:]).encode("utf-8", "replace"); n += 1
+        if sys.argv[1].startswith("well"): body = b"all is well"
+        c.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    except OSError: pass
+    finally: c.close()
+"#;
 
 /// Answers with its words, its environment and its files.
 const ECHO: &str = r#"import json, os, socket, sys
