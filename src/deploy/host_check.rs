@@ -19,6 +19,8 @@ pub struct Checked {
     pub host: HostName,
     /// How long it took to connect and to log in; or why that failed.
     pub login: Result<Duration, Lost>,
+    /// What the host took as a proof of who we are; none where it asks for none.
+    pub proof: Option<String>,
     /// Whether commands run as root where the registry wants that; none where it does not, or where nothing is known.
     pub sudo: Option<Result<(), Lost>>,
     /// How long the look took.
@@ -50,6 +52,7 @@ async fn one(ground: &Ground, host: &Host) -> Checked {
     let mut checked = Checked {
         host: host.name.clone(),
         login: Ok(Duration::ZERO),
+        proof: None,
         sudo: None,
         answer: None,
         facts: None,
@@ -66,7 +69,8 @@ async fn one(ground: &Ground, host: &Host) -> Checked {
         }
     };
     checked.login = Ok(began.elapsed());
-    let question = Question { base: host.base.clone(), ..Question::default() };
+    checked.proof = far.link.proof().map(str::to_owned);
+    let question = Question { base: host.base.clone(), versions: true, ..Question::default() };
     let mut began = Instant::now();
     let mut seen = far.look(&question).await;
     if host.r#become == Become::Sudo {

@@ -144,7 +144,7 @@ fn question(ground: &Ground, host: &HostName, services: &[Service], engines: &[&
         engine.map(|engine| engine.units(service)).unwrap_or_default()
     });
     let (services, units) = (services.iter().map(|service| service.name.clone()).collect(), units.collect());
-    Question { base, services, units, past: false }
+    Question { base, services, units, ..Question::default() }
 }
 
 /// The checks of a service as they are asked.

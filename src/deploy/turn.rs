@@ -54,7 +54,7 @@ pub(super) fn question(record: &Record, base: Option<String>) -> Question {
         }
         Supervisor::Process => Vec::new(),
     };
-    Question { base, services: vec![record.service.clone()], units, past: false }
+    Question { base, services: vec![record.service.clone()], units, ..Question::default() }
 }
 
 /// What the second look says against it.

@@ -26,6 +26,8 @@ pub struct Facts {
     pub uptime: Option<Duration>,
     /// The tools of `TOOLS` that the host has.
     pub tools: BTreeSet<String>,
+    /// The versions of tools, as they tell them, where the look asked for them.
+    pub versions: BTreeMap<String, String>,
     /// The base folder on this host.
     pub base: String,
     /// Free bytes and all bytes where the base folder is.

@@ -29,6 +29,11 @@ pub trait Transport: Send + Sync {
     /// The host's name in the registry.
     fn host(&self) -> &HostName;
 
+    /// What the host took as a proof of who we are: a key's name, `password`, ...; none where it asks for none.
+    fn proof(&self) -> Option<&str> {
+        None
+    }
+
     /// Starts a command on the host. The far side is a POSIX shell, whatever the user's login shell is. With `root`, the
     /// command runs as root where the registry says `become: sudo`; without, as the login user.
     /// The `Running` ends by itself `cmd.within` after the start.

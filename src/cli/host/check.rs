@@ -8,7 +8,7 @@ use crate::deploy::{Checked, check_hosts};
 use crate::host::Init;
 use crate::model::{FailureKind, HostName};
 
-/// Show what works on hosts: login, sudo, init system, tools, disk, clock, base folder
+/// Show what works on hosts: login and by what, sudo, init system, tools and their versions, disk, clock, base folder
 ///
 /// One connection and one look for each host, side by side. Ends with 4 when a host cannot be reached, looked at, or
 /// worked on with the rights that the registry wants.
@@ -41,8 +41,22 @@ impl Check {
         if face.flags.json || face.flags.events {
             face.document(&json!({ "hosts": all.iter().map(document).collect::<Vec<_>>() }));
         } else {
-            let heading =
-                ["HOST", "LOGIN", "LOOK", "SUDO", "SYSTEM", "INIT", "PYTHON", "DOCKER", "DISK FREE", "CLOCK", "BASE"];
+            let heading = [
+                "HOST",
+                "LOGIN",
+                "BY",
+                "LOOK",
+                "SUDO",
+                "SYSTEM",
+                "INIT",
+                "PYTHON",
+                "UV",
+                "DOCKER",
+                "COMPOSE",
+                "DISK FREE",
+                "CLOCK",
+                "BASE",
+            ];
             table(face, heading, &all.iter().map(row).collect::<Vec<_>>());
             face.flush();
             for one in &all {
@@ -54,10 +68,11 @@ impl Check {
     }
 }
 
-fn row(one: &Checked) -> [String; 11] {
+fn row(one: &Checked) -> [String; 14] {
     let dash = || "-".to_owned();
     let millis = |time: &std::time::Duration| format!("{} ms", time.as_millis());
     let login = one.login.as_ref().map_or_else(|_| "FAILED".into(), millis);
+    let proof = one.proof.clone().unwrap_or_else(dash);
     let answer = one.answer.as_ref().map_or_else(dash, millis);
     let sudo = match &one.sudo {
         Some(Ok(())) => "ok".into(),
@@ -65,19 +80,29 @@ fn row(one: &Checked) -> [String; 11] {
         None => dash(),
     };
     let Some(facts) = &one.facts else {
-        return [one.host.to_string(), login, answer, sudo, dash(), dash(), dash(), dash(), dash(), dash(), dash()];
+        let mut row = std::array::from_fn(|_| dash());
+        row[..5].clone_from_slice(&[one.host.to_string(), login, proof, answer, sudo]);
+        return row;
     };
-    let has = |tool: &str| if facts.tools.contains(tool) { "yes".to_owned() } else { "no".into() };
+    let has = |tool: &str| match facts.versions.get(tool) {
+        Some(version) => version.clone(),
+        None if facts.tools.contains(tool) => "yes".into(),
+        None => "no".into(),
+    };
+    let init = [Some(init(&facts.init)), facts.versions.get("systemd").map(String::as_str)];
     let base = format!("{}{}", facts.base, if facts.writable { "" } else { " (NOT WRITABLE)" });
     [
         one.host.to_string(),
         login,
+        proof,
         answer,
         sudo,
         format!("{} {}", facts.system, facts.machine),
-        init(&facts.init).into(),
+        init.into_iter().flatten().collect::<Vec<_>>().join(" "),
         has("python3"),
+        has("uv"),
         has("docker"),
+        has("compose"),
         facts.disk.map_or_else(dash, disk),
         one.clock.map_or_else(dash, |ahead| format!("{ahead:+} s")),
         base,
@@ -128,13 +153,13 @@ fn document(one: &Checked) -> Value {
         Err(lost) => json!({ "works": false, "why": lost.to_string(), "hint": lost.hint() }),
     });
     let login = match &one.login {
-        Ok(took) => json!({ "works": true, "took": took.as_secs_f64() }),
+        Ok(took) => json!({ "works": true, "took": took.as_secs_f64(), "by": one.proof }),
         Err(lost) => json!({ "works": false, "why": lost.to_string(), "hint": lost.hint() }),
     };
     let facts = one.facts.as_ref().map(|facts| {
         json!({
             "system": facts.system, "machine": facts.machine, "init": init(&facts.init), "user": facts.user,
-            "uid": facts.uid, "tools": facts.tools, "base": facts.base, "writable": facts.writable,
+            "uid": facts.uid, "tools": facts.tools, "versions": facts.versions, "base": facts.base, "writable": facts.writable,
             "disk_free": facts.disk.map(|disk| disk.0), "disk": facts.disk.map(|disk| disk.1),
         })
     });

@@ -29,6 +29,14 @@ host() { # BASE TOOL...
   if [ -w "$near" ]; then say writable yes; else say writable no; fi
 }
 
+versions() { # of what services run with; the words that tell them are read by us
+  for tool in docker python3 uv; do
+    command -v "$tool" >/dev/null && say "version $tool" "$("$tool" --version 2>&1 </dev/null)"
+  done
+  command -v docker >/dev/null && say 'version compose' "$(docker compose version </dev/null)"
+  [ "$init" != systemd ] || say 'version systemd' "$(systemctl --version)"
+}
+
 drift() { # the manifest of the release we stand in
   manifest=.portoser/manifest
   [ -r "$manifest" ] || { say "$1 drift" "$manifest: is missing"; return; }

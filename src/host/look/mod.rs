@@ -19,6 +19,8 @@ pub struct Question {
     pub services: Vec<ServiceName>,
     /// Whether the records of the older releases are wanted, too, because one of them may come into force again.
     pub past: bool,
+    /// Whether the versions of tools are wanted: each costs a process on the host.
+    pub versions: bool,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
 }
@@ -31,6 +33,9 @@ pub fn script(question: &Question) -> String {
     let mut script = format!("{LIBRARY}{}", run::peek());
     let mut call = |words: &[&str]| call(&mut script, words);
     call(&host_words(question.base.as_deref()));
+    if question.versions {
+        call(&["versions"]);
+    }
     for service in &question.services {
         call(&["service", service.as_str()]);
         if question.past {

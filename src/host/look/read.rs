@@ -111,10 +111,22 @@ fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
         clock: get("clock")?.parse().ok(),
         uptime: get("uptime").ok().and_then(|text| hundredths(text.split('.'))),
         tools: get("tools")?.split_whitespace().map(str::to_owned).collect(),
+        versions: parts
+            .iter()
+            .filter_map(|(key, says)| Some((key.strip_prefix("version ")?.to_owned(), version(says)?)))
+            .collect(),
         base: base.trim_end_matches('/').into(),
         disk: disk(get("disk")?),
         writable: get("writable")? == "yes",
     })
+}
+
+/// The first word of what a tool says of itself that looks like a version: `Docker version 28.0.1, build 068a01e`,
+/// `Docker Compose version v2.33.1`, `Python 3.11.2`, `systemd 257 (257.13-1~deb13u1)`.
+fn version(says: &str) -> Option<String> {
+    let word = |word: &str| -> String { word.trim_end_matches(',').trim_start_matches('v').chars().take(40).collect() };
+    let mut words = says.lines().next()?.split_whitespace().map(word);
+    words.find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A time as /proc/uptime has it (proc(5)): seconds, and two digits of their hundredths.
@@ -271,6 +283,20 @@ mod tests {
         let api = &seen.services[&ServiceName::try_from("api").expect("a name")];
         assert_eq!(api.current.as_ref().map(ReleaseId::as_str), Some("0123456789abcdef"));
         assert_eq!(seen.units["portoser-api.service"].restarts, 2);
+    }
+
+    #[test]
+    fn a_version_is_found_in_what_a_tool_says() {
+        let told = [
+            ("version docker", "Docker version 20.10.24+dfsg1, build 297e128"),
+            ("version compose", "Docker Compose version v2.33.1"),
+            ("version python3", "Python 3.11.2"),
+            ("version systemd", "systemd 257 (257.13-1~deb13u1)\n+PAM +AUDIT"),
+            ("version uv", "sh: uv: not found"),
+        ];
+        let seen = read(&answer(&[HOST, &told].concat())).expect("readable");
+        let versions: Vec<_> = seen.facts.versions.iter().map(|(tool, told)| format!("{tool} {told}")).collect();
+        assert_eq!(versions, ["compose 2.33.1", "docker 20.10.24+dfsg1", "python3 3.11.2", "systemd 257"]);
     }
 
     #[test]

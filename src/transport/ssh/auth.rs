@@ -55,11 +55,17 @@ impl<'a> Login<'a> {
         Self { handle, target, keys, prompter, seen, tried: Vec::new(), offered, tries: 0, rsa: None }
     }
 
-    /// Tries each way in turn.
+    /// Tries each way in turn; returns the one that let us in.
     ///
     /// # Errors
     /// `Lost::Authentication` with what was tried, `Lost::TimedOut`, or `Lost::Link`.
-    pub(super) async fn run(mut self) -> Result<(), Lost> {
+    pub(super) async fn run(mut self) -> Result<String, Lost> {
+        self.enter().await?;
+        // What was tried last is what the server took.
+        Ok(self.tried.pop().unwrap_or_default())
+    }
+
+    async fn enter(&mut self) -> Result<(), Lost> {
         let mut files = Vec::new();
         for path in &self.target.identity {
             files.extend(self.keys.file(path).await);
@@ -281,6 +287,7 @@ impl<'a> Login<'a> {
             // Nothing was tried yet, so the server has not said what it offers.
             let result = timeout(ATTEMPT, self.handle.authenticate_none(self.target.user.clone())).await;
             if self.answered(result, "authentication")? {
+                self.tried.push("nothing".into());
                 return Ok(true);
             }
         }

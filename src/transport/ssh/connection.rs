@@ -40,6 +40,8 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// One connection to one target.
 pub(super) struct Connection {
     pub(super) target: Target,
+    /// What let us in: a key, a certificate, a password.
+    pub(super) proof: String,
     handle: Handle<Client>,
     seen: Arc<Mutex<Seen>>,
     sessions: Arc<Semaphore>,
@@ -90,9 +92,11 @@ impl Connection {
     ) -> Result<Self, Lost> {
         let _seat = shared.limits.address(&format!("{}:{}", target.address, target.port)).await;
         let mut reached = reach(target, through.as_ref(), known, shared.limits).await?;
-        Login::new(&mut reached.handle, target, shared.keys, shared.prompter, &reached.seen).run().await?;
+        let login = Login::new(&mut reached.handle, target, shared.keys, shared.prompter, &reached.seen);
+        let proof = login.run().await?;
         Ok(Self {
             target: target.clone(),
+            proof,
             handle: reached.handle,
             seen: reached.seen,
             sessions: Arc::new(Semaphore::new(SESSIONS)),

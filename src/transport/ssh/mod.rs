@@ -49,6 +49,10 @@ impl Transport for Ssh {
         &self.name
     }
 
+    fn proof(&self) -> Option<&str> {
+        Some(&self.connection.proof)
+    }
+
     async fn start(&self, cmd: &Cmd, root: bool) -> Result<Running, Lost> {
         let rights = if root { self.root.clone() } else { Rights::Plain };
         exec::start(&self.connection, cmd, rights).await
