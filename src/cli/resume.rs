@@ -8,8 +8,9 @@ use crate::cli::deploy::Manner;
 use crate::cli::turn::Ways;
 use crate::cli::{Exit, Face, Failure, Flags, attach, block_on, deploy, said, session, turn};
 use crate::deploy::{Request, Want, records};
-use crate::journal::{Journal, Run};
+use crate::journal::{HistoryEntry, Journal, Run};
 use crate::model::FailureKind;
+use crate::plan::Target;
 use crate::registry::parse_duration;
 
 /// Go on with a run that stopped, failed, or lost its controller
@@ -34,7 +35,8 @@ pub(super) struct Resume {
 
 impl Resume {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let run = meant(&face.journal()?, self.run.as_deref())?;
+        let journal = face.journal()?;
+        let run = meant(&journal, self.run.as_deref())?;
         if run.end.is_some_and(|end| end.code == 0) {
             face.talk(format!("{} came to a good end; nothing of it remains to be done", run.id));
             return Ok(Exit::DONE);
@@ -43,6 +45,9 @@ impl Resume {
             Failure::say(FailureKind::Internal, format!("what was asked of {} cannot be read: its `{field}`", run.id))
                 .hint("ask for it in full, such as `portoser deploy SERVICE`; what is in place is left alone")
         })?;
+        if asked.back == Some(Target::Before) {
+            return Err(one_too_far(&journal, &run)?);
+        }
         // The registry of the run, unless one is named; the user may stand in another folder now.
         let face = Face::new(flags(&face.flags, &run)?);
         let app = session::open(&face)?;
@@ -74,6 +79,20 @@ impl Resume {
         face.flush();
         ended
     }
+}
+
+/// A rollback that named no release cannot be asked again: where it is done already, the release before the one that is there
+/// would be one too far.
+fn one_too_far(journal: &Journal, run: &Run) -> Result<Failure, Failure> {
+    let text = format!("{} named no release, and would go one too far back where it is done already", run.id);
+    let line = |entry: HistoryEntry| {
+        let to = entry.after.filter(|after| entry.before.as_ref() != Some(after))?;
+        Some(format!("`portoser rollback {} --to {to}` is what it did on {}", entry.service, entry.host))
+    };
+    let known = journal.entries(&run.id)?.into_iter().filter_map(line);
+    Ok(Failure::say(FailureKind::Usage, text)
+        .hint("`portoser rollback SERVICE --to ID` names the release; `portoser status` shows what is where")
+        .hints(known))
 }
 
 /// The run that is meant.

@@ -143,6 +143,11 @@ fn rollback(machines: Vec<Machine>) -> Result<(), Failed> {
     went(&["rollback", &service, "--to", &releases[2][..8]], 0, "three");
     // It is gated like every deploy: what is not healthy now is not brought back.
     fleet.spoil(0, true);
+    // Asked again, it could go one release too far; the release must be named.
+    let unnamed = went(&["rollback", &service, "--events"], 5, "three");
+    let run = unnamed.events[0]["run"].as_str().expect("a run").to_owned();
+    let resumed = went(&["resume", &run], 2, "three");
+    assert!(resumed.err.contains("--to"), "{}", resumed.err);
     let one = went(&["rollback", &service, "--to", &releases[0]], 0, "one");
     assert_eq!(one.code, Some(0));
     let refused = went(&["rollback", &service, "--to", &releases[1], "--events"], 5, "one");

@@ -99,7 +99,7 @@ fn describe(text: &mut String, verb: &clap::Command, above: &str) {
     }
     let name = format!("{above} {}", verb.get_name());
     let about = verb.get_long_about().or(verb.get_about()).map(ToString::to_string).unwrap_or_default();
-    let _ = write!(text, "### `{name}`\n\n{about}.\n\n```text\n{}\n```\n\n", usage(verb));
+    let _ = write!(text, "### `{name}`\n\n{}.\n\n```text\n{}\n```\n\n", about.trim_end_matches('.'), usage(verb));
     text.push_str(&options(verb.get_arguments().filter(|argument| !argument.is_global_set())));
     for verb in verb.get_subcommands().filter(|verb| verb.get_name() != "help") {
         describe(text, verb, &name);

@@ -93,7 +93,10 @@ change_again() { # SCOPE UNIT CHANGE: when only the start limit was hit, which c
     system "$1" reset-failed -- "$2" && change_unit "$1" "$2" "$3"
 }
 
-undo_unit() { ! noted rested || change_unit "$1" "$2" stop; }
+undo_unit() { # what systemd could not even load cannot be stopped, and need not be
+  noted rested || return 0
+  change_unit "$1" "$2" stop || { look "$1" "$2" && ! runs; }
+}
 
 change_unit() { # SCOPE UNIT CHANGE
   looked=''
