@@ -144,7 +144,8 @@ fn rollback(machines: Vec<Machine>) -> Result<(), Failed> {
     // It is gated like every deploy: what is not healthy now is not brought back.
     fleet.spoil(0, true);
     // Asked again, it could go one release too far; the release must be named.
-    let unnamed = went(&["rollback", &service, "--events"], 5, "three");
+    // Neither the old version nor the one that is there is healthy on the spoilt host.
+    let unnamed = went(&["rollback", &service, "--events"], 6, "three");
     let run = unnamed.events[0]["run"].as_str().expect("a run").to_owned();
     let resumed = went(&["resume", &run], 2, "three");
     assert!(resumed.err.contains("--to"), "{}", resumed.err);
