@@ -150,8 +150,11 @@ fn whole(ground: &Ground, plan: &Plan) -> Duration {
 }
 
 fn verdict_within(ground: &Ground, change: &Change) -> Duration {
-    let soak = ground.registry.services.get(&change.service).map(|service| service.deploy.soak);
-    gate::budget(&change.record.checks, soak.unwrap_or_default()) + lost_after(ground, change)
+    gate::budget(&change.record.checks, soak(ground, change)) + lost_after(ground, change)
+}
+
+fn soak(ground: &Ground, change: &Change) -> Duration {
+    ground.registry.services.get(&change.service).map(|service| service.deploy.soak).unwrap_or_default()
 }
 
 /// The services of one host share one run, and the most patient of them decides for it.
@@ -171,6 +174,7 @@ fn stage(ground: &Ground, change: &Change, whole: Duration) -> Stage {
         steps: change.steps.clone(),
         after: change.after.clone(),
         verdict_within: verdict_within(ground, change),
+        soak: soak(ground, change),
         go_within: whole,
         on_lost_contact: lost,
     }

@@ -56,6 +56,8 @@ pub struct Stage {
     pub after: Vec<Step>,
     /// The dead man's switch: how long after the switch the verdict may take.
     pub verdict_within: Duration,
+    /// A unit that was started again since its start was waited for must be up this long when the verdict is to keep it.
+    pub soak: Duration,
     /// How long the stage may wait for its `go`, counted from the last thing that happened in the run.
     pub go_within: Duration,
     pub on_lost_contact: OnLostContact,

@@ -74,12 +74,13 @@ impl<'a> Rendered<'a> {
         };
         let _ = writeln!(
             self.steps,
-            "stage_{number}() {{ service={} expect={} release={} verdict={} go={} lost={lost} steps={} after={}; }}",
+            "stage_{number}() {{ service={} expect={} release={} verdict={} go={} soak={} lost={lost} steps={} after={}; }}",
             quote(stage.service.as_str()),
             quote(&optional(&stage.expect)),
             quote(&optional(&stage.release)),
             seconds(stage.verdict_within),
             seconds(stage.go_within),
+            stage.soak.as_millis() / 10,
             stage.steps.len(),
             stage.after.len(),
         );

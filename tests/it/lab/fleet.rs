@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         trial("removed_services_leave_what_is_shared", remove),
         trial("fewer_instances_stop_what_is_too_many", instances),
         trial("what_is_kept_on_lost_contact_stays", lost),
+        trial("a_check_that_another_answers_proves_nothing", another),
     ]
 }
 
@@ -229,5 +230,23 @@ fn lost(machines: Vec<Machine>) -> Result<(), Failed> {
     fleet.bench.run(&["deploy", "--all"]).exits(0);
     assert_eq!(fleet.answers(), ["two"]);
     fleet.in_order();
+    Ok(())
+}
+
+/// Port 22 answers, but it is sshd that does; the service itself dies again and again.
+fn another(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let bench = Bench::new("other", machines);
+    bench.registry(&format!(
+        "  {}-one:\n    type: native\n    host: {}\n    run: [/bin/sh, -c, 'sleep 0.7; exec /usr/bin/python3 -m http.server 22']\n    \
+         checks: [{{ tcp: 22 }}]\n    restart: {{ max: 20, within: 60s, delay: 100ms }}\n    deploy: {{ soak: 3s }}\n",
+        bench.id, machines[0].name
+    ));
+    let ran = bench.run(&["deploy", "--all", "--events"]).exits(5);
+    assert_eq!(ran.ended("rolled-back"), 1, "{}", ran.out);
+    assert!(ran.out.contains("did not stay up") && ran.out.contains("see that it stays up"), "{}", ran.out);
+    let left =
+        machines[0].inside(&format!("ls -d {}/services/* /etc/systemd/system/portoser-{}*", bench.base(), bench.id));
+    assert!(!left.starts_with('/') && !left.contains("\n/"), "{left}");
     Ok(())
 }

@@ -280,6 +280,7 @@ pub fn stage(expect: Option<ReleaseId>, release: Option<ReleaseId>, steps: Vec<S
         steps,
         after: Vec::new(),
         verdict_within: Duration::from_secs(30),
+        soak: Duration::from_secs(2),
         go_within: Duration::from_secs(30),
         on_lost_contact: OnLostContact::Undo,
     }

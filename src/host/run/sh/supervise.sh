@@ -49,12 +49,14 @@ loop() {
     child=$!
     write pid $child
     rc=129
-    while kill -0 $child 2>/dev/null && [ -z "$stop" ]; do
+    # It is waited for before it is asked for: one that ended at once still has its exit code.
+    while [ -z "$stop" ]; do
       (while sleep 60; do kill -0 $$ || exit; keep_log; done) >/dev/null 2>&1 &
       keeper=$!
       wait $child
       rc=$?
       kill $keeper 2>/dev/null
+      kill -0 $child 2>/dev/null || break
     done
     if [ -n "$stop" ]; then
       kill -s "$signal" $child 2>/dev/null

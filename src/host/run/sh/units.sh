@@ -12,12 +12,13 @@ system() { # SCOPE WORDS...: systemctl, for the host or for the user
 }
 
 look() { # SCOPE UNIT: sets $active, $sub, $restarts and $life, which is another one after every start
-  active=unknown sub='' restarts='' life='' load='' looked=''
+  active=unknown sub='' restarts='' life='' load='' entered='' looked=''
   if [ "$launchd" = yes ]; then
     job "$1" "$2"
     return
   fi
-  system "$1" show -p ActiveState -p SubState -p NRestarts -p InvocationID -p LoadState -- "$2" >"$run/show" || return
+  system "$1" show -p ActiveState -p SubState -p NRestarts -p InvocationID -p LoadState \
+    -p ActiveEnterTimestampMonotonic -- "$2" >"$run/show" || return
   while IFS='=' read -r key value; do
     case $key in
     ActiveState) active=$value ;;
@@ -25,6 +26,7 @@ look() { # SCOPE UNIT: sets $active, $sub, $restarts and $life, which is another
     NRestarts) restarts=$value ;;
     InvocationID) life=$value ;;
     LoadState) load=$value ;;
+    ActiveEnterTimestampMonotonic) entered=$value ;;
     esac
   done <"$run/show"
   looked="$1 $2"
@@ -215,9 +217,10 @@ listeners() { # says who listens on which TCP port, from proc(5)
 # A wait is over when the probe holds, when its time is up, or when the run is told to stop.
 holding() { # SECONDS PROBE WORDS...
   now
-  limit_at=$((now + $1 * 100))
+  limit_at=$((now + $1 * 100)) hopeless=''
   shift
   while ! "$@"; do
+    [ -z "$hopeless" ] || return 1
     now
     [ "$now" -lt "$limit_at" ] || return 1
     ! ordered stop || { printf 'told to stop\n'; return 1; }
@@ -237,10 +240,28 @@ wait_unit() { # SECONDS SCOPE UNIT
     unit_says "$2" "$3"
     return 1
   }
+  printf '%s\n' "$2" "$3" "$life" >"$u.life"
+}
+
+stays() { # STAGE: whether the units that were waited for still run; one that was started again since must be up for the soak
+  for one in "$run/undo/$1".*.life; do
+    [ -e "$one" ] || return 0
+    { read -r held_scope && IFS= read -r held_unit && read -r held_life; } <"$one" || continue
+    look "$held_scope" "$held_unit"
+    now
+    # systemd counts microseconds from the host's start. In a container that has a start of its own this tells nothing.
+    age=$((${up%.*}00 + 1${up#*.} - 100 - ${entered:-0} / 10000))
+    if runs && { [ "$life" = "$held_life" ] || [ "$age" -lt 0 ] || [ "$age" -ge "$soak" ]; }; then continue; fi
+    printf 'it did not stay up: it is %s (%s), started again %s times\n' "$active" "$sub" "${restarts:-0}"
+    unit_says "$held_scope" "$held_unit"
+    return 1
+  done
 }
 
 steady() { # two looks must agree that it runs, and that it is the same process
   look "$1" "$2"
+  # Nobody starts it again.
+  [ "$active" != failed ] || hopeless=yes
   case $active:$sub in active:running | active:exited | active:listening | active:mounted) ;; *) first=none; return 1 ;; esac
   [ "$first" != "${life:-$restarts}" ] || return 0
   first=${life:-$restarts}

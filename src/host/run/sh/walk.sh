@@ -48,13 +48,24 @@ attend() { # waits for the next order and obeys it; false when the run is at its
   await "$due" "$@" finish || order=late
   case $order in
   go.*) go_on "${order#go.}" ;;
-  keep.*)
-    "stage_${order#keep.}"
-    kept "${order#keep.}" proven ;;
+  keep.*) keep_proven "${order#keep.}" ;;
   undo.*) back "${order#undo.}" ordered; shut=$closing ;;
   late) overdue ;;
   *) return 1 ;;
   esac
+}
+
+keep_proven() { # STAGE: its checks are green; they may have asked another than the one that was started
+  "stage_$1"
+  if stays "$1" >"$run/out" 2>&1; then
+    kept "$1" proven
+    return
+  fi
+  say begin "$1" "$steps" 'see that it stays up'
+  say failed "$1" "$steps" 1
+  evidence
+  back "$1" failed
+  shut=$closing
 }
 
 go_on() { # STAGE: begins it
