@@ -152,12 +152,18 @@ async fn round_trips() -> Outcome {
         Ok(start.elapsed())
     };
     once().await?;
-    let best = async || Result::<Duration, Failed>::Ok(once().await?.min(once().await?).min(once().await?));
-    let near = best().await?;
-    // Long enough that the noise of a busy machine does not count as a round trip.
+    let near = once().await?.min(once().await?).min(once().await?);
+    // A busy machine only adds to what is measured: one try within the budget shows that no round trip more is needed.
     proxy.delay(Duration::from_millis(100));
-    let far = best().await?;
-    let trips = far.saturating_sub(near).as_secs_f64() / 0.2;
+    let trips = |far: Duration| far.saturating_sub(near).as_secs_f64() / 0.2;
+    let mut far = once().await?;
+    for _ in 0..8 {
+        if trips(far) <= 7.5 {
+            break;
+        }
+        far = far.min(once().await?);
+    }
+    let trips = trips(far);
     eprintln!("ssh: connect, auth and exec: {near:?} near, {far:?} with round trips of 200 ms, so {trips:.1} of them");
     // Identification, key exchange (2), service, key, signature, channel, command: two of them overlap. russh asks whether
     // a key is welcome before it signs, which costs one.
