@@ -15,23 +15,30 @@ pub(super) struct Which {
     /// The services
     #[arg(value_name = "SERVICE")]
     services: Vec<ServiceName>,
-    /// Every service of the registry
-    #[arg(long)]
-    all: bool,
-    /// Services that carry this label; may be given several times
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    label: Vec<(String, String)>,
-    /// Only on this host; may be given several times
-    #[arg(long, value_name = "HOST")]
-    host: Vec<HostName>,
+    #[command(flatten)]
+    reach: Reach,
     /// What the services need, too
     #[arg(long)]
     with_needs: bool,
 }
 
+/// Services and hosts that are meant without their names, or narrow the names down.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reach {
+    /// Every service of the registry
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Services that carry this label; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub(super) label: Vec<(String, String)>,
+    /// Only on this host; may be given several times
+    #[arg(long, value_name = "HOST")]
+    pub(super) host: Vec<HostName>,
+}
+
 impl Which {
     pub(super) fn selection(self) -> Selection {
-        let Self { services, all, label, host, with_needs } = self;
+        let Self { services, reach: Reach { all, label, host }, with_needs } = self;
         Selection { services, all, labels: label, hosts: host, with_needs }
     }
 }

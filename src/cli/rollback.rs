@@ -1,9 +1,9 @@
 //! `portoser rollback`: a deploy of what was proven before, from what lies on the hosts.
 
-use crate::cli::deploy::{Manner, go, label};
+use crate::cli::deploy::{Manner, Reach, go};
 use crate::cli::{Exit, Face, Failure};
 use crate::deploy::{Request, Selection};
-use crate::model::{FailureKind, HostName, ServiceName};
+use crate::model::{FailureKind, ServiceName};
 use crate::plan::Target;
 
 /// The least digits that a word must have to be taken for a release.
@@ -18,22 +18,15 @@ pub(super) struct Rollback {
     /// The release to go back to, or the first digits of its id [default: the last proven one before the current one]
     #[arg(long, value_name = "ID")]
     to: Option<String>,
-    /// Every service of the registry
-    #[arg(long)]
-    all: bool,
-    /// Services that carry this label; may be given several times
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    label: Vec<(String, String)>,
-    /// Only on this host; may be given several times
-    #[arg(long, value_name = "HOST")]
-    host: Vec<HostName>,
+    #[command(flatten)]
+    reach: Reach,
     #[command(flatten)]
     manner: Manner,
 }
 
 impl Rollback {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let Self { words, to, all, label, host, manner } = self;
+        let Self { words, to, reach: Reach { all, label, host }, manner } = self;
         let (services, id) = parted(words, |word| face.registry().is_ok_and(|registry| named(&registry, word)))?;
         let to = match (to, id) {
             (Some(to), None) | (None, Some(to)) => Target::Named(to.to_ascii_lowercase()),
