@@ -90,6 +90,7 @@ pub fn write_service(service: &Service) -> Value {
         ("scope", json!(if service.scope == Scope::User { "user" } else { "system" })),
         ("log", ours(write_log(&service.log))),
         ("stop", ours(json!({ "signal": service.stop.signal, "timeout": write_duration(service.stop.timeout) }))),
+        ("reload", json!(service.reload)),
         ("hooks", object([("before", hooks(&service.hooks.before)), ("after", hooks(&service.hooks.after))])),
         ("harden", ours(json!(service.harden))),
         ("labels", json!(service.labels)),

@@ -130,8 +130,9 @@ fn what_is_shown_can_be_read_again() -> Result<(), Failed> {
     };
     let text = serde_yaml::to_string(&written(&first))?;
     let again = registry::load_text(&text, registry::Format::Yaml, &path, None).map_err(|faults| faults.to_string())?;
-    let (first, again) = (written(&first), written(&again));
-    if first == again { Ok(()) } else { Err(format!("{first:#}\nthen\n{again:#}").into()) }
+    let (first, again) = (format!("{first:#?}"), format!("{again:#?}"));
+    let differs = first.lines().zip(again.lines()).find(|(first, again)| first != again);
+    if first == again { Ok(()) } else { Err(format!("what was read and what was shown differ: {differs:?}").into()) }
 }
 
 /// A thousand services are read; with `PORTOSER_BENCH` also more, and the times are printed instead of judged.

@@ -32,6 +32,9 @@ pub(super) fn make(
     let checks = checks::make(site, service, &known, &at, to);
     let hooks = hooks(service, &known, &at, to);
     let defaults = site.defaults;
+    // Of a unit that is the user's own only the state is managed: what is said of all units is not said of it.
+    let none = draft::Defaults::default();
+    let unit = if service.unit.written() { &none } else { defaults };
     Some(Service {
         name: name.clone(),
         kind: kind?,
@@ -45,15 +48,15 @@ pub(super) fn make(
         ports: service.ports.value().map(|ports| ports.values().map(|port| port.get()).collect()).unwrap_or_default(),
         checks,
         deploy: policy::deploy(&service.deploy, &defaults.deploy),
-        restart: policy::restart(&service.restart, &defaults.restart),
-        limits: policy::limits(&service.limits, &defaults.limits),
+        restart: policy::restart(&service.restart, &unit.restart),
+        limits: policy::limits(&service.limits, &unit.limits),
         user: service.user.value().map(|user| user.0.clone()),
         scope: policy::scope(service, defaults),
-        log: policy::log(&service.log, &defaults.log),
-        stop: policy::stop(&service.stop, &defaults.stop),
+        log: policy::log(&service.log, &unit.log),
+        stop: policy::stop(&service.stop, &unit.stop),
         reload: service.reload.value().map(|choice| choice.0.0.to_owned()),
         hooks,
-        harden: service.harden.value().or(defaults.harden.value()).is_some_and(|yes| yes.0),
+        harden: service.harden.value().or(unit.harden.value()).is_some_and(|yes| yes.0),
         labels: labels(&service.labels),
         protected: service.protected.value().is_some_and(|yes| yes.0),
     })
