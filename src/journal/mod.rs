@@ -8,6 +8,8 @@ mod error;
 mod folder;
 mod read;
 mod release;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -169,6 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::registry::{Kind, Native};
 
     const SKETCH: &str = include_str!("../../registry.example.yml");
 
@@ -195,6 +196,35 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_written_is_held_or_refused(
+            words in prop::collection::vec("(?s).{0,30}", 4),
+            (port, instances) in (1..=60_000_u16, 1..20_u16),
+            (name, host) in ("[a-z][a-z0-9-]{0,20}[a-z0-9]", "[a-z][a-z0-9-]{0,20}[a-z0-9]"),
+        ) {
+            let service = serde_json::json!({ "type": "native", "host": host, "run": ["/bin/x", words[0]], "port": port,
+                "instances": instances, "env": { "A": words[1] }, "labels": { "a": words[2] } });
+            let hosts = serde_json::json!({ &host: { "address": "192.0.2.1", "env": { "B": words[3] } } });
+            let text = serde_json::json!({ "version": 1, "hosts": hosts, "services": { &name: service } }).to_string();
+            match load_text(&text, Format::Yaml, Path::new("/nowhere/registry.yml"), None) {
+                Ok(registry) => {
+                    prop_assert_eq!((registry.hosts.len(), registry.services.len()), (1, 1));
+                    let (held_name, service) = registry.services.first_key_value().expect("a service");
+                    let (held_host, host_held) = registry.hosts.first_key_value().expect("a host");
+                    prop_assert_eq!((held_name.as_str(), held_host.as_str()), (name.as_str(), host.as_str()));
+                    let Kind::Native(Native::Run { words: run }) = &service.kind else { panic!("{service:?}") };
+                    let held = [&run[1], &service.env["A"], &service.labels["a"], &host_held.env["B"]];
+                    prop_assert_eq!(held.map(String::as_str), [0, 1, 2, 3].map(|at| words[at].as_str()));
+                    prop_assert_eq!((service.port, service.instances), (Some(port), instances));
+                }
+                // What no host could be given, and what looks like a variable and is none.
+                Err(faults) => {
+                    let strange = |c: char| c == '$' || c.is_control() || !c.is_ascii();
+                    prop_assert!(words.iter().any(|word| word.contains(strange) || word.is_empty()), "{}", faults);
+                }
+            }
+        }
 
         #[test]
         fn any_text_is_read_or_refused(text in "(?s).{0,200}") {

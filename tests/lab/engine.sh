@@ -33,6 +33,7 @@ flock             util-linux
 python3           python3
 git               git
 cc                gcc libc6-dev
+c++               g++
 shellcheck        shellcheck
 LIST
 }

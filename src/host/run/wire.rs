@@ -384,3 +384,6 @@ pub(crate) fn run_id(text: &str) -> Option<RunId> {
 pub fn service_of(run: &super::HostRun, stage: usize) -> Option<&ServiceName> {
     run.stages.get(stage.checked_sub(1)?).map(|stage| &stage.service)
 }
+
+#[cfg(test)]
+mod tests;

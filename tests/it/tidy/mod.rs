@@ -3,6 +3,7 @@
 mod code;
 mod docs;
 mod floors;
+mod locks;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         trial("names_are_nouns_of_the_trade", code::names),
         trial("no_lint_is_silenced_without_a_reason", code::lints),
         trial("every_case_is_used", code::cases),
+        trial("the_fuzz_targets_are_locked_as_the_program", locks::fuzz),
         trial("links_of_the_docs_lead_somewhere", docs::links),
         trial("the_tests_that_hold_the_invariants_exist", docs::invariants),
         Trial::test("tidy::docs_know_every_verb_and_exit_code", docs::commands),

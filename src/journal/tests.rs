@@ -1,0 +1,107 @@
+//! What the journal is told it tells again, character by character; whatever stands in a row, it is told or called damaged.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use rusqlite::types::Value;
+
+use super::*;
+use crate::model::{Event, HostName, Outcome, RunId, ServiceName};
+
+fn start(number: u32, text: &[String], absent: bool) -> StartOfRun {
+    let given = |at: usize| text.get(at).filter(|_| !absent).cloned();
+    StartOfRun {
+        id: RunId::new(Timestamp::UNIX_EPOCH, number),
+        verb: text[0].clone(),
+        who: text[1].clone(),
+        registry: given(2),
+        environment: given(3),
+        request: serde_json::json!({ "services": text }),
+        digest: given(4),
+        resumes: (!absent).then(|| RunId::new(Timestamp::UNIX_EPOCH, number + 1)),
+    }
+}
+
+/// Begins a run, and tells it that a service failed on a host with these words.
+fn told(journal: &Journal, start: &StartOfRun, words: &str) -> (OpenRun, [Event; 2]) {
+    let host = HostName::try_from("web1").expect("a name");
+    let service = ServiceName::try_from("api").expect("a name");
+    let run = journal.begin_run(start).expect("begins");
+    let text = || words.to_owned();
+    let events = [
+        Event::Failed {
+            host: host.clone(),
+            service: Some(service.clone()),
+            error: text(),
+            hint: Some(text()),
+            evidence: vec![text()],
+        },
+        Event::Ended { host, service, outcome: Outcome::RolledBack, release: None },
+    ];
+    events.iter().for_each(|event| run.tell(event).expect("told"));
+    (run, events)
+}
+
+/// Where a row may be damaged.
+const COLUMNS: &[(&str, &str)] = &[
+    ("run", "id verb who registry environment request started ended code digest resumes"),
+    ("outcome", "run service host before after outcome began ended error"),
+    ("event", "run number at line"),
+];
+
+fn values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::Integer),
+        "(?s).{0,30}".prop_map(Value::Text),
+        "[{\\[\"]?[-a-z0-9:]{0,30}".prop_map(Value::Text),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_was_told_is_told_again(text in prop::collection::vec("(?s).{0,30}", 6), absent in any::<bool>(), code in any::<u8>()) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(folder.path()).expect("opens");
+        let start = start(1, &text, absent);
+        let (run, events) = told(&journal, &start, &text[5]);
+        run.end(code).expect("ends");
+        let read = journal.run(&start.id).expect("readable").expect("is there");
+        prop_assert_eq!((read.verb, read.who, read.registry), (start.verb, start.who, start.registry));
+        prop_assert_eq!((read.environment, read.request, read.digest), (start.environment, start.request, start.digest));
+        prop_assert_eq!((read.resumes, read.end.map(|end| end.code)), (start.resumes, Some(code)));
+        prop_assert_eq!(read.outcomes, [(Some(Outcome::RolledBack), 1)]);
+        let entries = journal.entries(&start.id).expect("readable");
+        prop_assert_eq!(entries[0].error.as_ref(), Some(&text[5]));
+        let read = journal.events(&start.id).expect("readable");
+        let read: Vec<Event> = read.into_iter().map(|(_, line)| serde_json::from_value(line).expect("an event")).collect();
+        prop_assert_eq!(read, events);
+    }
+
+    #[test]
+    fn any_row_is_told_or_called_damaged(damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), values()), 1..4)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(folder.path()).expect("opens");
+        let start = start(1, &vec!["x".to_owned(); 5], false);
+        told(&journal, &start, "x").0.end(5).expect("ends");
+        journal.connection().pragma_update(None, "foreign_keys", false).expect("set");
+        for (table, column, value) in damage {
+            let (table, columns) = COLUMNS[table.index(COLUMNS.len())];
+            let columns: Vec<&str> = columns.split(' ').collect();
+            let sql = format!("UPDATE {table} SET {} = ?1", columns[column.index(columns.len())]);
+            // A value of the wrong type is refused by the table itself.
+            let _ = journal.connection().execute(&sql, [value]);
+        }
+        let answers = [
+            journal.runs(10).map(drop),
+            journal.unfinished().map(drop),
+            journal.history(None, 10).map(drop),
+            journal.changes(None, 10).map(drop),
+            journal.events(&start.id).map(drop),
+        ];
+        for answer in answers {
+            prop_assert!(matches!(answer, Ok(()) | Err(JournalError::Damaged { .. })), "{:?}", answer);
+        }
+    }
+}
