@@ -31,10 +31,10 @@ host() { # BASE TOOL...
 
 versions() { # of what services run with; the words that tell them are read by us
   for tool in docker python3 uv; do
-    command -v "$tool" >/dev/null && say "version $tool" "$("$tool" --version 2>&1 </dev/null)"
+    command -v "$tool" >/dev/null && say "version/$tool" "$("$tool" --version 2>&1 </dev/null)"
   done
-  command -v docker >/dev/null && say 'version compose' "$(docker compose version </dev/null)"
-  [ "$init" != systemd ] || say 'version systemd' "$(systemctl --version)"
+  command -v docker >/dev/null && say 'version/compose' "$(docker compose version </dev/null)"
+  [ "$init" != systemd ] || say 'version/systemd' "$(systemctl --version)"
 }
 
 drift() { # the manifest of the release we stand in
@@ -94,11 +94,11 @@ units() { # SCOPE UNIT...
     for one; do # a job is named after the unit: portoser-api@2.service is portoser-api.2
       one=${one%.service}
       case $one in *@*) one=${one%@*}.${one##*@} ;; esac
-      say "job $one" "$(launchctl print "$domain/$one")"
+      say "job/$one" "$(launchctl print "$domain/$one")"
     done
   fi
   [ "$init" = systemd ] || return
-  say "units $scope" "$(systemctl --"$scope" show \
+  say "units/$scope" "$(systemctl --"$scope" show \
     -p Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID,UnitFileState \
     -p ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic -- "$@")"
 }

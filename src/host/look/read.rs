@@ -33,12 +33,13 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
             "unfinished" => seen.unfinished = peeked(value),
             _ => {}
         }
-        if let Some((name, what)) = key.split_once(' ') {
-            if name == "job" {
-                units.insert(what.to_owned(), job(value));
-            } else if name == "units" {
-                units.extend(self::units(value));
-            } else if let Some(instance) = what.strip_prefix("process ") {
+        // A service may be called `job` or `units`, but no service has a slash in its name.
+        if let Some(name) = key.strip_prefix("job/") {
+            units.insert(name.to_owned(), job(value));
+        } else if key.starts_with("units/") {
+            units.extend(self::units(value));
+        } else if let Some((name, what)) = key.split_once(' ') {
+            if let Some(instance) = what.strip_prefix("process ") {
                 units.insert(process_name(name, instance), process(value));
             } else if let Ok(name) = ServiceName::try_from(name) {
                 service(seen.services.entry(name).or_default(), what, value);
@@ -113,7 +114,7 @@ fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
         tools: get("tools")?.split_whitespace().map(str::to_owned).collect(),
         versions: parts
             .iter()
-            .filter_map(|(key, says)| Some((key.strip_prefix("version ")?.to_owned(), version(says)?)))
+            .filter_map(|(key, says)| Some((key.strip_prefix("version/")?.to_owned(), version(says)?)))
             .collect(),
         base: base.trim_end_matches('/').into(),
         disk: disk(get("disk")?),
@@ -273,7 +274,7 @@ mod tests {
         let mut parts = HOST.to_vec();
         parts.push(("api releases", " 0123456789abcdef"));
         parts.push(("api current", "/opt/portoser/services/api/releases/0123456789abcdef"));
-        parts.push(("units system", "Id=portoser-api.service\nLoadState=loaded\nActiveState=active\nNRestarts=2"));
+        parts.push(("units/system", "Id=portoser-api.service\nLoadState=loaded\nActiveState=active\nNRestarts=2"));
         parts.push(("db process 1", "lives 4711 99 boot"));
         parts.push(("db process 2", "ended"));
         let seen = read(&answer(&parts)).expect("readable");
@@ -286,15 +287,27 @@ mod tests {
     }
 
     #[test]
+    fn a_service_may_be_called_as_a_part_of_the_answer_is() {
+        for name in ["job", "units", "version", "uid", "holder", "end"] {
+            let (releases, process) = (format!("{name} releases"), format!("{name} process 1"));
+            let parts = [(releases.as_str(), "0123456789abcdef"), (process.as_str(), "lives 4711 99 boot restarts 0")];
+            let seen = read(&answer(&[HOST, &parts].concat())).expect("readable");
+            let service = &seen.services[&ServiceName::try_from(name).expect("a name")];
+            assert_eq!((service.releases.len(), seen.units.len(), seen.facts.versions.len()), (1, 1, 0), "{name}");
+        }
+    }
+
+    #[test]
     fn a_version_is_found_in_what_a_tool_says() {
         let told = [
-            ("version docker", "Docker version 20.10.24+dfsg1, build 297e128"),
-            ("version compose", "Docker Compose version v2.33.1"),
-            ("version python3", "Python 3.11.2"),
-            ("version systemd", "systemd 257 (257.13-1~deb13u1)\n+PAM +AUDIT"),
-            ("version uv", "sh: uv: not found"),
+            ("version/docker", "Docker version 20.10.24+dfsg1, build 297e128"),
+            ("version/compose", "Docker Compose version v2.33.1"),
+            ("version/python3", "Python 3.11.2"),
+            ("version/systemd", "systemd 257 (257.13-1~deb13u1)\n+PAM +AUDIT"),
+            ("version/uv", "sh: uv: not found"),
         ];
         let seen = read(&answer(&[HOST, &told].concat())).expect("readable");
+        assert!(seen.services.is_empty(), "{:?}", seen.services);
         let versions: Vec<_> = seen.facts.versions.iter().map(|(tool, told)| format!("{tool} {told}")).collect();
         assert_eq!(versions, ["compose 2.33.1", "docker 20.10.24+dfsg1", "python3 3.11.2", "systemd 257"]);
     }

@@ -51,9 +51,9 @@ pub(super) fn looks() -> Result<(), Failed> {
             ("api past 0123456789abcdef", value),
             ("api drift", value),
             ("api process 1", value),
-            ("job x", value),
-            ("units system", value),
-            ("units user", &unit),
+            ("job/x", value),
+            ("units/system", value),
+            ("units/user", &unit),
         ] {
             let seen = look::read(&with(key, value)).map_err(|error| format!("{key} {value:?}: {error}"))?;
             assert_eq!(seen.facts, plain.facts, "{key} {value:?}");
