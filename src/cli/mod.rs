@@ -23,6 +23,7 @@ mod graph;
 mod history;
 mod host;
 mod impact;
+mod import;
 mod init;
 mod list;
 mod logs;
@@ -86,6 +87,7 @@ verbs! {
         history::History,
         host::Host,
         impact::Impact,
+        import::Import,
         init::Init,
         list::List,
         logs::Logs,

@@ -12,6 +12,7 @@ mod cli;
 mod demo;
 mod fixture;
 mod hostile;
+mod import;
 mod journal;
 mod lab;
 mod registry;
@@ -36,6 +37,7 @@ fn main() {
         cli::trials(),
         demo::trials(),
         hostile::trials(),
+        import::trials(),
         journal::trials(),
         lab::trials(),
         registry::trials(),

@@ -14,6 +14,15 @@ pub(super) fn to_value(registry: &mut Value, edit: &Edit) -> Result<(), EditErro
     match edit {
         Edit::AddHost { name, host } => add(registry, ("hosts", "a host"), name.as_str(), host),
         Edit::AddService { name, service } => add(registry, ("services", "a service"), name.as_str(), service),
+        Edit::Add { hosts, services } => {
+            for (name, host) in hosts {
+                add(registry, ("hosts", "a host"), name.as_str(), host)?;
+            }
+            for (name, service) in services {
+                add(registry, ("services", "a service"), name.as_str(), service)?;
+            }
+            Ok(())
+        }
         Edit::MoveService { name, hosts } => {
             let service = service(registry, name.as_str())?;
             let one = hosts.len() == 1 && !service.contains_key("hosts");
@@ -66,6 +75,14 @@ pub(super) fn to_text(text: &str, edit: &Edit) -> Option<String> {
     match edit {
         Edit::AddHost { name, host } => add_text(&root, "hosts", name.as_str(), host)?,
         Edit::AddService { name, service } => add_text(&root, "services", name.as_str(), service)?,
+        Edit::Add { hosts, services } => {
+            for (name, host) in hosts {
+                add_text(&root, "hosts", name.as_str(), host)?;
+            }
+            for (name, service) in services {
+                add_text(&root, "services", name.as_str(), service)?;
+            }
+        }
         Edit::MoveService { name, hosts } => {
             let service = root.get_mapping("services")?.get_mapping(name.as_str())?;
             let old = ["host", "hosts", "on"].into_iter().find(|key| service.contains_key(*key))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{EditError, check_text, io, snippet, write};
+use super::{Edit, EditError, check_text, edited, io, snippet, write};
 use crate::model::HostName;
 
 /// The host of a first registry.
@@ -25,6 +25,22 @@ impl FirstHost {
     }
 }
 
+/// A registry with nothing in it.
+pub const FIRST: &str = "\
+# Hosts, and the services that portoser runs on them.
+# `portoser schema` describes every key; `portoser validate` checks this file.
+version: 1
+";
+
+/// Writes a first registry with what a change adds.
+///
+/// # Errors
+/// When the file is there already, cannot be written, or what is added is not valid.
+pub fn begin(file: &Path, edit: &Edit) -> Result<(), EditError> {
+    let text = edited(FIRST, file, edit)?;
+    write::create(file, text.as_bytes()).map_err(io("writing", file))
+}
+
 /// Writes a first registry with one host.
 ///
 /// # Errors
@@ -37,18 +53,7 @@ pub fn create(file: &Path, host: &FirstHost) -> Result<(), EditError> {
     };
     keys.extend(host.user.clone().map(|user| ("user".to_owned(), user.into())));
     keys.extend(host.sudo.then(|| ("become".to_owned(), "sudo".into())));
-    let text = format!(
-        "\
-# Hosts, and the services that portoser runs on them.
-# `portoser schema` describes every key; `portoser validate` checks this file.
-version: 1
-
-hosts:
-  {}: {}
-",
-        host.name,
-        snippet::flow(&Value::Object(keys))
-    );
+    let text = format!("{FIRST}\nhosts:\n  {}: {}\n", host.name, snippet::flow(&Value::Object(keys)));
     check_text(&text, file).map_err(EditError::After)?;
     write::create(file, text.as_bytes()).map_err(io("writing", file))
 }

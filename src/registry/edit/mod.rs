@@ -7,7 +7,8 @@ mod lock;
 mod snippet;
 mod write;
 
-pub use first::{FirstHost, create};
+pub use first::{FIRST, FirstHost, begin, create};
+pub(super) use snippet::flow;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub enum Edit {
     AddHost { name: HostName, host: Value },
     /// Adds a service, given in the registry's keys.
     AddService { name: ServiceName, service: Value },
+    /// Adds hosts and services, given in the registry's keys; all of them or none.
+    Add { hosts: Vec<(HostName, Value)>, services: Vec<(ServiceName, Value)> },
     /// Lets a service run on these hosts instead; there is at least one.
     MoveService { name: ServiceName, hosts: Vec<HostName> },
     /// Takes a service out. Hosts are not touched.
@@ -79,7 +82,7 @@ pub fn edit(path: &Path, edit: &Edit) -> Result<(), EditError> {
 }
 
 /// The new text, which means what was asked for and is valid.
-fn edited(text: &str, path: &Path, edit: &Edit) -> Result<String, EditError> {
+pub(super) fn edited(text: &str, path: &Path, edit: &Edit) -> Result<String, EditError> {
     check_text(text, path).map_err(EditError::Before)?;
     let tangled = || EditError::Tangled { file: path.to_owned() };
     let plain = |text: &str| parse(text, Format::Yaml, &mut Vec::new()).map(|node| node.plain());
@@ -91,6 +94,32 @@ fn edited(text: &str, path: &Path, edit: &Edit) -> Result<String, EditError> {
     }
     check_text(&new, path).map_err(EditError::After)?;
     Ok(new)
+}
+
+/// The hosts and services that a change adds, as they will stand in the file.
+#[must_use]
+pub fn entries(edit: &Edit) -> String {
+    let (hosts, services) = match edit {
+        Edit::Add { hosts, services } => (
+            hosts.iter().map(|(name, host)| (name.as_str(), host)).collect(),
+            services.iter().map(|(name, service)| (name.as_str(), service)).collect(),
+        ),
+        Edit::AddHost { name, host } => (vec![(name.as_str(), host)], Vec::new()),
+        Edit::AddService { name, service } => (Vec::new(), vec![(name.as_str(), service)]),
+        Edit::MoveService { .. } | Edit::RemoveService { .. } => (Vec::new(), Vec::new()),
+    };
+    let mut text = String::new();
+    for (key, entries) in [("hosts", hosts), ("services", services)] {
+        if !entries.is_empty() {
+            text.push_str(&format!("{key}:\n"));
+        }
+        for (name, value) in entries {
+            let keys = snippet::mapping(value);
+            let keys: String = keys.lines().map(|line| format!("    {line}\n")).collect();
+            text.push_str(&format!("  {name}:\n{keys}"));
+        }
+    }
+    text
 }
 
 fn io<'a>(doing: &'static str, file: &'a Path) -> impl FnOnce(std::io::Error) -> EditError + 'a {
