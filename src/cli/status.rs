@@ -13,7 +13,8 @@ use crate::plan::Health;
 /// Show how services stand on their hosts; all services, if none is named
 ///
 /// One look at each host, and every check asked. Ends with 8 when a service is not healthy, and else with 4 when a host
-/// could not be seen: what was not seen is neither good nor bad.
+/// could not be seen: what was not seen is neither good nor bad. Without names, what else lies on the hosts is shown, too: it may
+/// have been taken out of the registry, or belong to another one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
     #[command(flatten)]
@@ -39,8 +40,10 @@ impl Status {
             face.flush();
             hints(face, &all);
         }
-        let bad = |one: &Standing| one.found.as_ref().is_ok_and(|found| found.is_seen() && !found.is_healthy());
-        let unseen = |one: &Standing| one.found.as_ref().map_or(true, |found| !found.is_seen());
+        let bad = |one: &Standing| {
+            one.registered && one.found.as_ref().is_ok_and(|found| found.is_seen() && !found.is_healthy())
+        };
+        let unseen = |one: &Standing| one.registered && one.found.as_ref().map_or(true, |found| !found.is_seen());
         Ok(if all.iter().any(bad) {
             Exit(FailureKind::Unhealthy.code())
         } else if all.iter().any(unseen) {
@@ -72,7 +75,8 @@ fn row(one: &Standing) -> [String; 8] {
     // Of several instances the one that changed last tells most.
     let ages = found.units.iter().filter_map(|(_, unit)| unit.as_ref()?.age(found.uptime));
     let since = ages.min().map_or_else(dash, |age| format!("{} ago", duration(age)));
-    [service, host, short(release).to_owned(), states.join(", "), since, restarts.to_string(), health(found), drift]
+    let health = if one.registered { health(found) } else { "not in the registry".into() };
+    [service, host, short(release).to_owned(), states.join(", "), since, restarts.to_string(), health, drift]
 }
 
 fn health(found: &Found) -> String {
@@ -86,6 +90,10 @@ fn health(found: &Found) -> String {
 
 fn hints(face: &Face, all: &[Standing]) {
     let mut hints: Vec<&str> = all.iter().filter_map(|one| Some(one.found.as_ref().err()?.1.as_str())).collect();
+    let stray = all.iter().find(|one| !one.registered);
+    let remove =
+        stray.map(|one| format!("`portoser remove {} --host {}` takes it from the host", one.service, one.host));
+    hints.extend(remove.as_deref());
     hints.sort_unstable();
     hints.dedup();
     hints.iter().for_each(|hint| face.talk(format!("hint: {}", crate::cli::safe(hint))));
@@ -109,13 +117,14 @@ fn document(one: &Standing) -> Value {
         None => json!({ "name": name, "active": null }),
     });
     let (health, says) = match &found.health {
-        Some(Health::Good) => ("good", None),
-        Some(Health::Bad(says)) => ("bad", Some(says)),
-        Some(Health::Unseen(says)) => ("unseen", Some(says)),
-        None => ("bad", None),
+        Some(Health::Good) => (Some("good"), None),
+        Some(Health::Bad(says)) => (Some("bad"), Some(says)),
+        Some(Health::Unseen(says)) => (Some("unseen"), Some(says)),
+        // Nobody says what a stray's health would be.
+        None => (one.registered.then_some("bad"), None),
     };
     json!({
-        "service": one.service, "host": one.host, "seen": true, "release": found.release, "healthy": found.is_healthy(),
-        "health": health, "says": says, "drift": found.drift, "units": units.collect::<Vec<_>>(),
+        "service": one.service, "host": one.host, "registered": one.registered, "seen": true, "release": found.release,
+        "healthy": one.registered.then(|| found.is_healthy()), "health": health, "says": says, "drift": found.drift, "units": units.collect::<Vec<_>>(),
     })
 }

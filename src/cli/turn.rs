@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, block_on, session};
-use crate::deploy::{Fault, Ground, Pace, Prepared, Selection, Terms, deploy, prepare_turn, select, verdict};
+use crate::deploy::{
+    Fault, Ground, Pace, Prepared, SelectFault, Selection, Terms, deploy, prepare_turn, select, verdict,
+};
 use crate::model::{FailureKind, RunId, UnitChange};
 use crate::plan::{Action, Turn};
 use crate::registry::{Batch, parse_duration};
@@ -58,12 +60,16 @@ turns! {
     /// Start services that are on their hosts, what they need first, and ask their checks
     Start, "start", Turn::Change(UnitChange::Start);
     /// Stop services, those that need others first
+    ///
+    /// With --host, also services which the registry does not put there, or not any more.
     Stop, "stop", Turn::Change(UnitChange::Stop);
     /// Restart services that are on their hosts, and ask their checks
     Restart, "restart", Turn::Change(UnitChange::Restart);
     /// Let services read their configuration again, and ask their checks
     Reload, "reload", Turn::Change(UnitChange::Reload);
     /// Take services from their hosts; what they keep in their shared folder stays
+    ///
+    /// With --host, also services which the registry does not put there, or not any more.
     Remove, "remove", Turn::Remove;
 }
 
@@ -96,9 +102,12 @@ pub(super) fn carry(
     let job = async |ground: Arc<Ground>| {
         let fault = |fault: Fault| {
             let all = select(&ground.registry, &selection).map_or(0, |(_, hosts)| hosts.len());
+            let stray = turn.ends() && selection.hosts.is_empty();
+            let stray = stray && matches!(&fault, Fault::Select(SelectFault::Service(..)));
+            let stray = stray.then(|| "give --host for a service that only its host knows".to_owned());
             let some = matches!(&fault, Fault::Unseen(hosts) if !skip_unseen && hosts.len() < all);
             let skip = some.then(|| "nothing was touched; --skip-unseen goes on with the other hosts".to_owned());
-            session::failed(verb, &fault).hints(skip)
+            session::failed(verb, &fault).hints(stray).hints(skip)
         };
         let prepared = prepare_turn(&ground, &selection, turn, skip_unseen).await.map_err(fault)?;
         let skipped = prepared.skipped.clone();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
-use crate::deploy::select::{Selection, select};
+use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
 use crate::deploy::source;
 use crate::deploy::state::HostEnd;
 use crate::deploy::survey::{Depth, Survey, survey};
@@ -46,8 +46,9 @@ enum Aim {
     Deploy { sources: Sources, overwrite: bool },
     /// A release that lies on the hosts comes into force again.
     Back { target: Target, overwrite: bool },
-    /// What is there is started, stopped and so on; hosts that cannot be seen may be left out.
-    Turn(Turn, bool),
+    /// What is there is started, stopped and so on; hosts that cannot be seen may be left out. The strays are there without
+    /// being in the registry.
+    Turn { turn: Turn, skip_unseen: bool, strays: BTreeSet<ServiceName> },
 }
 
 impl Aim {
@@ -55,7 +56,7 @@ impl Aim {
         match self {
             Self::Deploy { .. } => Depth::Health,
             Self::Back { .. } => Depth::Past,
-            Self::Turn(..) => Depth::State,
+            Self::Turn { .. } => Depth::State,
         }
     }
 }
@@ -104,11 +105,13 @@ pub async fn prepare_turn(
     turn: Turn,
     skip_unseen: bool,
 ) -> Result<Prepared, Fault> {
-    let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
+    // What only a host knows can be ended, but there is nothing to start it by.
+    let strays = if turn.ends() { strays(&ground.registry, selection) } else { BTreeSet::new() };
+    let (services, hosts) = select_with(&strays, &ground.registry, selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
     let mut survey = survey(ground, &services, &hosts, Depth::State).await;
     quiet(ground, &services, &mut survey, Depth::State).await?;
-    conclude(ground, services, hosts, survey, Aim::Turn(turn, skip_unseen)).await
+    conclude(ground, services, hosts, survey, Aim::Turn { turn, skip_unseen, strays }).await
 }
 
 fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) {
@@ -201,7 +204,7 @@ async fn conclude(
     aim: Aim,
 ) -> Result<Prepared, Fault> {
     let unseen = std::mem::take(&mut survey.unseen);
-    let skip = matches!(aim, Aim::Turn(_, true)) && !survey.seen.is_empty();
+    let skip = matches!(aim, Aim::Turn { skip_unseen: true, .. }) && !survey.seen.is_empty();
     if !unseen.is_empty() && !skip {
         ground.part(&survey.far).await;
         return Err(Fault::Unseen(unseen.into_iter().collect()));
@@ -210,7 +213,12 @@ async fn conclude(
         let text = format!("left out, as it cannot be seen: {why}");
         ground.tell(Event::Note { host: Some(host.clone()), text });
     }
-    let waves = Graph::of(&ground.registry).waves(&services);
+    let mut waves = Graph::of(&ground.registry).waves(&services);
+    let none = BTreeSet::new();
+    let strays = if let Aim::Turn { strays, .. } = &aim { strays } else { &none };
+    // They need nobody that we know of, and nobody needs them.
+    let unknown = strays.iter().filter(|name| !ground.registry.services.contains_key(*name));
+    waves.extend(unknown.map(|name| vec![name.clone()]));
     let (registry, seen, engines) = (&*ground.registry, &survey.seen, ground.engines);
     let planned = match &aim {
         Aim::Deploy { sources, overwrite } => {
@@ -221,8 +229,8 @@ async fn conclude(
             let (overwrite, hosts) = (*overwrite, hosts.clone());
             back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite })
         }
-        Aim::Turn(wanted, _) => {
-            turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: *wanted }).map(|turned| {
+        Aim::Turn { turn: wanted, .. } => {
+            turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: *wanted, strays }).map(|turned| {
                 for (service, host) in turned.absent {
                     ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
                 }
@@ -232,6 +240,11 @@ async fn conclude(
     };
     match planned {
         Ok(plan) => {
+            let is_there = |name: &&ServiceName| plan.changes.iter().any(|change| change.service == **name);
+            if let Some(nobody) = strays.iter().find(|name| !is_there(name)) {
+                ground.part(&survey.far).await;
+                return Err(Fault::Select(nowhere(&ground.registry, nobody, &hosts)));
+            }
             let skipped = unseen.keys().cloned().collect();
             Ok(Prepared { plan: Arc::new(plan), survey, services, hosts, skipped, aim })
         }

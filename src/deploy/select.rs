@@ -49,6 +49,55 @@ impl SelectFault {
     }
 }
 
+/// The fault of a name that nobody knows, with the nearest one that is known.
+fn unknown(registry: &Registry, name: &ServiceName) -> SelectFault {
+    let near = registry.services.keys().min_by_key(|other| strsim::levenshtein(other.as_str(), name.as_str()));
+    let near = near.filter(|near| strsim::levenshtein(near.as_str(), name.as_str()) <= 3);
+    SelectFault::Service(name.clone(), near.map(ToString::to_string))
+}
+
+/// The names of services that the registry does not put on the hosts which the request names. Without hosts there are none,
+/// as nobody would know where to look for them.
+pub(super) fn strays(registry: &Registry, selection: &Selection) -> BTreeSet<ServiceName> {
+    let hosts: BTreeSet<HostName> = selection.hosts.iter().cloned().collect();
+    let stray = |name: &&ServiceName| !hosts.is_empty() && !is_placed(registry, name, &hosts);
+    selection.services.iter().filter(stray).cloned().collect()
+}
+
+/// As `select`, with these strays on the hosts that the request names.
+pub(super) fn select_with(
+    strays: &BTreeSet<ServiceName>,
+    registry: &Registry,
+    selection: &Selection,
+) -> Result<(BTreeSet<ServiceName>, BTreeSet<HostName>), SelectFault> {
+    if strays.is_empty() {
+        return select(registry, selection);
+    }
+    if let Some(host) = selection.hosts.iter().find(|host| !registry.hosts.contains_key(*host)) {
+        return Err(SelectFault::Host(host.clone()));
+    }
+    let mut services = strays.clone();
+    let known: Vec<_> = selection.services.iter().filter(|name| !strays.contains(*name)).cloned().collect();
+    if !known.is_empty() || selection.all || !selection.labels.is_empty() {
+        services.extend(select(registry, &Selection { services: known, ..selection.clone() })?.0);
+    }
+    Ok((services, selection.hosts.iter().cloned().collect()))
+}
+
+/// The fault of strays of which no host knows anything.
+pub(super) fn nowhere(registry: &Registry, stray: &ServiceName, hosts: &BTreeSet<HostName>) -> SelectFault {
+    if !registry.services.contains_key(stray) {
+        return unknown(registry, stray);
+    }
+    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    SelectFault::Nowhere(hosts.join(", "))
+}
+
+/// Whether the registry puts a service on one of these hosts.
+pub(super) fn is_placed(registry: &Registry, name: &ServiceName, hosts: &BTreeSet<HostName>) -> bool {
+    registry.services.get(name).is_some_and(|service| service.hosts.iter().any(|host| hosts.contains(host)))
+}
+
 /// The services meant, and the hosts. Never empty.
 pub fn select(
     registry: &Registry,
@@ -62,9 +111,7 @@ pub fn select(
     let mut names: BTreeSet<ServiceName> = BTreeSet::new();
     for name in &selection.services {
         if !registry.services.contains_key(name) {
-            let near = registry.services.keys().min_by_key(|other| strsim::levenshtein(other.as_str(), name.as_str()));
-            let near = near.filter(|near| strsim::levenshtein(near.as_str(), name.as_str()) <= 3);
-            return Err(SelectFault::Service(name.clone(), near.map(ToString::to_string)));
+            return Err(unknown(registry, name));
         }
         names.insert(name.clone());
     }

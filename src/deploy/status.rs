@@ -16,6 +16,8 @@ use crate::plan::Health;
 pub struct Standing {
     pub service: ServiceName,
     pub host: HostName,
+    /// Whether the registry puts it there. What it does not is only shown.
+    pub registered: bool,
     /// What was found; or why the host could not be seen, and the next move.
     pub found: Result<Found, (String, String)>,
 }
@@ -48,15 +50,26 @@ impl Found {
     }
 }
 
-/// Looks at all that the selection means. A host that cannot be seen is told as such and hides no other.
+/// Looks at all that the selection means, and, where it names no services, at what lies on the hosts besides. A host that
+/// cannot be seen is told as such and hides no other.
 pub async fn status(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<Standing>, Fault> {
     let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
-    let survey = survey(ground, &services, &hosts, Depth::Health).await;
+    let whole = selection.services.is_empty() && selection.labels.is_empty();
+    let survey = survey(ground, &services, &hosts, if whole { Depth::Whole } else { Depth::Health }).await;
     let mut all = Vec::new();
     for service in ground.registry.services.values().filter(|service| services.contains(&service.name)) {
         for host in service.hosts.iter().filter(|host| hosts.contains(*host)) {
             let found = found(ground, &survey, &service.name, host);
-            all.push(Standing { service: service.name.clone(), host: host.clone(), found });
+            all.push(Standing { service: service.name.clone(), host: host.clone(), registered: true, found });
+        }
+    }
+    for (host, seen) in &survey.seen {
+        let here = |name: &&ServiceName| {
+            ground.registry.services.get(*name).is_some_and(|service| service.hosts.contains(host))
+        };
+        for service in seen.services.keys().filter(|name| !here(name)) {
+            let found = found(ground, &survey, service, host);
+            all.push(Standing { service: service.clone(), host: host.clone(), registered: false, found });
         }
     }
     ground.part(&survey.far).await;

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::check::{self, Verdict};
 use crate::deploy::far::{Far, Unseen, subject};
 use crate::deploy::ground::Ground;
+use crate::deploy::select::is_placed;
 use crate::host::look::Question;
 use crate::host::{Record, Seen};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName};
@@ -37,6 +38,8 @@ pub(super) enum Depth {
     Past,
     /// The services' checks, too.
     Health,
+    /// That, and what lies on the hosts besides.
+    Whole,
 }
 
 /// Looks at these hosts, for these services.
@@ -55,9 +58,11 @@ pub(super) async fn survey(
             }
         }
     }
+    let strays = services.iter().filter(|name| !is_placed(&ground.registry, name, hosts));
+    let strays: Vec<ServiceName> = strays.cloned().collect();
     let mut tasks = JoinSet::new();
     for (host, here) in here {
-        tasks.spawn(one(ground.clone(), host.clone(), here, depth));
+        tasks.spawn(one(ground.clone(), host.clone(), (here, strays.clone()), depth));
     }
     let mut survey = Survey::default();
     while let Some(ended) = tasks.join_next().await {
@@ -81,10 +86,13 @@ pub(super) async fn survey(
 
 type Found = Result<(Far, Seen, Vec<(ServiceName, Health)>), Unseen>;
 
-async fn one(ground: Arc<Ground>, host: HostName, services: Vec<Service>, depth: Depth) -> (HostName, Found) {
+/// The services that the registry puts on a host, and those that only the host may know.
+type Here = (Vec<Service>, Vec<ServiceName>);
+
+async fn one(ground: Arc<Ground>, host: HostName, (services, strays): Here, depth: Depth) -> (HostName, Found) {
     ground.tell(Event::Looking { host: host.clone() });
     let began = Instant::now();
-    let found = look(&ground, &host, &services, depth).await;
+    let found = look(&ground, &host, (&services, strays), depth).await;
     if let Ok((_, seen, _)) = &found {
         ground.tell(Event::Looked { host: host.clone(), took: began.elapsed() });
         for service in &services {
@@ -95,11 +103,18 @@ async fn one(ground: Arc<Ground>, host: HostName, services: Vec<Service>, depth:
     (host, found)
 }
 
-async fn look(ground: &Ground, host: &HostName, services: &[Service], depth: Depth) -> Found {
+async fn look(
+    ground: &Ground,
+    host: &HostName,
+    (services, strays): (&[Service], Vec<ServiceName>),
+    depth: Depth,
+) -> Found {
     let far = ground.reach(host).await?;
     let mut question = question(ground, host, services, ground.engines);
     question.past = depth == Depth::Past;
-    if depth != Depth::Health {
+    question.strays = strays;
+    question.besides = depth == Depth::Whole;
+    if !matches!(depth, Depth::Health | Depth::Whole) {
         let seen = far.look(&question).await?;
         return Ok((far, seen, Vec::new()));
     }

@@ -95,14 +95,19 @@ impl Walk {
     /// One service over its hosts.
     async fn service(self: Arc<Self>, changes: Vec<Change>) -> Vec<Ended> {
         let policy = changes.first().and_then(|change| self.ground.registry.services.get(&change.service));
-        let Some(policy) = policy.map(|service| service.deploy.clone()) else { return Vec::new() };
+        let policy = policy.map(|service| service.deploy.clone());
         let (still, moving): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|change| change.action == Action::Nothing);
         let mut ended: Vec<Ended> = still.iter().map(|change| done(change, Outcome::NothingToDo)).collect();
         let mut kept: Vec<(Change, Outcome)> = Vec::new();
-        let most = self.pace.max_fail.unwrap_or(policy.max_fail);
+        let most = self.pace.max_fail.unwrap_or(policy.as_ref().map_or(0, |policy| policy.max_fail));
         let mut failures = 0;
-        let mut groups = groups(moving, &policy, self.pace.batch).into_iter();
+        let mut groups = match &policy {
+            Some(policy) => groups(moving, policy, self.pace.batch),
+            // What only its hosts know is stopped or removed everywhere at once.
+            None => vec![moving],
+        }
+        .into_iter();
         for group in groups.by_ref() {
             let mut hosts = JoinSet::new();
             for change in group {

@@ -19,6 +19,8 @@ pub struct Asked<'a> {
     pub seen: &'a BTreeMap<HostName, Seen>,
     pub engines: &'a [&'a dyn Engine],
     pub turn: Turn,
+    /// The services that are meant wherever they lie, whatever the registry says.
+    pub strays: &'a BTreeSet<ServiceName>,
 }
 
 /// The plan, and the places where nothing is there to be stopped or removed.
@@ -35,8 +37,13 @@ pub fn turn(asked: &Asked<'_>) -> Result<Turned, Vec<RefusedAt>> {
     }
     let (mut changes, mut absent, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for name in waves.iter().flatten() {
-        let hosts = asked.registry.services.get(name).map(|service| service.hosts.as_slice()).unwrap_or_default();
-        for host in hosts.iter().filter(|host| asked.hosts.contains(*host)) {
+        let placed = asked.registry.services.get(name).map(|service| service.hosts.iter()).into_iter().flatten();
+        let mut hosts: Vec<&HostName> = placed.filter(|host| asked.hosts.contains(*host)).collect();
+        if asked.strays.contains(name) {
+            let lies = |host: &&HostName| asked.seen.get(*host).is_some_and(|seen| seen.services.contains_key(name));
+            hosts = asked.hosts.iter().filter(lies).collect();
+        }
+        for host in hosts {
             let Some(seen) = asked.seen.get(host) else { continue };
             match change(asked, name, host, seen) {
                 Ok(Some(change)) => changes.push(change),
@@ -176,6 +183,7 @@ mod tests {
             seen: &BTreeMap::from([(host, seen)]),
             engines: &[&Units],
             turn: turn_wanted,
+            strays: &BTreeSet::new(),
         })
     }
 

@@ -78,6 +78,29 @@ service() { # NAME
   drift "$1"
 }
 
+stray() { # NAME: with the units that its record names, as nobody else knows them
+  record=
+  service "$1"
+  rest=$record scope=system
+  # A quote inside of a text is escaped in JSON, so that no text can pass for these.
+  case $record in *'"scope":"user"'*) scope=user ;; esac
+  set --
+  while :; do
+    case $rest in *'{"name":"'*) rest=${rest#*'{"name":"'} ;; *) break ;; esac
+    set -- "$@" "${rest%%'"'*}"
+  done
+  [ $# = 0 ] || units "$scope" "$@"
+}
+
+besides() { # NAME...: whatever lies here besides these
+  for one in "$base"/services/*/current; do
+    [ -L "$one" ] || continue
+    one=${one%/current} one=${one##*/}
+    case $one in *[!a-z0-9-]*) continue ;; esac
+    case " $* " in *" $one "*) ;; *) stray "$one" ;; esac
+  done
+}
+
 past() { # NAME: the records of all its releases
   cd "$base/services/$1/releases" || return
   for one in */; do

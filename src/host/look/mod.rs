@@ -19,6 +19,10 @@ pub struct Question {
     pub services: Vec<ServiceName>,
     /// Whether the records of the older releases are wanted, too, because one of them may come into force again.
     pub past: bool,
+    /// Services that the registry does not put there; their units are those that their records name.
+    pub strays: Vec<ServiceName>,
+    /// Whether every service that lies there and is in neither list is a stray, too.
+    pub besides: bool,
     /// Whether the versions of tools are wanted: each costs a process on the host.
     pub versions: bool,
     /// The units to ask the init system for.
@@ -41,6 +45,13 @@ pub fn script(question: &Question) -> String {
         if question.past {
             call(&["past", service.as_str()]);
         }
+    }
+    for stray in &question.strays {
+        call(&["stray", stray.as_str()]);
+    }
+    if question.besides {
+        let known = question.services.iter().chain(&question.strays).map(ServiceName::as_str);
+        call(&["besides"].into_iter().chain(known).collect::<Vec<_>>());
     }
     for (scope, flag) in [(Scope::System, "system"), (Scope::User, "user")] {
         let units: Vec<_> = question.units.iter().filter(|unit| unit.0 == scope).map(|unit| unit.1.as_str()).collect();

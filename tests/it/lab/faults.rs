@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_full_or_read_only_base_is_told", disk),
         trial("logins_of_all_kinds", logins),
+        trial("what_only_a_host_knows_is_shown_and_removed", strange),
         trial("a_service_that_cannot_start_says_why", causes),
         trial("an_unreachable_host_is_told", unreachable),
         trial("an_unseen_host_keeps_the_others_unless_it_may_be_skipped", skipped),
@@ -76,6 +77,28 @@ fn causes(machines: Vec<Machine>) -> Result<(), Failed> {
             said(&bench.run(&["deploy", "--all"]), 5, &[words]);
         }
     }
+    Ok(())
+}
+
+fn strange(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let (machine, port) = (&machines[0], port());
+    let bench = Bench::new("strange", machines);
+    bench.registry(&bench.service("one", &[&machine.name], port, "one", ""));
+    bench.run(&["deploy", "--all"]).exits(0);
+    bench.registry(&bench.service("two", &[&machine.name], port, "two", ""));
+    said(&bench.run(&["status"]), 8, &["not in the registry"]);
+    let name = format!("{}-one", bench.id);
+    bench.run(&["remove", &name, "--yes"]).exits(2);
+    bench.run(&["remove", "nobody-knows-it", "--host", &machine.name, "--yes"]).exits(2);
+    bench.run(&["start", &name, "--host", &machine.name]).exits(2);
+    assert_eq!(bench.answer(machine, port), "one");
+    bench.run(&["stop", &name, "--host", &machine.name]).exits(0);
+    assert_eq!(bench.answer(machine, port), "");
+    said(&bench.run(&["status"]), 8, &["inactive (dead)"]);
+    bench.run(&["remove", &name, "--host", &machine.name, "--yes"]).exits(0);
+    assert_eq!(bench.answer(machine, port), "");
+    assert_eq!(machine.inside(&format!("ls {}/services/{name}", bench.base())).trim(), "shared");
     Ok(())
 }
 
