@@ -16,10 +16,9 @@ pub fn trials() -> Vec<Trial> {
     let found = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut folders: Vec<PathBuf> = found.filter_map(Result::ok).map(|entry| entry.path()).collect();
     folders.sort();
-    folders
-        .into_iter()
-        .map(|path| Trial::test(format!("import::{}", cases::name(&path)), move || case(&path)))
-        .collect()
+    let case = |path: PathBuf| Trial::test(format!("import::{}", cases::name(&path)), move || case(&path));
+    let from_a_host = Trial::test("import::a_file_on_a_host", a_file_on_a_host);
+    folders.into_iter().map(case).chain([from_a_host]).collect()
 }
 
 fn case(from: &Path) -> Result<(), Failed> {
@@ -47,6 +46,40 @@ fn case(from: &Path) -> Result<(), Failed> {
         None if from.join("after.yml").exists() => return Err("the registry is as before".into()),
         None => {}
     }
+    Ok(())
+}
+
+/// A file on a host begins in its folder there, and its services run on that host.
+fn a_file_on_a_host() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let at = folder.path();
+    fs::write(at.join("registry.yml"), "version: 1\nhosts: { here: { connection: local }, there: {} }\n")?;
+    fs::create_dir(at.join("it's $HOME"))?;
+    let file = at.join("it's $HOME/ecosystem.json");
+    fs::write(
+        &file,
+        r#"{ "apps": [{ "name": "a", "script": "./a.js" }, { "name": "b", "script": "b", "cwd": "sub" }] }"#,
+    )?;
+    let words = |path: &Path| {
+        let path = format!("here:{}", path.display());
+        ["import", "ecosystem", &path, "--dry-run", "--quiet"].map(str::to_owned)
+    };
+    let (code, told) = run(at, &words(&file))?;
+    let expected = r#"services:
+  a:
+    type: native
+    host: here
+    run: [/usr/bin/env, "-C", "FOLDER/it's $HOME", node, ./a.js]
+    stop: { signal: SIGINT }
+  b:
+    type: native
+    host: here
+    run: [/usr/bin/env, "-C", "FOLDER/it's $HOME/sub", b]
+---
+"#;
+    assert_eq!((code, told.as_str()), (0, expected));
+    let (code, told) = run(at, &words(&at.join("nothing.json")))?;
+    assert!(code == 2 && told.contains("on `here`: cat: "), "{code}: {told}");
     Ok(())
 }
 

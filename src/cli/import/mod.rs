@@ -1,5 +1,6 @@
 //! `portoser import`: files of other tools to entries of the registry.
 
+mod compose;
 mod ecosystem;
 mod report;
 mod shell;
@@ -10,6 +11,7 @@ use crate::cli::{Exit, Face, Failure, verbs};
 verbs! {
     /// The verbs under `import`.
     Of {
+        compose::Compose,
         ecosystem::Ecosystem,
         shell::Portoser,
     }

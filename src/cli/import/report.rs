@@ -34,6 +34,7 @@ pub(super) fn add(face: &Face, given: &Given, origin: Origin, manner: &Manner) -
         registry: &absolute,
         hosts: &given.hosts,
         variables: given.variables.as_deref(),
+        whole: given.whole,
     };
     let import = registry::import(origin, &given.text, registry::format(&given.file), &around)?;
     let fitted = registry::fit(import, &target.text, &target.path)?;

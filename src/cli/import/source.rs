@@ -24,6 +24,8 @@ pub(super) struct Given {
     pub(super) hosts: Vec<HostName>,
     /// Whose variables are added.
     pub(super) variables: Option<String>,
+    /// Whether a compose project stays in one piece.
+    pub(super) whole: bool,
 }
 
 /// More than this is not a file of services.
@@ -39,7 +41,7 @@ pub(super) fn read(face: &Face, name: &str) -> Result<Given, Failure> {
             let text = fetch(face, &host, path)?;
             let there = path.rsplit_once('/').filter(|_| path.starts_with('/')).map(|(folder, _)| folder.to_owned());
             let (folder, from) = (None, Some(host));
-            Ok(Given { file: name.into(), text, folder, there, from, hosts: Vec::new(), variables: None })
+            Ok(Given { file: name.into(), text, folder, there, from, hosts: Vec::new(), variables: None, whole: false })
         }
         None => read_here(name),
     }
@@ -71,6 +73,7 @@ pub(super) fn read_here(name: &str) -> Result<Given, Failure> {
         from: None,
         hosts: Vec::new(),
         variables: None,
+        whole: false,
     })
 }
 

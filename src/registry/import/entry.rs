@@ -6,6 +6,7 @@ use super::item::Item;
 use super::notes::Notes;
 use super::words;
 use crate::registry::edit::flow;
+use crate::registry::fault::Place;
 
 /// A host or a service that is to be added.
 #[derive(Clone, Debug)]
@@ -13,7 +14,9 @@ pub(super) struct Entry {
     /// `hosts` or `services`.
     pub(super) kind: &'static str,
     pub(super) name: String,
-    /// The way to it in the file that is imported.
+    /// Where it stands in the file that is imported.
+    pub(super) place: Place,
+    /// The way to it there.
     pub(super) path: String,
     pub(super) keys: Map<String, Value>,
     /// What it needs; apart, as some of these may not be there in the end.
@@ -24,13 +27,22 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Need {
     pub(super) name: String,
-    /// The way to where the file says so.
+    /// Where a file says so.
+    pub(super) place: Place,
+    /// The way to it from the file that is imported.
     pub(super) path: String,
 }
 
 impl Entry {
     pub(super) fn new(kind: &'static str, name: &str, item: &Item<'_>) -> Self {
-        Self { kind, name: name.to_owned(), path: item.path.clone(), keys: Map::new(), needs: Vec::new() }
+        Self {
+            kind,
+            name: name.to_owned(),
+            place: item.place,
+            path: item.path.clone(),
+            keys: Map::new(),
+            needs: Vec::new(),
+        }
     }
 
     /// A key of this entry, as a note calls it.
@@ -101,7 +113,7 @@ impl Entry {
         }
         notes.became(item, format!("{}: [{name}]", self.key("needs")));
         if !self.needs.iter().any(|need| need.name == name) {
-            self.needs.push(Need { name, path: item.path.clone() });
+            self.needs.push(Need { name, place: item.place, path: notes.whole_way(item) });
         }
     }
 }

@@ -10,8 +10,10 @@ use super::Import;
 use super::entry::Entry;
 use super::notes::{Note, Outcome, instead};
 use crate::model::{HostName, ServiceName};
+use crate::registry::draft::ServiceType;
 use crate::registry::edit::{Edit, EditError, edited};
 use crate::registry::fault::Faults;
+use crate::registry::number::Named;
 use crate::registry::tree::{Format, parse};
 
 /// What can be added to the registry, and what became of every value.
@@ -29,6 +31,7 @@ pub struct Fitted {
 pub fn fit(import: Import, registry: &str, file: &Path) -> Result<Fitted, EditError> {
     let Import { mut entries, mut notes } = import;
     refuse_twins(&mut entries, &mut notes);
+    not_yet(&mut entries, &mut notes);
     let present = parse(registry, Format::Yaml, &mut Vec::new()).map(|node| node.plain()).unwrap_or_default();
     keep_present(&mut entries, &present, &mut notes);
     loop {
@@ -49,9 +52,27 @@ fn refuse_twins(entries: &mut Vec<Entry>, notes: &mut Vec<Note>) {
         let first = seen.insert((entry.kind, entry.name.clone()));
         if !first {
             let why = format!("another one is called `{}` already", entry.name);
-            instead(notes, &entry.path, Outcome::Lost { why, hint: "rename one of them there".to_owned() });
+            instead(
+                notes,
+                (entry.place, &entry.path),
+                Outcome::Lost { why, hint: "rename one of them there".to_owned() },
+            );
         }
         first
+    });
+}
+
+/// A type that the registry does not know yet.
+fn not_yet(entries: &mut Vec<Entry>, notes: &mut Vec<Note>) {
+    let known = |kind: &str| ServiceType::NAMES.iter().any(|(name, _)| *name == kind);
+    entries.retain(|entry| {
+        let unknown = entry.keys.get("type").and_then(Value::as_str).filter(|kind| !known(kind));
+        if let Some(kind) = unknown {
+            let why = format!("services of the type `{kind}` cannot be deployed yet");
+            let hint = "import it again once they can; `portoser schema` shows the types".to_owned();
+            instead(notes, (entry.place, &entry.path), Outcome::Lost { why, hint });
+        }
+        unknown.is_none()
     });
 }
 
@@ -70,7 +91,7 @@ fn keep_present(entries: &mut Vec<Entry>, present: &Value, notes: &mut Vec<Note>
                 hint: "compare the two, or rename one".to_owned(),
             }
         };
-        instead(notes, &entry.path, outcome);
+        instead(notes, (entry.place, &entry.path), outcome);
         false
     });
 }
@@ -86,7 +107,7 @@ fn drop_needs(entries: &mut [Entry], present: &Value, notes: &mut Vec<Note>) {
                 let why = format!("there is no service `{}` in the registry", need.name);
                 instead(
                     notes,
-                    &need.path,
+                    (need.place, &need.path),
                     Outcome::Lost { why, hint: "add it to `needs` once it is there".to_owned() },
                 );
             }
@@ -111,7 +132,7 @@ fn leave_out(entries: &mut Vec<Entry>, faults: &Faults, notes: &mut Vec<Note>) -
         if fault.path.starts_with(&needs) {
             for need in std::mem::take(&mut entries[at].needs) {
                 let hint = "say by hand which of them goes first".to_owned();
-                instead(notes, &need.path, Outcome::Lost { why: what.clone(), hint });
+                instead(notes, (need.place, &need.path), Outcome::Lost { why: what.clone(), hint });
                 eased = true;
             }
             continue;
@@ -120,7 +141,7 @@ fn leave_out(entries: &mut Vec<Entry>, faults: &Faults, notes: &mut Vec<Note>) -
         let key = fault.path.strip_prefix(&format!("{}.{}.", entry.kind, entry.name)).unwrap_or_default();
         let why = if key.is_empty() { what } else { format!("the registry would refuse its `{key}`: {what}") };
         let hint = fault.hint.clone().unwrap_or_else(|| "mend it there and import again, or add it by hand".to_owned());
-        instead(notes, &entry.path, Outcome::Lost { why, hint });
+        instead(notes, (entry.place, &entry.path), Outcome::Lost { why, hint });
     }
     eased || entries.len() < before
 }
@@ -136,7 +157,7 @@ fn edit(entries: &[Entry]) -> Option<Edit> {
 }
 
 /// The entry as it will stand in the registry: the type and the hosts first, then what it needs.
-fn value(entry: &Entry) -> Value {
+pub(super) fn value(entry: &Entry) -> Value {
     let mut keys = entry.keys.clone();
     let mut value = Map::new();
     for key in ["type", "host", "hosts"] {

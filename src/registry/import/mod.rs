@@ -1,6 +1,7 @@
 //! Files of other tools to registry entries. Every value of such a file is told: what it became, why nothing is lost without
 //! it, or why it has no place here and what to do. Nothing is guessed, and nothing is dropped silently.
 
+mod compose;
 mod ecosystem;
 mod entry;
 mod fit;
@@ -25,6 +26,8 @@ use crate::model::HostName;
 /// What a file is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// A project of docker compose.
+    Compose,
     /// A process file of PM2 or PMDaemon.
     Ecosystem,
     /// A registry of the shell tool portoser.
@@ -46,6 +49,8 @@ pub struct Around<'a> {
     pub hosts: &'a [HostName],
     /// Of a process file: whose variables are added, as by `pm2 start --env`.
     pub variables: Option<&'a str>,
+    /// Of a compose file: whether the project stays in one piece.
+    pub whole: bool,
 }
 
 /// What a file became, not yet held against the registry.
@@ -71,7 +76,7 @@ pub fn import(origin: Origin, text: &str, format: Format, around: &Around<'_>) -
     };
     let top = Item::top(&node);
     let wanted = match origin {
-        Origin::Portoser => top.get("services").filter(Item::is_map),
+        Origin::Compose | Origin::Portoser => top.get("services").filter(Item::is_map),
         Origin::Ecosystem => ecosystem::apps(&top).map(|_| top.clone()),
     };
     if wanted.is_none() {
@@ -82,6 +87,7 @@ pub fn import(origin: Origin, text: &str, format: Format, around: &Around<'_>) -
     }
     let mut notes = Notes::new(around.file);
     let entries = match origin {
+        Origin::Compose => compose::entries(&top, around, &mut notes),
         Origin::Ecosystem => ecosystem::entries(&top, around, &mut notes),
         Origin::Portoser => portoser::entries(&top, around, &mut notes),
     };
@@ -90,6 +96,7 @@ pub fn import(origin: Origin, text: &str, format: Format, around: &Around<'_>) -
 
 fn not_one(origin: Origin, node: &Node) -> Fault {
     let (what, why) = match origin {
+        Origin::Compose => ("this is not a compose file", "it has no mapping `services`"),
         Origin::Ecosystem => ("this is not a process file", "it has no list `apps`"),
         Origin::Portoser => ("this is not a registry of the shell tool", "it has no mapping `services`"),
     };
@@ -188,6 +195,7 @@ mod tests {
             registry: Path::new("/nowhere/registry.yml"),
             hosts: &hosts,
             variables: None,
+            whole: false,
         };
         let Ok(import) = import(origin, text, Format::Yaml, &around) else { return };
         let node = parse(text, Format::Yaml, &mut Vec::new()).expect("it was read");
@@ -209,7 +217,7 @@ mod tests {
         #[test]
         fn nothing_is_dropped_silently(words in prop::collection::vec(prop::sample::select(WORDS), 0..40)) {
             let text = words.concat();
-            for origin in [Origin::Ecosystem, Origin::Portoser] {
+            for origin in [Origin::Compose, Origin::Ecosystem, Origin::Portoser] {
                 every_value_is_told(origin, &text);
             }
         }
@@ -223,6 +231,7 @@ mod tests {
                 format!("\"{key}{}\": \"{}\"", if key.len() < 2 { number.to_string() } else { String::new() }, value.trim().replace(['"', '\n'], ""))
             }).collect();
             let keys = keys.join(", ");
+            every_value_is_told(Origin::Compose, &format!("services: {{ a: {{ image: i, {keys} }} }}"));
             every_value_is_told(Origin::Ecosystem, &format!("apps: [{{ {keys} }}]"));
             every_value_is_told(Origin::Portoser, &format!("hosts: {{ a: {{ ip: 1.2.3.4 }} }}\nservices: {{ x: {{ {keys} }} }}"));
         }

@@ -17,7 +17,7 @@ pub struct Note {
     /// The way to it there, such as `services.web.port`.
     pub path: String,
     pub outcome: Outcome,
-    /// The way to what it belongs to in the file that was imported; its own, unless it stands in another file.
+    /// The way to it from the file that was imported, which may name the file that it stands in.
     of: String,
 }
 
@@ -106,8 +106,21 @@ impl Notes {
         self.others.extend(others);
     }
 
+    /// The way to a value from the file that is imported.
+    pub(super) fn whole_way(&self, item: &Item<'_>) -> String {
+        self.way(&item.path)
+    }
+
+    fn way(&self, path: &str) -> String {
+        match &self.of {
+            Some(of) if path.is_empty() || path.starts_with('[') => format!("{of}{path}"),
+            Some(of) => format!("{of}.{path}"),
+            None => path.to_owned(),
+        }
+    }
+
     fn add(&mut self, place: Place, path: &str, outcome: Outcome) {
-        let of = self.of.clone().unwrap_or_else(|| path.to_owned());
+        let of = self.way(path);
         self.list.push(Note { file: self.file.clone(), place, path: path.to_owned(), outcome, of });
     }
 
@@ -135,8 +148,9 @@ impl Notes {
 
     /// It is left out as a whole, whatever was said about parts of it.
     pub(super) fn leave_out(&mut self, item: &Item<'_>, why: impl Into<String>, hint: impl Into<String>) {
-        self.list.retain(|note| !is_below(&note.of, &item.path));
-        self.others.retain(|note| !is_below(&note.of, &item.path));
+        let way = self.way(&item.path);
+        self.list.retain(|note| !is_below(&note.of, &way));
+        self.others.retain(|note| !is_below(&note.of, &way));
         self.lost(item, why, hint);
     }
 
@@ -186,12 +200,18 @@ impl Notes {
     }
 }
 
-/// Replaces all that was said about a value and what belongs to it.
-pub(super) fn instead(notes: &mut Vec<Note>, path: &str, outcome: Outcome) {
-    let Some(first) = notes.iter().position(|note| is_below(&note.of, path)) else { return };
-    let (file, place) = (notes[first].file.clone(), notes[first].place);
-    notes.retain(|note| !is_below(&note.of, path));
-    let note = Note { file, place, path: path.to_owned(), outcome, of: path.to_owned() };
+/// Replaces all that was said about a value and what belongs to it. `way` leads there from the file that was imported.
+pub(super) fn instead(notes: &mut Vec<Note>, (place, way): (Place, &str), outcome: Outcome) {
+    let Some(first) = notes.iter().position(|note| is_below(&note.of, way)) else { return };
+    let own = notes.iter().find(|note| note.of == way).map(|note| note.path.clone());
+    let note = Note {
+        file: notes[first].file.clone(),
+        place,
+        path: own.unwrap_or_else(|| way.to_owned()),
+        outcome,
+        of: way.to_owned(),
+    };
+    notes.retain(|note| !is_below(&note.of, way));
     notes.insert(first, note);
 }
 

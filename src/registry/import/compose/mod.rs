@@ -1,0 +1,207 @@
+//! Projects of docker compose (compose-spec of 2024): each service on its own, or the project as a whole.
+
+mod health;
+mod interpolate;
+mod limits;
+mod ports;
+mod service;
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::entry::Entry;
+use super::item::Item;
+use super::notes::Notes;
+use super::{Around, words};
+
+/// What to do about a key that only the compose file itself can say.
+const KEEP: &str = "let portoser deploy the file as it is: import it with `--whole`";
+
+pub(super) fn entries(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Vec<Entry> {
+    if around.whole {
+        return whole(top, around, notes).into_iter().collect();
+    }
+    let node = interpolate::interpolate(top, notes);
+    let top = Item::top(&node);
+    rest(&top, notes);
+    let services = top.get("services").map(|services| services.entries()).unwrap_or_default();
+    services.iter().filter_map(|(name, item)| service::entry(name, item, around, notes)).collect()
+}
+
+/// Where the entry runs.
+fn place(entry: &mut Entry, around: &Around<'_>) {
+    entry.set("type", "docker");
+    match around.hosts {
+        [one] => entry.set("host", one.as_str()),
+        several => entry.set("hosts", json!(several)),
+    }
+}
+
+/// The project as one service, which keeps all that the file says.
+fn whole(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Option<Entry> {
+    let folder = around.folder.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    let name = top.get("name");
+    let Some(slug) = name.as_ref().and_then(Item::text).or(folder).and_then(words::slug) else {
+        notes.leave_out(top, "the project has no name with a letter", "give it a `name:` there");
+        return None;
+    };
+    let Some(folder) = &around.folder else {
+        let hint = "fetch it with its folder, and import it from here";
+        notes.leave_out(top, "the file is not on this machine, from which it would be sent", hint);
+        return None;
+    };
+    let mut entry = Entry::new("services", &slug, top);
+    place(&mut entry, around);
+    let file = around.file.file_name().map(|name| folder.join(name)).unwrap_or_default();
+    entry.set("compose", around.named(&file));
+    let to = entry.key("compose");
+    for (_, item) in top.entries() {
+        notes.became(&item, to.clone());
+    }
+    Some(entry)
+}
+
+/// What is no service.
+fn rest(top: &Item<'_>, notes: &mut Notes) {
+    for (key, item) in top.entries() {
+        match key {
+            "version" => notes.needless(&item, "compose itself takes no notice of it"),
+            "name" => notes.needless(&item, "each service is a project of its own, and has its name"),
+            "volumes" => volumes(&item, notes),
+            "networks" => networks(&item, notes),
+            "secrets" | "configs" | "include" | "models" => {
+                notes.lost(&item, "services of an image have no such thing", KEEP)
+            }
+            key if key.starts_with("x-") => notes.needless(&item, "it says nothing but what is used of it"),
+            _ => {}
+        }
+    }
+}
+
+/// Named volumes are made when they are needed; how they are made is only for the file itself to say.
+fn volumes(volumes: &Item<'_>, notes: &mut Notes) {
+    for (_, volume) in volumes.entries() {
+        if volume.is_null() || volume.entries().is_empty() {
+            notes.needless(&volume, "a volume is made when a service names it");
+        }
+        for (_, item) in volume.entries() {
+            notes.lost(&item, "how a volume is made cannot be said for services of an image", KEEP);
+        }
+    }
+}
+
+fn networks(networks: &Item<'_>, notes: &mut Notes) {
+    for (_, network) in networks.entries() {
+        if network.is_null() || network.entries().is_empty() {
+            notes.needless(&network, "a network is made when a service names it");
+        }
+        for (_, item) in network.entries() {
+            notes.lost(&item, "how a network is made cannot be said for services of an image", KEEP);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::HostName;
+    use crate::registry::import::{Origin, fit, import};
+    use crate::registry::tree::Format;
+
+    /// The entries of a compose file, and the ways of what is not mapped.
+    fn read(text: &str, whole: bool) -> (Value, Vec<String>) {
+        let hosts = [HostName::try_from("h").expect("a name")];
+        let around = Around {
+            file: Path::new("stack/compose.yml"),
+            folder: Some("/srv/reg/stack".into()),
+            there: None,
+            registry: Path::new("/srv/reg/registry.yml"),
+            hosts: &hosts,
+            variables: None,
+            whole,
+        };
+        let import = import(Origin::Compose, text, Format::Yaml, &around).expect("a compose file");
+        let entries = import.entries.iter().map(|entry| (entry.name.clone(), fit::value(entry))).collect();
+        let lost = import.notes.iter().filter(|note| note.is_lost()).map(|note| note.path.clone()).collect();
+        (entries, lost)
+    }
+
+    const SHOP: &str = "
+name: shop
+x-common: &common { restart: unless-stopped, logging: { driver: local } }
+services:
+  Web_1:
+    <<: *common
+    image: nginx:${TAG:-1.27}
+    command: nginx -g 'daemon off;'
+    ports: ['8080:80', '127.0.0.1:9000:9000/udp', '443', { target: 81, published: 8081, mode: host }]
+    environment: [A=1, B, 'C=x=y']
+    depends_on: { db: { condition: service_healthy }, init: { condition: service_completed_successfully } }
+    volumes: [data:/data, ./conf:/etc/nginx:ro, /srv/x:/x, /anonymous, { type: bind, source: /a, target: /b, read_only: true }]
+    networks: { front: { aliases: [www] } }
+    labels: { traefik.enable: 'true' }
+    healthcheck: { test: curl -f localhost, interval: 1m30s, retries: 3 }
+    deploy: { replicas: 2, resources: { limits: { memory: 512M, cpus: '0.50', pids: 100 }, reservations: { memory: 64M } } }
+    stop_grace_period: 30s
+    user: 1000:1000
+  db:
+    image: postgres:${PG}
+  worker:
+    build: .
+volumes: { data: , other: { driver: nfs } }
+networks: { front: {} }
+";
+
+    #[test]
+    fn a_service_becomes_one_of_its_image() {
+        let (entries, lost) = read(SHOP, false);
+        assert_eq!(
+            entries,
+            json!({ "web-1": {
+                "type": "docker", "host": "h", "needs": ["db"],
+                "restart": { "policy": "always" },
+                "image": "nginx:1.27",
+                "command": ["nginx", "-g", "daemon off;"],
+                "ports": ["8080:80", "127.0.0.1:9000:9000/udp", "8081:81"],
+                "env": { "A": "1", "C": "x=y" },
+                "volumes": ["data:/data", "/srv/x:/x", "/a:/b:ro"],
+                "networks": ["front"],
+                "labels": { "traefik.enable": "true" },
+                "healthcheck": { "test": ["CMD-SHELL", "curl -f localhost"], "interval": "1m30s", "retries": 3 },
+                "instances": 2,
+                "limits": { "memory": "512MiB", "cpu": 0.5, "tasks": 100 },
+                "stop": { "timeout": "30s" },
+            } })
+        );
+        let told = |path: &str| lost.iter().any(|lost| lost == path);
+        for path in [
+            "services.Web_1.logging",
+            "services.Web_1.ports[2]",
+            "services.Web_1.ports[3].mode",
+            "services.Web_1.environment[1]",
+            "services.Web_1.depends_on.init",
+            "services.Web_1.volumes[1]",
+            "services.Web_1.volumes[3]",
+            "services.Web_1.networks.front.aliases",
+            "services.Web_1.deploy.resources.reservations",
+            "services.Web_1.user",
+            "services.db",
+            "services.worker",
+            "volumes.other.driver",
+        ] {
+            assert!(told(path), "{path} is not told: {lost:?}");
+        }
+        assert_eq!(lost.len(), 13, "{lost:?}");
+    }
+
+    #[test]
+    fn a_whole_project_loses_nothing() {
+        let (entries, lost) =
+            read("services: { web: { build: ., privileged: true } }\nvolumes: { x: { driver: nfs } }\n", true);
+        assert_eq!(entries, json!({ "stack": { "type": "docker", "host": "h", "compose": "stack/compose.yml" } }));
+        assert_eq!(lost, Vec::<String>::new());
+    }
+}
