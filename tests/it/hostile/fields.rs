@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use libtest_mimic::Failed;
-use portoser::registry::{self, Format, Registry};
+use portoser::registry::{self, Faults, Format, Registry};
 use serde_json::{Value, json};
 
 use super::{Cage, harmless};
@@ -15,49 +15,75 @@ use crate::cli::portoser;
 
 /// A text of the example, or a key.
 struct Field {
-    /// The mapping or list that it is in, as a JSON pointer.
-    parent: String,
-    last: String,
+    /// Where it is in the example, as a JSON pointer.
+    name: String,
     /// The key itself is replaced, not what it leads to.
     key: bool,
+    /// The environment that must be chosen for it to count.
+    environment: Option<String>,
+    /// The example, as little of it as makes a registry with this field, and `HOLE` in its place.
+    lean: String,
 }
 
+/// What a value takes the place of.
+const HOLE: &str = "hostile-hole";
+const HOLE_WRITTEN: &str = "\"hostile-hole\"";
+
 impl Field {
-    fn path(&self) -> String {
-        format!("{}/{}{}", self.parent, self.last, if self.key { " (the key)" } else { "" })
-    }
-
-    /// The environment that must be chosen for the field to count.
-    fn environment<'a>(&self, value: &'a str) -> Option<&'a str> {
-        match self.parent.strip_prefix("/environments")? {
-            "" => Some(value),
-            below if below.starts_with("/production") => Some("production"),
-            _ => Some("staging"),
-        }
-    }
-
-    /// The example with this value there, without what has no part in it.
-    fn with(&self, example: &Value, value: &str) -> String {
-        let mut whole = example.clone();
-        match whole.pointer_mut(&self.parent).expect("a place") {
-            Value::Array(list) => list[self.last.parse::<usize>().expect("a number")] = value.into(),
-            Value::Object(map) if self.key => {
-                let below = map.remove(&self.last).expect("a value");
-                map.insert(value.to_owned(), below);
+    /// The field at this path of a lean example: the text there, or the key that leads there.
+    fn new(lean: &Value, name: &str, path: &str, key: bool, last: &str) -> Self {
+        let mut lean = lean.clone();
+        let (parent, _) = path.rsplit_once('/').unwrap_or_default();
+        match lean.pointer_mut(if key { parent } else { path }).expect("a place") {
+            Value::Object(map) if key => {
+                let below = map.remove(last).expect("a value");
+                map.insert(HOLE.to_owned(), below);
             }
-            map => map[&self.last] = value.into(),
+            text => *text = HOLE.into(),
         }
-        let mut path = self.parent.split('/').skip(1);
-        let (room, name) = (path.next().unwrap_or(&self.last), path.next());
-        if !["environments", ""].contains(&room) {
-            whole.as_object_mut().map(|map| map.remove("environments"));
-        }
-        let service = if room == "services" { name.unwrap_or(&self.last) } else { "db" };
-        if let Some(services) = whole["services"].as_object_mut().filter(|_| room != "environments") {
-            services.retain(|name, _| [service, "db", value].contains(&name.as_str()));
-        }
-        whole.to_string()
+        let environment = if parent == "/environments" { Some(HOLE) } else { environment(path) };
+        let name = format!("{name}{}", if key { " (the key)" } else { "" });
+        Self { name, key, environment: environment.map(str::to_owned), lean: lean.to_string() }
     }
+
+    /// How a registry with this value is taken; an error when it is neither carried exactly nor refused clearly.
+    fn take(&self, value: &Written) -> Result<Taken, String> {
+        let environment = self.environment.as_deref().map(|name| if name == HOLE { value.plain } else { name });
+        match load(&self.lean.replacen(HOLE_WRITTEN, &value.json, 1), environment) {
+            Err(faults) => {
+                let unclear =
+                    faults.list.iter().find(|fault| fault.what.trim().is_empty() || fault.to_string().len() > 2048);
+                match unclear {
+                    None if !faults.list.is_empty() => Ok(Taken::Refused),
+                    _ => Err(format!("no clear fault: {unclear:.300?}")),
+                }
+            }
+            Ok(registry) if is_there(&registry, value.plain) => Ok(Taken::Exactly),
+            Ok(_) => Err("taken, and not there".to_owned()),
+        }
+    }
+
+    /// Whether any name may stand here, and not only the schema's own.
+    fn is_free(&self) -> bool {
+        self.key && matches!(self.take(&Written::new("x9")), Ok(Taken::Exactly))
+    }
+}
+
+/// A value, and how it is written in a registry.
+struct Written<'a> {
+    plain: &'a str,
+    json: String,
+}
+
+impl<'a> Written<'a> {
+    fn new(plain: &'a str) -> Self {
+        Self { plain, json: Value::from(plain).to_string() }
+    }
+}
+
+/// The environment that this path of the example is about.
+fn environment(path: &str) -> Option<&str> {
+    path.strip_prefix("/environments/").map(|below| below.split('/').next().unwrap_or(below))
 }
 
 fn example() -> Value {
@@ -65,23 +91,81 @@ fn example() -> Value {
     serde_yaml::from_str(&text).expect("YAML")
 }
 
-fn places(value: &Value, parent: &str, found: &mut Vec<Field>) {
-    let mut see = |last: String, below: &Value, is_key: bool| {
-        let field = |key| Field { parent: parent.to_owned(), last: last.clone(), key };
-        if is_key {
-            found.push(field(true));
+fn load(text: &str, environment: Option<&str>) -> Result<Registry, Faults> {
+    registry::load_text(text, Format::Yaml, &cases::root().join("registry.example.yml"), environment)
+}
+
+/// What may have to stay beside a key, so that the rest is a registry: the less the better, as each value is read within it.
+const BESIDE: &[&[&str]] = &[
+    &["version", "type", "host", "run"],
+    &["version", "type", "host", "unit"],
+    &["version", "hosts", "type", "run", "port", "source"],
+    &["version", "hosts", "type", "run", "port", "source", "env"],
+    &["version", "hosts", "type", "on", "run"],
+    &["version", "hosts", "services", "bastion", "web1", "db"],
+];
+
+/// The example with only this item in the list.
+fn alone(whole: &Arc<Value>, parent: &str, item: &Value) -> Arc<Value> {
+    let mut lean = Value::clone(whole);
+    if let Some(list) = lean.pointer_mut(parent) {
+        *list = Value::from(vec![item.clone()]);
+    }
+    Arc::new(lean)
+}
+
+/// The example without what stands beside this key, and is not needed.
+fn lean(whole: &Arc<Value>, parent: &str, last: &str) -> Arc<Value> {
+    let below = format!("{parent}/{last}");
+    if below == "/environments" {
+        // They lie over all the rest.
+        return Arc::clone(whole);
+    }
+    let candidates = BESIDE.iter().map(|beside| {
+        let mut lean = Value::clone(whole);
+        if let Some(Value::Object(map)) = lean.pointer_mut(parent) {
+            map.retain(|name, _| name == last || beside.contains(&name.as_str()));
+        }
+        if parent.is_empty() && last != "hosts" {
+            for host in lean["hosts"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+                host.as_object_mut().map(|host| host.retain(|name, _| name == "labels"));
+            }
+        }
+        lean
+    });
+    let valid = |lean: &Value| load(&lean.to_string(), environment(&below)).is_ok();
+    candidates.into_iter().find(valid).map_or_else(|| Arc::clone(whole), Arc::new)
+}
+
+/// All fields at `parent` and below, which is called `name` in the example.
+fn places(whole: &Arc<Value>, parent: &str, name: &str, found: &mut Vec<Field>) {
+    let value = whole.pointer(parent).expect("a place");
+    for (number, key, below) in children(value) {
+        // Of words, the place among the others counts.
+        let (lean, last) = match key {
+            Some(key) => (lean(whole, parent, key), key.replace('~', "~0").replace('/', "~1")),
+            None if below.is_object() => (alone(whole, parent, below), "0".to_owned()),
+            None => (Arc::clone(whole), number.to_string()),
+        };
+        let path = format!("{parent}/{last}");
+        let name = format!("{name}/{}", if key.is_some() { last } else { number.to_string() });
+        let faults = load(&lean.to_string(), environment(&path)).err();
+        assert!(faults.is_none(), "{name}: this is no registry without a hostile value: {faults:?}");
+        if let Some(key) = key {
+            found.push(Field::new(&lean, &name, &path, true, key));
         }
         if below.is_string() {
-            found.push(field(false));
+            found.push(Field::new(&lean, &name, &path, false, ""));
         }
-        places(below, &format!("{parent}/{}", last.replace('~', "~0").replace('/', "~1")), found);
-    };
+        places(&lean, &path, &name, found);
+    }
+}
+
+fn children(value: &Value) -> Vec<(usize, Option<&str>, &Value)> {
     match value {
-        Value::Object(map) => map.iter().for_each(|(name, below)| see(name.clone(), below, true)),
-        Value::Array(list) => {
-            list.iter().enumerate().for_each(|(number, below)| see(number.to_string(), below, false));
-        }
-        _ => {}
+        Value::Object(map) => map.iter().map(|(key, below)| (0, Some(key.as_str()), below)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(number, below)| (number, None, below)).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -89,29 +173,6 @@ fn places(value: &Value, parent: &str, found: &mut Vec<Field>) {
 enum Taken {
     Exactly,
     Refused,
-}
-
-/// How a registry with this value is taken; an error when it is neither carried exactly nor refused clearly.
-fn taken(example: &Value, field: &Field, value: &str) -> Result<Taken, String> {
-    let path = cases::root().join("registry.example.yml");
-    let text = field.with(example, value);
-    match registry::load_text(&text, Format::Yaml, &path, field.environment(value)) {
-        Err(faults) => {
-            let unclear =
-                faults.list.iter().find(|fault| fault.what.trim().is_empty() || fault.to_string().len() > 2048);
-            match unclear {
-                None if !faults.list.is_empty() => Ok(Taken::Refused),
-                _ => Err(format!("no clear fault: {unclear:.300?}")),
-            }
-        }
-        Ok(registry) => {
-            if is_there(&registry, value) {
-                Ok(Taken::Exactly)
-            } else {
-                Err("taken, and not there".to_owned())
-            }
-        }
-    }
 }
 
 fn is_there(registry: &Registry, value: &str) -> bool {
@@ -138,28 +199,30 @@ fn is_there(registry: &Registry, value: &str) -> bool {
         || value == "undo"
 }
 
-/// Every value in every such field, over the processors; what was neither carried nor refused is told.
-fn try_all(keys: bool, values: &[String], every: usize) -> Result<BTreeMap<String, [usize; 2]>, Failed> {
-    let example = example();
+/// One of so many values in every such field, over the processors; what was neither carried nor refused is told. The next
+/// field gets the next values.
+fn try_all(keys: bool, values: &[String], every: fn(&Field) -> usize) -> Result<BTreeMap<String, [usize; 2]>, Failed> {
     let mut fields = Vec::new();
-    places(&example, "", &mut fields);
+    places(&Arc::new(example()), "", "", &mut fields);
     fields.retain(|field| field.key == keys);
+    let written: Vec<Written<'_>> = values.iter().map(|value| Written::new(value)).collect();
     let queue = Mutex::new(fields.iter().enumerate());
     let (counts, wrong) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while let Some((number, field)) = { queue.lock().expect("a queue").next() } {
-                    let mut count = [0, 0];
-                    for value in values.iter().skip(number % every).step_by(every) {
-                        match taken(&example, field, value) {
+                    let (mut count, every) = ([0, 0], every(field));
+                    for value in written.iter().skip(number % every).step_by(every) {
+                        match field.take(value) {
                             Ok(how) => count[usize::from(how == Taken::Refused)] += 1,
-                            Err(why) => {
-                                wrong.lock().expect("a list").push(format!("{} {value:.80?}: {why}", field.path()))
-                            }
+                            Err(why) => wrong
+                                .lock()
+                                .expect("a list")
+                                .push(format!("{} {:.80?}: {why}", field.name, value.plain)),
                         }
                     }
-                    counts.lock().expect("a map").insert(field.path(), count);
+                    counts.lock().expect("a map").insert(field.name.clone(), count);
                 }
             });
         }
@@ -180,17 +243,17 @@ fn tell(what: &str, values: usize, counts: &BTreeMap<String, [usize; 2]>) {
 pub(super) fn texts() -> Result<(), Failed> {
     let cage = Cage::new();
     // Half of the corpus for each field, and the other half for the next one: all of it would take a minute more.
-    let counts = try_all(false, &cage.values, 2)?;
+    let counts = try_all(false, &cage.values, |_| 2)?;
     tell("fields", cage.values.len(), &counts);
     assert!(counts.values().all(|count| count[0] + count[1] >= 200), "{counts:?}");
     cage.intact();
     Ok(())
 }
 
-/// Most keys are the schema's own, so a share of the values is enough for each; the next key gets the next share.
+/// Where only the schema's own keys may stand, a share of the values is enough for each.
 pub(super) fn keys() -> Result<(), Failed> {
     let cage = Cage::new();
-    let counts = try_all(true, &cage.values, 16)?;
+    let counts = try_all(true, &cage.values, |field| if field.is_free() { 2 } else { 16 })?;
     tell("keys", cage.values.len(), &counts);
     cage.intact();
     Ok(())
@@ -200,7 +263,7 @@ pub(super) fn keys() -> Result<(), Failed> {
 pub(super) fn nul() -> Result<(), Failed> {
     let compared = |path: &str| path.contains("/checks/") && ["/body/", "/log"].iter().any(|part| path.contains(part));
     for keys in [false, true] {
-        let counts = try_all(keys, &["a\0b".to_owned(), "\0".to_owned()], 1)?;
+        let counts = try_all(keys, &["a\0b".to_owned(), "\0".to_owned()], |_| 1)?;
         let taken = counts.iter().filter(|(path, count)| count[0] > 0 && !compared(path));
         let taken: Vec<_> = taken.map(|(path, _)| path).collect();
         assert!(taken.is_empty(), "{taken:?}");
@@ -211,7 +274,7 @@ pub(super) fn nul() -> Result<(), Failed> {
 pub(super) fn long() -> Result<(), Failed> {
     for keys in [false, true] {
         let long = [format!("$(exit 1){}", "x".repeat(64 << 10)), "é".repeat(32 << 10), "a/".repeat(32 << 10)];
-        let counts = try_all(keys, &long, 1)?;
+        let counts = try_all(keys, &long, |field| if field.key && !field.is_free() { 3 } else { 1 })?;
         tell(if keys { "keys, of 64 KiB" } else { "fields, of 64 KiB" }, long.len(), &counts);
     }
     Ok(())
