@@ -127,9 +127,8 @@ fn lean(whole: &Arc<Value>, parent: &str, last: &str) -> Arc<Value> {
             map.retain(|name, _| name == last || beside.contains(&name.as_str()));
         }
         if parent.is_empty() && last != "hosts" {
-            for host in lean["hosts"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
-                host.as_object_mut().map(|host| host.retain(|name, _| name == "labels"));
-            }
+            let hosts = lean["hosts"].as_object_mut().into_iter().flat_map(serde_json::Map::values_mut);
+            hosts.filter_map(Value::as_object_mut).for_each(|host| host.retain(|name, _| name == "labels"));
         }
         lean
     });
