@@ -18,6 +18,7 @@ mod completions;
 mod demo;
 mod demo_service;
 mod deploy;
+mod discover;
 mod exec;
 mod graph;
 mod history;
@@ -82,6 +83,7 @@ verbs! {
         demo::Demo,
         demo_service::DemoService,
         deploy::Deploy,
+        discover::Discover,
         exec::Exec,
         graph::Graph,
         history::History,

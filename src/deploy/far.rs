@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{Got, Miss, Need, Ran};
-use crate::host::look::{self, LookError, Question, Records};
+use crate::host::look::{self, Discovered, LookError, Question, Records};
 use crate::host::{Facts, Layout, Record, Seen, Supervisor};
 use crate::model::{Cmd, HostName};
 use crate::transport::{End, Lost, Stream, Transport};
@@ -58,6 +58,11 @@ impl Far {
     /// Reads what the host itself remembers of its runs.
     pub async fn records(&self, base: Option<&str>, releases: bool) -> Result<Records, Unseen> {
         self.ask(look::records_script(base, releases), true, look::read_records).await
+    }
+
+    /// Asks what runs on the host, whoever set it up.
+    pub async fn discover(&self, base: Option<&str>) -> Result<Discovered, Unseen> {
+        self.ask(look::discover_script(base), true, look::read_discovered).await
     }
 
     async fn ask<T>(

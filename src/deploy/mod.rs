@@ -2,6 +2,7 @@
 //! It tells what happens and never prints; it reaches hosts only through the transport.
 
 mod attach;
+mod discover;
 mod drive;
 mod far;
 mod fault;
@@ -22,6 +23,7 @@ mod walk;
 mod words;
 
 pub use attach::{Watched, attach};
+pub use discover::discover;
 pub use fault::Fault;
 pub use ground::{Ground, Reach, Reaching};
 pub use host_check::{Checked, check_hosts};

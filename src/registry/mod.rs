@@ -21,7 +21,7 @@ pub use checked::*;
 pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries};
 pub use fault::{Fault, Faults, Place, nearest};
 pub use find::{FILE_NAMES, config_folder, find};
-pub use import::{Around, Fitted, Import, Note, Origin, Outcome, fit, import};
+pub use import::{Around, Fitted, Import, Note, Origin, Outcome, fit, import, name_of};
 pub use load::{format, load, load_all, load_text};
 pub use schema::schema;
 pub use settle::{BadVariable, expand};

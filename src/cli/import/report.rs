@@ -118,7 +118,7 @@ fn report(notes: &[Note]) -> Value {
 fn show(face: &Face, target: &Target, fitted: &Fitted, count: &Count, manner: &Manner) {
     let changed = !manner.dry_run && fitted.edit.is_some();
     if face.flags.json || face.flags.events {
-        let (hosts, services) = fitted.edit.as_ref().map(entries).unwrap_or_default();
+        let (hosts, services) = fitted.edit.as_ref().map_or_else(|| (json!({}), json!({})), entries);
         face.document(&json!({
             "changed": changed.then(|| target.path.display().to_string()),
             "hosts": hosts,
@@ -141,7 +141,7 @@ fn entries(edit: &Edit) -> (Value, Value) {
             hosts.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
             services.iter().map(|(name, value)| (name.to_string(), value.clone())).collect(),
         ),
-        _ => (Value::Null, Value::Null),
+        _ => (json!({}), json!({})),
     }
 }
 

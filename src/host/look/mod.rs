@@ -1,6 +1,7 @@
 //! One look at a host and its services: a script that asks everything in one exec, and the reader of its answer.
 //! Both are pure. An answer that cannot be read is an error, never a bad state.
 
+mod discover;
 mod read;
 mod records;
 
@@ -8,6 +9,7 @@ use crate::host::facts::TOOLS;
 use crate::host::run;
 use crate::model::{Scope, ServiceName, quote};
 
+pub use discover::{Container, Discovered, FoundUnit, Listener, discover_script, read_discovered};
 pub use read::{LookError, job, process, process_name, read, units};
 pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
 

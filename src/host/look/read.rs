@@ -88,7 +88,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], &bytes[end + 1..]))
 }
 
-fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
+pub(super) fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
     let get = |key: &'static str| {
         let part = parts.iter().find(|part| part.0 == key);
         part.map(|part| part.1.trim()).ok_or(LookError::Missing(key))

@@ -21,7 +21,7 @@ use notes::Notes;
 
 use super::fault::{Fault, Faults};
 use super::tree::{Format, Node, parse};
-use crate::model::HostName;
+use crate::model::{HostName, ServiceName};
 
 /// What a file is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,12 @@ fn not_one(origin: Origin, node: &Node) -> Fault {
     let mut fault = Fault::new(Some(node.place), "", what);
     fault.why(why);
     fault
+}
+
+/// The name that comes nearest to a text by the registry's rule; none when it has no letter.
+#[must_use]
+pub fn name_of(text: &str) -> Option<ServiceName> {
+    words::slug(text).and_then(|slug| ServiceName::try_from(slug).ok())
 }
 
 impl Around<'_> {

@@ -1,5 +1,6 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
+mod discover;
 mod faults;
 mod fleet;
 mod injection;
@@ -13,10 +14,18 @@ use libtest_mimic::{Completion, Failed, Trial};
 use kit::Machine;
 
 pub fn trials() -> Vec<Trial> {
-    [faults::trials(), fleet::trials(), injection::trials(), kill::trials(), record::trials(), stack::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        discover::trials(),
+        faults::trials(),
+        fleet::trials(),
+        injection::trials(),
+        kill::trials(),
+        record::trials(),
+        stack::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A trial on the lab's systemd hosts.

@@ -1,0 +1,254 @@
+//! What runs on a host already, whoever set it up: units, listening ports and their owners, containers. All of it is text from
+//! outside; a line that cannot be read is left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::host::Facts;
+use crate::host::look::read::{LookError, facts, framed};
+use crate::host::look::{LIBRARY, call, host_words};
+
+const DISCOVER: &str = include_str!("discover.sh");
+
+/// What was found on a host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Discovered {
+    pub facts: Facts,
+    /// The units of the host's init system, by name.
+    pub units: BTreeMap<String, FoundUnit>,
+    /// Who listens on TCP ports, by port.
+    pub listeners: BTreeMap<u16, Listener>,
+    /// The containers; none where there is no docker, or it does not answer.
+    pub containers: Option<Vec<Container>>,
+}
+
+/// A unit that is loaded, or that lies in a folder of the administrator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundUnit {
+    /// Its file on the host.
+    pub path: String,
+    pub active: bool,
+    pub enabled: bool,
+    /// Whether it came with the distribution.
+    pub packaged: bool,
+}
+
+/// Who listens on a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listener {
+    /// Whether only the host itself can reach it.
+    pub local: bool,
+    /// The process's id and name; not known without the right to look.
+    pub process: Option<(u32, String)>,
+    /// The unit that the process belongs to.
+    pub unit: Option<String>,
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub name: String,
+    pub image: String,
+    /// As docker calls it: `running`, `exited`, ...
+    pub state: String,
+    /// The compose project, the service in it, and the files of the project; none when compose did not make it.
+    pub compose: Option<(String, String, String)>,
+}
+
+/// The script for `sh -s` that asks a host for what runs there. `base` as in `Question`.
+#[must_use]
+pub fn discover_script(base: Option<&str>) -> String {
+    let mut script = format!("{LIBRARY}{DISCOVER}");
+    call(&mut script, &host_words(base));
+    script.push_str("discover\nsay end ''\n");
+    script
+}
+
+/// Reads the answer.
+///
+/// # Errors
+/// When the answer is not ours, or is cut: the host was then not seen.
+pub fn read_discovered(answer: &[u8]) -> Result<Discovered, LookError> {
+    let parts = framed(answer)?;
+    let get = |key: &str| parts.iter().find(|part| part.0 == key).map(|part| part.1.as_str());
+    let mut units = units(get("discover/units").unwrap_or_default());
+    let packaged = get("discover/packaged").map(packaged);
+    for (name, unit) in &mut units {
+        unit.packaged = match &packaged {
+            Some(packaged) => packaged.contains(name.as_str()) || packaged.contains(template(name).as_str()),
+            None => !is_of_the_administrator(&unit.path),
+        } && !is_of_the_administrator(&unit.path);
+    }
+    for path in get("discover/files").unwrap_or_default().lines() {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        // A template is no unit; its instances are, once they are loaded.
+        if !name.is_empty() && !name.ends_with("@.service") && !units.contains_key(name) {
+            units.insert(name.to_owned(), FoundUnit { path: path.to_owned(), ..FoundUnit::default() });
+        }
+    }
+    let holders = holders(get("discover/sockets").unwrap_or_default());
+    let (names, groups) = processes(get("discover/processes").unwrap_or_default());
+    let mut listeners = BTreeMap::new();
+    for (port, local, inode) in get("discover/listening").unwrap_or_default().lines().filter_map(listening) {
+        let pid = holders.get(inode).copied();
+        let process = pid.and_then(|pid| Some((pid, (*names.get(&pid)?).to_owned())));
+        let unit = pid.and_then(|pid| groups.get(&pid)).map(|unit| (*unit).to_owned());
+        let one: &mut Listener = listeners.entry(port).or_insert(Listener { local, ..Listener::default() });
+        one.local &= local;
+        one.process = one.process.take().or(process);
+        one.unit = one.unit.take().or(unit);
+    }
+    let containers = get("discover/containers").map(|text| text.lines().filter_map(container).collect());
+    Ok(Discovered { facts: facts(&parts)?, units, listeners, containers })
+}
+
+fn is_of_the_administrator(path: &str) -> bool {
+    path.starts_with("/etc/systemd/system/") || path.starts_with("/usr/local/")
+}
+
+/// The blocks of `systemctl show`. Units that were made up at run time, such as those of `systemd-run`, are left out.
+fn units(text: &str) -> BTreeMap<String, FoundUnit> {
+    let mut units = BTreeMap::new();
+    for block in text.split("\n\n") {
+        let get = |key: &str| block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        let (Some(name), Some(path)) = (get("Id"), get("FragmentPath")) else { continue };
+        if path.is_empty() || path.starts_with("/run/") {
+            continue;
+        }
+        let unit = FoundUnit {
+            path: path.to_owned(),
+            active: matches!(get("ActiveState"), Some("active" | "activating" | "reloading")),
+            enabled: get("UnitFileState").is_some_and(|state| state.starts_with("enabled")),
+            packaged: false,
+        };
+        units.insert(name.to_owned(), unit);
+    }
+    units
+}
+
+/// The unit files that packages brought: `PACKAGE: PATH`.
+fn packaged(text: &str) -> BTreeSet<&str> {
+    text.lines().filter_map(|line| line.rsplit_once(": ")?.1.rsplit('/').next()).collect()
+}
+
+/// The template of an instance: `a@.service` for `a@b.service`.
+fn template(name: &str) -> String {
+    match (name.split_once('@'), name.rsplit_once('.')) {
+        (Some((name, _)), Some((_, kind))) => format!("{name}@.{kind}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// The process that holds each socket, from `ls -l /proc/PID/fd`; the first one, as sockets are handed down to children.
+fn holders(text: &str) -> BTreeMap<&str, u32> {
+    let (mut pid, mut holders) = (None, BTreeMap::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("/proc/") {
+            pid = rest.split('/').next().and_then(|pid| pid.parse::<u32>().ok());
+        } else if let (Some(pid), Some((_, rest))) = (pid, line.rsplit_once("-> socket:["))
+            && let Some(inode) = rest.strip_suffix(']')
+        {
+            let holder = holders.entry(inode).or_insert(pid);
+            *holder = pid.min(*holder);
+        }
+    }
+    holders
+}
+
+/// The name and the unit of each process, from `/proc/PID/comm` and `/proc/PID/cgroup`.
+fn processes(text: &str) -> (BTreeMap<u32, &str>, BTreeMap<u32, &str>) {
+    let (mut names, mut units) = (BTreeMap::new(), BTreeMap::new());
+    for line in text.lines() {
+        let Some((path, value)) = line.strip_prefix("/proc/").and_then(|line| line.split_once(':')) else { continue };
+        let Some((pid, file)) = path.split_once('/') else { continue };
+        let Ok(pid) = pid.parse() else { continue };
+        if file == "comm" {
+            names.insert(pid, value);
+        } else if let Some(unit) = value.split('/').rfind(|part| part.ends_with(".service")) {
+            units.insert(pid, unit);
+        }
+    }
+    (names, units)
+}
+
+/// Port, whether it is the loopback's, and inode of a line of `/proc/net/tcp` (proc(5)).
+fn listening(line: &str) -> Option<(u16, bool, &str)> {
+    let mut words = line.split_ascii_whitespace();
+    let (address, port) = words.nth(1)?.rsplit_once(':')?;
+    // 127.0.0.0/8 and ::1, as the kernel prints them on a little-endian machine.
+    let local = address.len() == 8 && address.ends_with("7F") || address == "00000000000000000000000001000000";
+    Some((u16::from_str_radix(port, 16).ok()?, local, words.nth(7)?))
+}
+
+fn container(line: &str) -> Option<Container> {
+    let words: Vec<&str> = line.split('\t').collect();
+    let [name, image, state, project, service, files] = words.as_slice() else { return None };
+    let compose = (!project.is_empty()).then(|| ((*project).to_owned(), (*service).to_owned(), (*files).to_owned()));
+    Some(Container { name: (*name).to_owned(), image: (*image).to_owned(), state: (*state).to_owned(), compose })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(parts: &[(&str, &str)]) -> Vec<u8> {
+        let facts = [
+            ("uid", "0"),
+            ("user", "root"),
+            ("home", "/root"),
+            ("base", "/opt/portoser"),
+            ("init", "systemd"),
+            ("tools", "docker"),
+            ("system", "Linux x86_64"),
+            ("clock", "1"),
+            ("disk", ""),
+            ("writable", "yes"),
+        ];
+        let all = facts.iter().chain(parts).chain(&[("end", "")]);
+        let all: String = all.map(|(key, value)| format!("@{key} {}\n{value}\n", value.len())).collect();
+        format!("welcome\n\n@portoser-look 1\n\n{all}").into_bytes()
+    }
+
+    #[test]
+    fn what_runs_is_joined_with_who_listens() {
+        let found = read_discovered(&answer(&[
+            (
+                "discover/units",
+                "Id=app.service\nFragmentPath=/etc/systemd/system/app.service\nActiveState=active\nUnitFileState=enabled\n\n\
+                 Id=pg@15.service\nFragmentPath=/lib/systemd/system/pg@.service\nActiveState=active\nUnitFileState=enabled-runtime\n\n\
+                 Id=own.service\nFragmentPath=/lib/systemd/system/own.service\nActiveState=inactive\nUnitFileState=disabled\n\n\
+                 Id=gone.service\nFragmentPath=\nActiveState=inactive\n\nId=run-1.service\nFragmentPath=/run/x\n",
+            ),
+            ("discover/files", "/etc/systemd/system/idle.service\n/etc/systemd/system/t@.service\n"),
+            ("discover/packaged", "pg-common: /lib/systemd/system/pg@.service\n"),
+            ("discover/listening", "  0: 0100007F:1538 00000000:0000 0A 0:0 0:0 0 0 0 77 1\n  1: 00000000:0050 0:0 0A 0:0 0:0 0 0 0 88 1\n"),
+            ("discover/sockets", "/proc/9/fd:\nl 1 r r 64 d 5 -> socket:[77]\n/proc/12/fd:\nl 1 r r 64 d 5 -> socket:[77]\n"),
+            ("discover/processes", "/proc/9/comm:postgres\n/proc/9/cgroup:0::/system.slice/system-pg.slice/pg@15.service\n"),
+            ("discover/containers", "a-1\ti\trunning\ta\tx\t/srv/a.yml\nb\tj\texited\t\t\t\nbroken\n"),
+        ]))
+        .expect("an answer");
+        let unit = |name: &str| found.units.get(name).map(|unit| (unit.active, unit.enabled, unit.packaged));
+        assert_eq!(unit("app.service"), Some((true, true, false)));
+        assert_eq!(unit("pg@15.service"), Some((true, true, true)));
+        assert_eq!(unit("own.service"), Some((false, false, false)));
+        assert_eq!(unit("idle.service"), Some((false, false, false)));
+        assert_eq!(found.units.len(), 4);
+        let listener = &found.listeners[&5432];
+        assert!(listener.local && listener.process == Some((9, "postgres".into())));
+        assert_eq!(listener.unit.as_deref(), Some("pg@15.service"));
+        assert_eq!(found.listeners[&80], Listener::default());
+        let containers = found.containers.expect("docker answers");
+        assert_eq!(containers.len(), 2);
+        assert_eq!(containers[0].compose, Some(("a".into(), "x".into(), "/srv/a.yml".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read(which in 0..7_usize, text in "(?s)[ -~\n\t]{0,200}") {
+            let keys = ["units", "files", "packaged", "listening", "sockets", "processes", "containers"];
+            let key = format!("discover/{}", keys[which]);
+            prop_assert!(read_discovered(&answer(&[(&key, &text)])).is_ok());
+        }
+    }
+}

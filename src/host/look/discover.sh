@@ -1,0 +1,24 @@
+# For those who come to a host that has a past: its units, who listens on its ports, its containers. Changes nothing.
+discover() {
+  if [ "$init" = systemd ]; then
+    say discover/units "$(systemctl show -p Id,FragmentPath,ActiveState,UnitFileState '*.service')"
+    # What lies in the folders of the administrator and is not loaded; links there are aliases and masks.
+    all=
+    for one in /etc/systemd/system/*.service /usr/local/lib/systemd/system/*.service; do
+      [ ! -f "$one" ] || [ -L "$one" ] || all="$all$one
+"
+    done
+    say discover/files "$all"
+    command -v dpkg-query >/dev/null && say discover/packaged "$(dpkg-query -S '*/systemd/system/*.service')"
+  fi
+  [ -r /proc/net/tcp ] && say discover/listening "$(grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6)"
+  say discover/sockets "$(ls -l /proc/[0-9]*/fd | grep -e '^/proc/' -e '-> socket:')"
+  say discover/processes "$(grep -H . /proc/[0-9]*/comm /proc/[0-9]*/cgroup)"
+  if command -v docker >/dev/null; then
+    tab=$(printf '\t')
+    label="{{.Label \"com.docker.compose.project\"}}$tab{{.Label \"com.docker.compose.service\"}}"
+    label="$label$tab{{.Label \"com.docker.compose.project.config_files\"}}"
+    all=$(docker ps -a --no-trunc --format "{{.Names}}$tab{{.Image}}$tab{{.State}}$tab$label" </dev/null) &&
+      say discover/containers "$all"
+  fi
+}

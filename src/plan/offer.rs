@@ -1,0 +1,295 @@
+//! What was found on a host, as entries for the registry. An entry names a unit that is there, so taking it in changes nothing on
+//! the host. What cannot be an entry is told with its reason and the next move.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::host::look::{Discovered, FoundUnit};
+use crate::model::{HostName, ServiceName};
+use crate::registry::{Kind, Native, Registry, name_of};
+
+/// What can be taken from a host into the registry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Offer {
+    pub entries: Vec<Offered>,
+    pub left: Vec<Left>,
+}
+
+/// An entry for the registry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered {
+    pub name: ServiceName,
+    /// In the registry's keys.
+    pub service: Value,
+    /// Where it comes from.
+    pub seen: String,
+}
+
+/// What was found and is not offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub what: String,
+    pub why: String,
+    pub hint: Option<String>,
+}
+
+/// Units that make a host a host, and are nobody's service.
+const OF_THE_HOST: [&str; 12] = [
+    "ssh.service",
+    "sshd.service",
+    "docker.service",
+    "containerd.service",
+    "podman.service",
+    "dbus.service",
+    "rpcbind.service",
+    "chrony.service",
+    "chronyd.service",
+    "NetworkManager.service",
+    "cups.service",
+    "avahi-daemon.service",
+];
+
+/// What of this can be taken into the registry: units that did not come with the distribution, and those of the distribution
+/// that listen on a port.
+#[must_use]
+pub fn offer(registry: &Registry, host: &HostName, found: &Discovered) -> Offer {
+    let mut offer = Offer::default();
+    let mut names: BTreeSet<ServiceName> = registry.services.keys().cloned().collect();
+    let known = known(registry, host);
+    let mut ports: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
+    for (port, listener) in &found.listeners {
+        if let Some(unit) = listener.unit.as_deref() {
+            ports.entry(unit).or_default().push(*port);
+        }
+    }
+    for (unit, file) in &found.units {
+        let ports = ports.remove(unit.as_str()).unwrap_or_default();
+        if of_the_host(unit) || (file.packaged && ports.is_empty()) {
+            continue;
+        }
+        match refuse(unit, file, &known) {
+            Some((why, hint)) => offer.left.push(Left { what: format!("unit {unit}"), why, hint }),
+            None => offer.entries.extend(entry(registry, host, (unit, file), &ports, &mut names)),
+        }
+    }
+    offer.left.extend(containers(host, found));
+    offer.left.extend(listeners(registry, host, found));
+    offer
+}
+
+fn of_the_host(unit: &str) -> bool {
+    OF_THE_HOST.contains(&unit) || unit.starts_with("systemd-") || unit.starts_with("user@") || unit.contains("getty@")
+}
+
+/// The units of this host that the registry names, with their services.
+fn known<'a>(registry: &'a Registry, host: &HostName) -> BTreeMap<&'a str, &'a ServiceName> {
+    let here = registry.services.values().filter(|service| service.hosts.contains(host));
+    let unit = here.filter_map(|service| match &service.kind {
+        Kind::Native(Native::Unit { name }) => Some((name.as_str(), &service.name)),
+        Kind::Native(Native::Run { .. }) => None,
+    });
+    unit.collect()
+}
+
+fn refuse(unit: &str, file: &FoundUnit, known: &BTreeMap<&str, &ServiceName>) -> Option<(String, Option<String>)> {
+    if let Some(service) = known.get(unit) {
+        return Some((format!("the registry has it already, as `{service}`"), None));
+    }
+    if unit.starts_with("portoser-") {
+        let hint = "`portoser status` tells of those that are not in the registry".to_owned();
+        return Some(("portoser made it".to_owned(), Some(hint)));
+    }
+    if !file.active && !file.enabled {
+        return Some(("it neither runs nor is enabled".to_owned(), None));
+    }
+    None
+}
+
+fn entry(
+    registry: &Registry,
+    host: &HostName,
+    (unit, file): (&str, &FoundUnit),
+    ports: &[u16],
+    names: &mut BTreeSet<ServiceName>,
+) -> Option<Offered> {
+    let stem = unit.strip_suffix(".service").unwrap_or(unit);
+    let name = [stem.to_owned(), format!("{stem}-{host}")]
+        .iter()
+        .find_map(|name| name_of(name).filter(|name| !names.contains(name)))?;
+    names.insert(name.clone());
+    // A port that a service of the registry has on this host cannot be given twice.
+    let taken = |port: &u16| {
+        registry.services.values().any(|service| {
+            service.hosts.contains(host) && (service.port == Some(*port) || service.ports.contains(port))
+        })
+    };
+    let ports: Vec<u16> = ports.iter().copied().filter(|port| !taken(port)).collect();
+    let mut service = Map::from_iter([
+        ("type".to_owned(), json!("native")),
+        ("host".to_owned(), json!(host)),
+        ("unit".to_owned(), json!(unit)),
+    ]);
+    if let Some((first, more)) = ports.split_first() {
+        service.insert("port".to_owned(), json!(first));
+        if !more.is_empty() {
+            service.insert("ports".to_owned(), json!(more));
+        }
+    }
+    let state = match (file.active, file.enabled) {
+        (true, true) => "runs, enabled",
+        (true, false) => "runs, not enabled",
+        (false, _) => "does not run, enabled",
+    };
+    let from = if file.packaged { "the distribution's" } else { "not the distribution's" };
+    Some(Offered { name, service: Value::Object(service), seen: format!("{unit} ({state}, {from}): {}", file.path) })
+}
+
+/// Containers: those of a compose project together, by the project's file.
+fn containers(host: &HostName, found: &Discovered) -> Vec<Left> {
+    let mut projects: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut left = Vec::new();
+    for container in found.containers.iter().flatten() {
+        match &container.compose {
+            Some((project, service, files)) => {
+                projects.entry((project, files)).or_default().insert(service);
+            }
+            None => left.push(Left {
+                what: format!("container {} of {} ({})", container.name, container.image, container.state),
+                why: "compose did not make it, so nothing says how it was made".to_owned(),
+                hint: Some("describe it in a compose file".to_owned()),
+            }),
+        }
+    }
+    if found.containers.is_none() && found.facts.tools.contains("docker") {
+        left.push(Left {
+            what: "containers".to_owned(),
+            why: "docker does not answer".to_owned(),
+            hint: Some(format!("`portoser run --host {host} -- docker ps` shows what it says")),
+        });
+    }
+    let project = |((project, files), services): ((&str, &str), BTreeSet<&str>)| Left {
+        what: format!("compose project {project} ({})", services.into_iter().collect::<Vec<_>>().join(", ")),
+        why: "services in docker cannot be deployed yet".to_owned(),
+        hint: files
+            .split(',')
+            .next()
+            .filter(|file| !file.is_empty())
+            .map(|file| format!("`portoser import compose {host}:{file}` reads what it says")),
+    };
+    left.extend(projects.into_iter().map(project));
+    left
+}
+
+/// Listeners that no unit above explains.
+fn listeners(registry: &Registry, host: &HostName, found: &Discovered) -> Vec<Left> {
+    let mut left = Vec::new();
+    for (port, listener) in &found.listeners {
+        let in_registry = registry.services.values().any(|service| {
+            service.hosts.contains(host) && (service.port == Some(*port) || service.ports.contains(port))
+        });
+        let explained = listener.unit.as_ref().is_some_and(|unit| found.units.contains_key(unit) || of_the_host(unit));
+        let (who, why) = match &listener.process {
+            // It holds the ports of containers.
+            Some((_, name)) if name == "docker-proxy" => continue,
+            Some((1, _)) => ("the init system".to_owned(), "it begins a unit when somebody connects"),
+            Some((pid, name)) => (format!("{name}, pid {pid}"), "no unit runs it"),
+            None => ("an unknown process".to_owned(), "whose it is cannot be seen"),
+        };
+        if in_registry || explained {
+            continue;
+        }
+        let hint = match &listener.process {
+            Some((1, _)) => Some("`systemctl list-sockets` on the host names the unit".to_owned()),
+            Some(_) => Some("run it as a service: `portoser service add ... -- COMMAND`".to_owned()),
+            None => Some("look again as root: `become: sudo`".to_owned()),
+        };
+        let reach = if listener.local { ", reached from the host only" } else { "" };
+        left.push(Left { what: format!("port {port} ({who}{reach})"), why: why.to_owned(), hint });
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::host::look::{Container, Listener};
+    use crate::host::{Facts, Init};
+    use crate::registry::{Format, load_text};
+
+    fn unit(path: &str, active: bool, packaged: bool) -> FoundUnit {
+        FoundUnit { path: path.to_owned(), active, enabled: active, packaged }
+    }
+
+    fn listener(pid: u32, name: &str, unit: Option<&str>) -> Listener {
+        Listener { local: false, process: Some((pid, name.to_owned())), unit: unit.map(str::to_owned) }
+    }
+
+    fn found() -> Discovered {
+        let units = [
+            ("app.service", unit("/etc/systemd/system/app.service", true, false)),
+            ("nginx.service", unit("/lib/systemd/system/nginx.service", true, true)),
+            ("cron.service", unit("/lib/systemd/system/cron.service", true, true)),
+            ("idle.service", unit("/etc/systemd/system/idle.service", false, false)),
+            ("db.service", unit("/etc/systemd/system/db.service", true, false)),
+            ("portoser-x.service", unit("/etc/systemd/system/portoser-x.service", true, false)),
+            ("ssh.service", unit("/lib/systemd/system/ssh.service", true, true)),
+            ("web.service", unit("/etc/systemd/system/web.service", true, false)),
+        ];
+        let listeners = [
+            (22, listener(7, "sshd", Some("ssh.service"))),
+            (80, listener(8, "nginx", Some("nginx.service"))),
+            (443, listener(8, "nginx", Some("nginx.service"))),
+            (631, listener(1, "systemd", None)),
+            (8080, listener(9, "docker-proxy", Some("docker.service"))),
+            (9000, listener(10, "node", None)),
+            (9001, Listener::default()),
+        ];
+        let compose = |name: &str| Some(("shop".to_owned(), name.to_owned(), "/srv/shop/compose.yml".to_owned()));
+        let container =
+            |name: &str, compose| Container { name: name.into(), image: "i".into(), state: "running".into(), compose };
+        Discovered {
+            facts: Facts { init: Init::Systemd, ..Facts::default() },
+            units: units.into_iter().map(|(name, unit)| (name.to_owned(), unit)).collect(),
+            listeners: listeners.into_iter().collect(),
+            containers: Some(vec![
+                container("shop-b-1", compose("b")),
+                container("shop-a-1", compose("a")),
+                container("lone", None),
+            ]),
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_distributions_or_listens_is_offered() {
+        let text = "version: 1\nhosts: { h: {}, g: {} }\nservices:\n  \
+                    db: { type: native, host: h, unit: db.service, port: 443 }\n  web: { type: native, host: g, run: [x] }\n";
+        let registry = load_text(text, Format::Yaml, Path::new("/r.yml"), None).expect("a registry");
+        let offer = offer(&registry, &HostName::try_from("h").expect("a name"), &found());
+        let entries: Vec<(&str, &Value)> = offer.entries.iter().map(|one| (one.name.as_str(), &one.service)).collect();
+        assert_eq!(
+            entries,
+            [
+                ("app", &json!({ "type": "native", "host": "h", "unit": "app.service" })),
+                ("nginx", &json!({ "type": "native", "host": "h", "unit": "nginx.service", "port": 80 })),
+                ("web-h", &json!({ "type": "native", "host": "h", "unit": "web.service" })),
+            ]
+        );
+        let left: Vec<&str> = offer.left.iter().map(|left| left.what.as_str()).collect();
+        assert_eq!(
+            left,
+            [
+                "unit db.service",
+                "unit idle.service",
+                "unit portoser-x.service",
+                "container lone of i (running)",
+                "compose project shop (a, b)",
+                "port 631 (the init system)",
+                "port 9000 (node, pid 10)",
+                "port 9001 (an unknown process)",
+            ]
+        );
+    }
+}
