@@ -9,7 +9,9 @@ use libtest_mimic::{Failed, Trial};
 use crate::cases;
 
 mod answers;
+mod carried;
 mod fields;
+mod sent;
 
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, body: fn() -> Result<(), Failed>| Trial::test(format!("hostile::{name}"), body);
@@ -20,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("64_kib_are_carried_or_refused_in_every_field", fields::long),
         trial("what_is_no_text_is_refused", fields::no_text),
         trial("no_fault_brings_a_control_character_to_the_terminal", fields::told),
+        trial("what_hosts_are_sent_carries_or_refuses", carried::hosts),
         trial("no_answer_to_a_look_passes_for_another", answers::looks),
         trial("no_line_of_a_host_passes_for_another", answers::lines),
         trial("no_history_brings_a_control_character_to_the_terminal", answers::history),
