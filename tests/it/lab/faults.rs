@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_full_or_read_only_base_is_told", disk),
         trial("logins_of_all_kinds", logins),
+        trial("an_undo_goes_by_the_state_of_the_unit", undone),
         trial("what_only_a_host_knows_is_shown_and_removed", strange),
         trial("a_service_that_cannot_start_says_why", causes),
         trial("an_unreachable_host_is_told", unreachable),
@@ -77,6 +78,25 @@ fn causes(machines: Vec<Machine>) -> Result<(), Failed> {
             said(&bench.run(&["deploy", "--all"]), 5, &[words]);
         }
     }
+    Ok(())
+}
+
+/// systemd says that it cannot forget the failure; the unit rests all the same, as it did before.
+fn undone(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let bench = Bench::new("undone", machines);
+    let wrapper = "/usr/local/bin/systemctl";
+    let script =
+        format!("case $* in *reset-failed*{}*) echo told; exit 1 ;; esac; exec /usr/bin/systemctl \"$@\"", bench.id);
+    machines[0].inside(&format!("printf '#!/bin/sh\n%s\n' '{script}' >{wrapper}; chmod 755 {wrapper}"));
+    bench.registry(&format!(
+        "  {}-one:\n    type: native\n    host: {}\n    run: [/bin/false]\n    restart: {{ policy: never }}\n    \
+         checks: [{{ unit: true }}]\n",
+        bench.id, machines[0].name
+    ));
+    let ran = bench.run(&["deploy", "--all"]);
+    machines[0].inside(&format!("rm {wrapper}"));
+    said(&ran, 5, &["gone again"]);
     Ok(())
 }
 

@@ -106,8 +106,9 @@ evidence() { # the last lines that the step said
 }
 
 step() { # do|undo STAGE NUMBER
-  act=$1 u=$run/undo/$2.$3 rc=0
-  "step_$2_$3" >"$run/out" 2>&1 || rc=$?
+  act=$1 u=$run/undo/$2.$3
+  "step_$2_$3" >"$run/out" 2>&1
+  rc=$? # the step's own: what it ran in bounds left another one there
   return $rc
 }
 

@@ -59,8 +59,9 @@ undo_hold_unit() { # brings the unit back, unless nothing ever touched it
   look "$1" "$2" || return
   if noted rests; then
     if runs; then change_unit "$1" "$2" stop && look "$1" "$2" || return; fi
+    # It rests, which is what counts; systemd may have forgotten it by now, and then says so with a failure.
     if [ "$active" = failed ] && ! noted failed; then system "$1" reset-failed -- "$2"; fi
-    return
+    return 0
   fi
   for before in "$u".runs.*; do before=${before##*.runs.}; done
   [ "$before" != '*' ] || return 0
