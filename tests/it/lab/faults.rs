@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_full_or_read_only_base_is_told", disk),
         trial("logins_of_all_kinds", logins),
         trial("an_undo_goes_by_the_state_of_the_unit", undone),
+        trial("a_disk_that_fills_in_the_middle_is_named", filled),
         trial("what_only_a_host_knows_is_shown_and_removed", strange),
         trial("a_service_that_cannot_start_says_why", causes),
         trial("an_unreachable_host_is_told", unreachable),
@@ -97,6 +98,23 @@ fn undone(machines: Vec<Machine>) -> Result<(), Failed> {
     let ran = bench.run(&["deploy", "--all"]);
     machines[0].inside(&format!("rm {wrapper}"));
     said(&ran, 5, &["gone again"]);
+    Ok(())
+}
+
+/// The service itself takes the last byte while it starts, so that what is noted of it finds no room.
+fn filled(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let bench = Bench::new("filled", machines);
+    let base = bench.base();
+    machines[0].inside(&format!("mkdir -p {base} && mount -t tmpfs -o size=1m,mode=755 none {base}"));
+    bench.registry(&format!(
+        "  {}-one:\n    type: native\n    host: {}\n    user: root\n    \
+         run: [/bin/sh, -c, \"cat /dev/zero >{base}/hog; exec sleep 600\"]\n    checks: [{{ unit: true }}]\n",
+        bench.id, machines[0].name
+    ));
+    let ran = bench.run(&["deploy", "--all"]);
+    said(&ran, 5, &["the file system is full"]);
+    assert!(ran.err.contains("hint: see `df -h`"), "{}", ran.err);
     Ok(())
 }
 

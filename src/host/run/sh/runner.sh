@@ -97,7 +97,9 @@ bounded() { # SECONDS WORDS...: runs the words, and ends them when they take lon
   return "$rc"
 }
 
-evidence() { # the last lines that the step said
+evidence() { # the last lines that the step said; on a full disk it could not say any
+  why=$({ head -c 512 /dev/zero >"$run/room"; } 2>&1) || say evidence "${why:-cannot write in $run}"
+  rm -f "$run/room"
   tail -n 20 "$run/out" | cut -c 1-1000 | tr -d '\000\r' >"$run/tail"
   while IFS= read -r text || [ -n "$text" ]; do say evidence "$text"; done <"$run/tail"
   case $(tr '[:upper:]' '[:lower:]' <"$run/tail") in
