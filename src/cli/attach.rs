@@ -26,7 +26,7 @@ pub(super) struct Attach {
 
 impl Attach {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         let hosts = hosts(face, &app, self.run.as_deref(), &self.host)?;
         let own = app.run_id();
         block_on(async |stop| {
@@ -89,17 +89,24 @@ fn hosts(face: &Face, app: &App, run: Option<&str>, named: &[HostName]) -> Resul
         return Ok(named.iter().cloned().collect());
     }
     let known = match run {
-        Some(prefix) if !prefix.is_empty() => app.journal.runs_like(prefix)?,
-        _ => Vec::new(),
+        Some(prefix) if !prefix.is_empty() => known(app, prefix),
+        _ => Ok(BTreeSet::new()),
     };
-    if let [run] = known.as_slice() {
-        let hosts = remembered(app, &run.id)?;
-        if !hosts.is_empty() {
-            return Ok(hosts);
-        }
+    match known {
+        Ok(hosts) if !hosts.is_empty() => return Ok(hosts),
+        Ok(_) => {}
+        Err(failure) => session::without_journal(face, &failure),
     }
     face.detail("this machine's journal does not say on which hosts it is; all hosts are asked");
     Ok(app.registry.hosts.keys().cloned().collect())
+}
+
+/// The hosts of the one run that begins so, as far as this machine remembers it.
+fn known(app: &App, prefix: &str) -> Result<BTreeSet<HostName>, Failure> {
+    match app.journal.runs_like(prefix)?.as_slice() {
+        [run] => remembered(app, &run.id),
+        _ => Ok(BTreeSet::new()),
+    }
 }
 
 /// The hosts of a run that this machine remembers, those of them that the registry still has.

@@ -27,7 +27,7 @@ pub(super) struct Exec {
 
 impl Exec {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         if let (None, Some(service)) = (&self.host, app.registry.services.get(&self.service))
             && service.hosts.len() > 1
         {

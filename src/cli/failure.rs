@@ -100,6 +100,12 @@ impl Failure {
         self.0.chain.join(": ")
     }
 
+    /// The next moves.
+    #[must_use]
+    pub fn next_moves(&self) -> &[String] {
+        &self.0.hints
+    }
+
     /// The document that `--json` prints.
     #[must_use]
     pub fn document(&self) -> Value {

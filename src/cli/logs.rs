@@ -31,7 +31,7 @@ impl Logs {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let terms = LogTerms { lines: self.lines, since: self.since, follow: self.follow };
         let selection = self.which.selection();
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         let run = app.run_id();
         block_on(async |stop| {
             let (ground, mut events) = app.ground(&run, "logs", stop.soon.clone());

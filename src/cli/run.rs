@@ -52,7 +52,7 @@ struct Ran {
 
 impl Run {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         let hosts = self.hosts(&app.registry)?;
         let Some(cmd) = Cmd::from_words(self.words) else {
             return Err(Failure::say(FailureKind::Usage, "the first word is empty"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::cli::history::list_runs;
 use crate::cli::render::duration;
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure};
@@ -11,6 +12,10 @@ use crate::journal::Run;
 use crate::model::Outcome;
 
 /// List the runs of this machine, newest first
+///
+/// With --from-hosts, and where this machine's journal has no run yet, the runs that the hosts of the registry remember: their
+/// last twenty, whoever began them, and those that brought what was proven before. A host that could not be asked is named, and
+/// the exit code is 4.
 #[derive(Debug, clap::Args)]
 pub(super) struct Runs {
     /// How many to list
@@ -19,11 +24,22 @@ pub(super) struct Runs {
     /// Only runs without an end: still running, or their controller was lost
     #[arg(long)]
     unfinished: bool,
+    /// Ask the hosts for their own records, whatever this machine remembers
+    #[arg(long)]
+    from_hosts: bool,
 }
 
 impl Runs {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        if self.from_hosts {
+            return list_runs(face, self.limit, self.unfinished);
+        }
         let journal = face.journal()?;
+        // Without a registry there is no host to ask.
+        if journal.runs(1)?.is_empty() && face.registry().is_ok() {
+            face.talk("from the hosts' own records; this machine's journal has no run yet");
+            return list_runs(face, self.limit, self.unfinished);
+        }
         let mut runs = if self.unfinished { journal.unfinished()? } else { journal.runs(self.limit)? };
         runs.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
         if face.flags.json || face.flags.events {
@@ -60,13 +76,17 @@ fn row(run: &Run) -> [String; 7] {
 }
 
 fn outcomes(run: &Run, ended: bool) -> String {
-    let counted = run.outcomes.iter().map(|(outcome, count)| format!("{count} {}", word(*outcome)));
-    let counted: Vec<_> = counted.collect();
-    match (counted.is_empty(), ended) {
+    match (run.outcomes.is_empty(), ended) {
         (true, true) => "-".into(),
         (true, false) => "no end was seen".into(),
-        (false, _) => counted.join(", "),
+        (false, _) => counted(&run.outcomes),
     }
+}
+
+/// How many services ended how, in one cell.
+pub(super) fn counted(outcomes: &[(Option<Outcome>, u64)]) -> String {
+    let counted: Vec<_> = outcomes.iter().map(|(outcome, count)| format!("{count} {}", word(*outcome))).collect();
+    counted.join(", ")
 }
 
 /// A time between two others; none when the clock was set back.

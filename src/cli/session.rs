@@ -10,14 +10,39 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::app::{App, record};
 use crate::cli::{Exit, Face, Failure, Stop, render, safe};
 use crate::deploy::{Ended, Fault, Ground, verdict};
+use crate::journal::Journal;
 use crate::model::{Event, FailureKind, RunId, Secret, ServiceName, SystemClock};
+use crate::registry::Registry;
 use crate::transport::Options;
 use crate::transport::ssh::{HostKeys, Question, ShownKey};
 
-/// Puts the app together from the global flags.
+/// Puts the app together from the global flags, for a verb that changes something: what it does must be written down.
 pub(super) fn open(face: &Face) -> Result<App, Failure> {
     let registry = face.registry()?;
     let journal = face.journal()?;
+    assemble(face, ManuallyDrop::into_inner(registry), journal)
+}
+
+/// As `open`, for a verb that only looks: it goes on without a journal that cannot be used, and says so.
+pub(super) fn look(face: &Face) -> Result<App, Failure> {
+    let registry = face.registry()?;
+    let journal = match face.journal() {
+        Ok(journal) => journal,
+        Err(failure) => {
+            without_journal(face, &failure);
+            Journal::in_memory()?
+        }
+    };
+    assemble(face, ManuallyDrop::into_inner(registry), journal)
+}
+
+/// Warns that what this machine remembers is left out.
+pub(super) fn without_journal(face: &Face, failure: &Failure) {
+    face.warn(safe(&format!("what this machine remembers is left out: {}", failure.text())));
+    failure.next_moves().iter().for_each(|hint| face.talk(safe(&format!("hint: {hint}"))));
+}
+
+fn assemble(face: &Face, registry: Registry, journal: Journal) -> Result<App, Failure> {
     let mut options = Options { config: face.flags.ssh_config.clone(), ..Options::from_environment() };
     if face.can_ask() {
         options.host_keys = HostKeys::Ask(Arc::new(ask_about_key));
@@ -26,7 +51,7 @@ pub(super) fn open(face: &Face) -> Result<App, Failure> {
     if face.flags.ask_become_pass {
         options.become_password = Some(become_password(face)?);
     }
-    Ok(App::new(ManuallyDrop::into_inner(registry), journal, Arc::new(SystemClock), options))
+    Ok(App::new(registry, journal, Arc::new(SystemClock), options))
 }
 
 /// Asks for the password of sudo. It is kept in memory for this run, and travels on standard inputs only.

@@ -23,7 +23,7 @@ const WITHIN: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 impl Ssh {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         let Some(host) = app.registry.hosts.get(&self.name) else {
             let known = app.registry.hosts.keys().map(|name| name.as_str());
             return Err(crate::cli::registry::unknown("host", self.name.as_str(), known));

@@ -25,7 +25,7 @@ impl Status {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let mut selection = self.which.selection();
         selection.all |= selection.services.is_empty() && selection.labels.is_empty() && selection.hosts.is_empty();
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         let run = app.run_id();
         let all = block_on(async |stop| {
             let (ground, mut events) = app.ground(&run, "status", stop.soon.clone());

@@ -28,6 +28,7 @@ pub use fault::Fault;
 pub use ground::{Ground, Reach, Reaching};
 pub use host_check::{Checked, check_hosts};
 pub use open::{Terms, deploy};
+pub use past::PastRun;
 pub use prepare::{Prepared, Request, prepare, prepare_back, prepare_turn};
 pub use records::{Remembered, Want, records};
 pub use select::{SelectFault, Selection, select};

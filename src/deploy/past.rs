@@ -15,7 +15,56 @@ use crate::model::{HostName, Outcome, ReleaseId, RunId, ServiceName};
 /// The verb of a run, which hosts do not know.
 const UNKNOWN: &str = "-";
 
+/// A run as hosts know it.
+#[derive(Clone, Debug)]
+pub struct PastRun {
+    pub id: RunId,
+    /// `user@machine`; from outside, any text. Empty where no host says it.
+    pub who: String,
+    /// By the hosts' clocks; none where no host says it.
+    pub began: Option<Timestamp>,
+    /// How it stands on each host that has a record of it.
+    pub hosts: Vec<(HostName, &'static str)>,
+    /// What it did, by service and host.
+    pub entries: Vec<HistoryEntry>,
+}
+
 impl Remembered {
+    /// The runs that hosts remember, newest first.
+    #[must_use]
+    pub fn runs(&self) -> Vec<PastRun> {
+        let mut all: BTreeMap<RunId, PastRun> = BTreeMap::new();
+        let blank = |id: &RunId| PastRun {
+            id: id.clone(),
+            who: String::new(),
+            began: None,
+            hosts: Vec::new(),
+            entries: Vec::new(),
+        };
+        for (host, records) in &self.records {
+            for record in records.runs.iter().filter(|record| !record.replaced) {
+                let run = all.entry(record.id.clone()).or_insert_with(|| blank(&record.id));
+                run.hosts.push((host.clone(), state(record.state)));
+                run.began = record.entries.first().map(|entry| entry.at).into_iter().chain(run.began).min();
+                for entry in &record.entries {
+                    if let Happened::Run { who, .. } = &entry.event {
+                        run.who.clone_from(who);
+                    }
+                }
+            }
+        }
+        for entry in self.history() {
+            let run = all.entry(entry.run.clone()).or_insert_with(|| blank(&entry.run));
+            if run.who.is_empty() {
+                run.who.clone_from(&entry.who);
+            }
+            run.began = Some(run.began.map_or(entry.began, |began| began.min(entry.began)));
+            run.entries.push(entry);
+        }
+        // The id of a run begins with the time.
+        all.into_values().rev().collect()
+    }
+
     /// What happened to services on these hosts, newest first.
     #[must_use]
     pub fn history(&self) -> Vec<HistoryEntry> {
@@ -193,6 +242,11 @@ mod tests {
         assert_eq!(history[0].after.as_ref().map(ReleaseId::as_str), Some(NEW));
         assert_eq!(history[0].took.map(|took| took.as_millis()), Some(3500));
         assert_eq!(history[1].after.as_ref().map(ReleaseId::as_str), Some(OLD));
+        let runs = told(&kept).runs();
+        let seen: Vec<_> = runs.iter().map(|run| (run.who.as_str(), run.hosts.len(), run.entries.len())).collect();
+        // Of the older one only the proof is left.
+        assert_eq!(seen, [("bob@desk", 1, 1), ("ann@desk", 0, 1)]);
+        assert_eq!(runs[0].began.map(|at| at.as_second()), Some(2000));
     }
 
     #[test]

@@ -42,6 +42,21 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// A journal that remembers only as long as this process lives, for verbs that look while the one on disk cannot be used.
+    ///
+    /// # Errors
+    /// When memory is not to be had.
+    pub fn in_memory() -> Result<Self, JournalError> {
+        let file = Path::new(":memory:");
+        let mut connection = Connection::open_in_memory().map_err(|source| JournalError::sql(file, source))?;
+        MIGRATIONS
+            .to_latest(&mut connection)
+            .map_err(|source| JournalError::Migrate { file: file.to_owned(), source })?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), file: file.into(), clock: Arc::new(SystemClock) })
+    }
+}
+
 fn connect(file: &Path, folder: &Path) -> Result<Connection, JournalError> {
     let sql = |source| JournalError::sql(file, source);
     let mut connection = Connection::open(file).map_err(sql)?;

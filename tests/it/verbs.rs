@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_unhealthy_restart_stays_and_says_so", an_unhealthy_restart_stays_and_says_so),
         trial("words_pass_through", words_pass_through),
         trial("a_host_that_is_down_is_unseen", a_host_that_is_down_is_unseen),
+        trial("the_past_is_asked_of_hosts_without_a_journal", the_past_is_asked_of_hosts_without_a_journal),
         trial("a_key_is_trusted_by_its_fingerprint_only", a_key_is_trusted_by_its_fingerprint_only),
         Trial::ignorable_test("lab::verbs_under_systemd", under_systemd),
     ]
@@ -178,6 +179,47 @@ fn a_host_that_is_down_is_unseen(place: &Place) -> Outcome {
     let status = place.document(4, &["status"])?;
     assert!(status["services"].as_array().is_some_and(|all| all.iter().all(|one| one["seen"] == false)), "{status}");
     place.want(4, &["stop", "--all"])?;
+    Ok(())
+}
+
+fn the_past_is_asked_of_hosts_without_a_journal(place: &Place) -> Outcome {
+    place.want(0, &["deploy", "--all", "--quiet"])?;
+    let run = place.document(0, &["runs"])?["runs"][0]["id"].as_str().unwrap_or_default().to_owned();
+    // The host that is down has nothing to tell, and that is not nothing.
+    let elsewhere = ["--state", &place.at("elsewhere"), "runs"];
+    let asked = place.document(4, &elsewhere)?;
+    assert_eq!((&asked["runs"][0]["id"], &asked["from_hosts"]), (&Value::from(run.as_str()), &true.into()), "{asked}");
+    assert_eq!(
+        (&asked["runs"][0]["history"].as_array().map(Vec::len), &asked["unseen"][0]),
+        (&Some(2), &"down".into())
+    );
+    let listed = place.want(4, &elsewhere)?;
+    assert!(
+        listed.out.contains("2 done") && listed.err.contains("journal has no run yet"),
+        "{}{}",
+        listed.out,
+        listed.err
+    );
+    assert!(!place.want(4, &["runs", "--from-hosts", "--unfinished"])?.out.contains(&run));
+    // A journal that is damaged stops nobody who asks the hosts.
+    let state = place.folder.join("damaged");
+    std::fs::create_dir(&state)?;
+    std::fs::write(state.join("journal.db"), "no database at all".repeat(100))?;
+    let state = state.display().to_string();
+    for (code, words) in [
+        (4, &["runs", "--from-hosts"][..]),
+        (4, &["history", "--from-hosts"]),
+        (4, &["history", "show", &run, "--from-hosts"]),
+        (0, &["attach", &run, "--host", "box"]),
+        (0, &["attach", &run]),
+        (0, &["status"]),
+    ] {
+        let said = place.want(code, &[&["--state", &state], words].concat())?;
+        assert!(said.err.contains("warning: what this machine remembers is left out"), "{words:?}: {}", said.err);
+        assert!(said.err.contains("hint: move it away"), "{words:?}: {}", said.err);
+    }
+    place.want(1, &["--state", &state, "runs"])?;
+    place.want(0, &["remove", "--all", "--yes", "--quiet"])?;
     Ok(())
 }
 

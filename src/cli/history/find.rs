@@ -27,18 +27,19 @@ pub(super) struct Known {
 /// Finds ids. The hosts are asked at most once.
 pub(super) struct Finder<'f> {
     face: &'f Face,
-    journal: Journal,
-    from_hosts: bool,
+    /// None: only the hosts are asked.
+    journal: Option<Journal>,
     heard: Option<Remembered>,
 }
 
 impl<'f> Finder<'f> {
     pub(super) fn new(face: &'f Face, from_hosts: bool) -> Result<Self, Failure> {
-        Ok(Self { face, journal: face.journal()?, from_hosts, heard: None })
+        let journal = if from_hosts { None } else { Some(face.journal()?) };
+        Ok(Self { face, journal, heard: None })
     }
 
-    pub(super) fn journal(&self) -> &Journal {
-        &self.journal
+    pub(super) fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
     }
 
     /// What the hosts said, if they were asked.
@@ -53,8 +54,8 @@ impl<'f> Finder<'f> {
 
     /// Finds the one run or release whose id begins so. A whole id of a run is 24 characters, of a release 16.
     pub(super) fn find(&mut self, prefix: &str) -> Result<Result<Found, JournalError>, Failure> {
-        if !self.from_hosts {
-            let found = one(prefix, in_journal(&self.journal, prefix)?);
+        if let Some(journal) = &self.journal {
+            let found = one(prefix, in_journal(journal, prefix)?);
             let could_be = !prefix.is_empty() && prefix.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
             // Without a registry there is no host to ask.
             if !matches!(found, Err(JournalError::Unknown { .. })) || !could_be || self.face.registry().is_err() {
@@ -63,9 +64,9 @@ impl<'f> Finder<'f> {
         }
         if self.heard.is_none() {
             let heard = ask(self.face, None, Want::Releases)?;
-            self.face.talk(match self.from_hosts {
-                true => "from the hosts' own records",
-                false => "from the hosts' own records; this machine's journal has nothing of it",
+            self.face.talk(match self.journal {
+                None => "from the hosts' own records",
+                Some(_) => "from the hosts' own records; this machine's journal has nothing of it",
             });
             self.heard = Some(heard);
         }

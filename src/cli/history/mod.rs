@@ -5,6 +5,8 @@ mod find;
 mod hosts;
 mod show;
 
+pub(super) use hosts::list_runs;
+
 use serde_json::json;
 
 use crate::cli::render::{duration, short};

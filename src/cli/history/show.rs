@@ -26,7 +26,7 @@ impl Show {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let mut finder = Finder::new(face, self.from_hosts)?;
         match finder.find(&self.id)?? {
-            Found::Run(run) => show_run(face, finder.journal(), &run)?,
+            Found::Run(run) => finder.journal().map_or(Ok(()), |journal| show_run(face, journal, &run))?,
             Found::OnHosts(run) => finder.heard().into_iter().for_each(|heard| hosts::show_run(face, heard, &run)),
             Found::Release(release) => show_release(face, &release),
         }
