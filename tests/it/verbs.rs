@@ -174,7 +174,17 @@ fn a_host_that_is_down_is_unseen(place: &Place) -> Outcome {
         (&true.into(), &"none".into())
     );
     assert!(hosts["hosts"][1]["login"]["hint"].is_string(), "{hosts}");
-    place.want(0, &["host", "check", "box"])?;
+    // The short answer fits a terminal; the whole one is for one host.
+    let table = place.want(4, &["host", "check"])?;
+    assert!(table.out.lines().all(|line| line.chars().count() <= 100), "{}", table.out);
+    assert!(
+        table.out.contains("NO LOGIN") && table.err.contains("down: ") && table.out.lines().count() == 3,
+        "{}",
+        table.out
+    );
+    let whole = place.want(0, &["host", "check", "box"])?.out;
+    assert!(["login", "python3", "docker", "base", "clock"].iter().all(|name| whole.contains(name)), "{whole}");
+    assert!(place.want(4, &["host", "check", "-v"])?.out.contains("base "));
     place.write_registry("127.0.0.1, port: 1")?;
     let status = place.document(4, &["status"])?;
     assert!(status["services"].as_array().is_some_and(|all| all.iter().all(|one| one["seen"] == false)), "{status}");

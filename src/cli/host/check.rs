@@ -1,11 +1,13 @@
 //! `portoser host check`: what works on hosts.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure, block_on, safe, session};
 use crate::deploy::{Checked, check_hosts};
-use crate::host::Init;
+use crate::host::{Facts, Init};
 use crate::model::{FailureKind, HostName};
 
 /// Show what works on hosts: login and by what, sudo, init system, tools and their versions, disk, clock, base folder
@@ -14,7 +16,7 @@ use crate::model::{FailureKind, HostName};
 /// worked on with the rights that the registry wants.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// The hosts; all of the registry, if none is named
+    /// The hosts; all of the registry, if none is named. Of one host, and with -v of each, all that was found is shown
     #[arg(value_name = "HOST")]
     names: Vec<HostName>,
 }
@@ -24,13 +26,14 @@ const CLOCK: i64 = 5;
 
 impl Check {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         for name in &self.names {
             if !app.registry.hosts.contains_key(name) {
                 let known = app.registry.hosts.keys().map(|name| name.as_str());
                 return Err(crate::cli::registry::unknown("host", name.as_str(), known));
             }
         }
+        let named = self.names.len();
         let names = if self.names.is_empty() { app.registry.hosts.keys().cloned().collect() } else { self.names };
         let run = app.run_id();
         let all = block_on(async |stop| {
@@ -38,26 +41,16 @@ impl Check {
             events.close();
             check_hosts(&ground, &names).await
         })?;
+        let whole = face.flags.verbose > 0 || named == 1;
         if face.flags.json || face.flags.events {
             face.document(&json!({ "hosts": all.iter().map(document).collect::<Vec<_>>() }));
         } else {
-            let heading = [
-                "HOST",
-                "LOGIN",
-                "BY",
-                "LOOK",
-                "SUDO",
-                "SYSTEM",
-                "INIT",
-                "PYTHON",
-                "UV",
-                "DOCKER",
-                "COMPOSE",
-                "DISK FREE",
-                "CLOCK",
-                "BASE",
-            ];
-            table(face, heading, &all.iter().map(row).collect::<Vec<_>>());
+            if whole {
+                all.iter().for_each(|one| fields(face, one, all.len() > 1));
+            } else {
+                let heading = ["HOST", "STATE", "ANSWERED", "SYSTEM", "DISK FREE", "WITHOUT"];
+                table(face, heading, &all.iter().map(row).collect::<Vec<_>>());
+            }
             face.flush();
             for one in &all {
                 hints(one).iter().for_each(|line| face.talk(safe(&format!("{}: {line}", one.host))));
@@ -68,45 +61,79 @@ impl Check {
     }
 }
 
-fn row(one: &Checked) -> [String; 14] {
+/// A host in one line: how it stands, and what of the tools that services may need it has not.
+fn row(one: &Checked) -> [String; 6] {
     let dash = || "-".to_owned();
-    let millis = |time: &std::time::Duration| format!("{} ms", time.as_millis());
-    let login = one.login.as_ref().map_or_else(|_| "FAILED".into(), millis);
-    let proof = one.proof.clone().unwrap_or_else(dash);
-    let answer = one.answer.as_ref().map_or_else(dash, millis);
-    let sudo = match &one.sudo {
-        Some(Ok(())) => "ok".into(),
-        Some(Err(_)) => "FAILED".into(),
-        None => dash(),
-    };
+    let answered = one.login.as_ref().ok().zip(one.answer).map(|(login, look)| millis(*login + look));
+    let name = one.host.to_string();
     let Some(facts) = &one.facts else {
-        let mut row = std::array::from_fn(|_| dash());
-        row[..5].clone_from_slice(&[one.host.to_string(), login, proof, answer, sudo]);
-        return row;
+        return [name, state(one).into(), answered.unwrap_or_else(dash), dash(), dash(), dash()];
     };
-    let has = |tool: &str| match facts.versions.get(tool) {
-        Some(version) => version.clone(),
-        None if facts.tools.contains(tool) => "yes".into(),
-        None => "no".into(),
-    };
-    let init = [Some(init(&facts.init)), facts.versions.get("systemd").map(String::as_str)];
-    let base = format!("{}{}", facts.base, if facts.writable { "" } else { " (NOT WRITABLE)" });
+    let without = without(facts);
     [
-        one.host.to_string(),
-        login,
-        proof,
-        answer,
-        sudo,
-        format!("{} {}", facts.system, facts.machine),
-        init.into_iter().flatten().collect::<Vec<_>>().join(" "),
-        has("python3"),
-        has("uv"),
-        has("docker"),
-        has("compose"),
+        name,
+        state(one).into(),
+        answered.unwrap_or_else(dash),
+        format!("{} {}, {}", facts.system, facts.machine, init(&facts.init)),
         facts.disk.map_or_else(dash, disk),
-        one.clock.map_or_else(dash, |ahead| format!("{ahead:+} s")),
-        base,
+        if without.is_empty() { dash() } else { without.join(", ") },
     ]
+}
+
+/// What is the matter, in a word or two; the lines below the table tell it in full.
+fn state(one: &Checked) -> &'static str {
+    match (&one.login, &one.sudo, &one.facts) {
+        (Err(_), ..) => "NO LOGIN",
+        (_, Some(Err(_)), _) => "NO SUDO",
+        (_, _, None) => "NOT SEEN",
+        (_, _, Some(facts)) if !facts.writable => "NOT WRITABLE",
+        _ if one.clock.is_some_and(|ahead| ahead.abs() > CLOCK) => "CLOCK OFF",
+        _ if one.holder.is_some() => "ok, locked",
+        _ => "ok",
+    }
+}
+
+fn without(facts: &Facts) -> Vec<&'static str> {
+    let has = |tool: &str| facts.tools.contains(tool) || facts.versions.contains_key(tool);
+    // Nobody without docker looks for its compose.
+    let wanted = |tool: &&str| !has(tool) && (*tool != "compose" || has("docker"));
+    ["python3", "uv", "docker", "compose"].into_iter().filter(wanted).collect()
+}
+
+/// All that was found of a host, one line each.
+fn fields(face: &Face, one: &Checked, several: bool) {
+    let field = |name: &str, value: &str| face.data(format!("{name:<10} {}", safe(value)));
+    field("host", one.host.as_str());
+    match &one.login {
+        Ok(took) => {
+            let by = one.proof.as_ref().map(|proof| format!(", by {proof}")).unwrap_or_default();
+            field("login", &format!("{}{by}", millis(*took)));
+        }
+        Err(_) => field("login", "FAILED"),
+    }
+    one.sudo.iter().for_each(|sudo| field("sudo", if sudo.is_ok() { "ok" } else { "FAILED" }));
+    one.answer.iter().for_each(|took| field("look", &millis(*took)));
+    if let Some(facts) = &one.facts {
+        let version = |tool: &str| match facts.versions.get(tool) {
+            Some(version) => version.clone(),
+            None if facts.tools.contains(tool) => "yes".into(),
+            None => "no".into(),
+        };
+        let systemd = facts.versions.get("systemd").map(|version| format!(" {version}")).unwrap_or_default();
+        field("system", &format!("{} {}, {}{systemd}", facts.system, facts.machine, init(&facts.init)));
+        ["python3", "uv", "docker", "compose"].iter().for_each(|tool| field(tool, &version(tool)));
+        let writable = if facts.writable { "" } else { " (NOT WRITABLE)" };
+        field("base", &format!("{}{writable}", facts.base));
+        facts.disk.iter().for_each(|found| field("disk free", &disk(*found)));
+    }
+    one.clock.iter().for_each(|ahead| field("clock", &format!("{ahead:+} s")));
+    if several {
+        face.data("");
+    }
+}
+
+fn millis(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
 }
 
 fn disk((free, all): (u64, u64)) -> String {
