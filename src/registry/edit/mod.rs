@@ -1,6 +1,7 @@
 //! Changes to the registry's file. Comments, order and formatting stay. A change is written only when the new text means
 //! exactly what was asked for and is valid in every environment, and it is written whole or not at all.
 
+mod append;
 mod apply;
 mod first;
 mod lock;
@@ -88,12 +89,19 @@ pub(super) fn edited(text: &str, path: &Path, edit: &Edit) -> Result<String, Edi
     let plain = |text: &str| parse(text, Format::Yaml, &mut Vec::new()).map(|node| node.plain());
     let mut wanted = plain(text).ok_or_else(tangled)?;
     apply::to_value(&mut wanted, edit)?;
-    let new = apply::to_text(text, edit).ok_or_else(tangled)?;
-    if plain(&new).as_ref() != Some(&wanted) {
-        return Err(tangled());
-    }
+    let means = |new: &String| plain(new).as_ref() == Some(&wanted);
+    let new = at_the_end(text, edit).filter(means).or_else(|| apply::to_text(text, edit).filter(means));
+    let new = new.ok_or_else(tangled)?;
     check_text(&new, path).map_err(EditError::After)?;
     Ok(new)
+}
+
+/// The new text when entries are added at the ends; nothing when it is written in a way that does not allow it.
+fn at_the_end(text: &str, edit: &Edit) -> Option<String> {
+    let Edit::Add { hosts, services } = edit else { return None };
+    let hosts: Vec<_> = hosts.iter().map(|(name, host)| (name.as_str(), snippet::mapping(host))).collect();
+    let services: Vec<_> = services.iter().map(|(name, value)| (name.as_str(), snippet::mapping(value))).collect();
+    append::append(&append::append(text, "hosts", &hosts)?, "services", &services)
 }
 
 /// The hosts and services that a change adds, as they will stand in the file.

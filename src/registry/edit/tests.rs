@@ -108,7 +108,7 @@ fn a_tangled_text_is_left_alone() {
 
 proptest! {
     #[test]
-    fn edits_keep_all_comments(comments in prop::collection::vec("[ -~]{0,20}", 12), crlf in any::<bool>(), which in 0..4) {
+    fn edits_keep_all_comments(comments in prop::collection::vec("[ -~]{0,20}", 12), crlf in any::<bool>(), which in 0..5) {
         let mut text: String = TEXT.lines().zip(comments.iter().cycle()).map(|(line, comment)| {
             if line.contains('#') { format!("{line}{comment}\n") } else { format!("{line} # {comment}\n") }
         }).collect();
@@ -119,6 +119,13 @@ proptest! {
             0 => Edit::AddHost { name: hosts(&["new"]).remove(0), host: json!({ "address": "a" }) },
             1 => Edit::AddService { name: service("new"), service: json!({ "type": "native", "host": "web1", "run": ["x"] }) },
             2 => Edit::MoveService { name: service("db"), hosts: hosts(&["web2"]) },
+            3 => Edit::Add {
+                hosts: vec![(hosts(&["new"]).remove(0), json!({ "address": "a" }))],
+                services: vec![
+                    (service("new"), json!({ "type": "native", "host": "new", "run": ["x"] })),
+                    (service("newer"), json!({ "type": "native", "host": "web1", "run": ["x"], "needs": ["new"] })),
+                ],
+            },
             _ => Edit::MoveService { name: service("api"), hosts: hosts(&["web2"]) },
         };
         let new = edited(&text, Path::new("/registry.yml"), &edit).expect("valid");
