@@ -1,6 +1,7 @@
 //! Many entries at once, written as text behind those that are there. Taking apart and putting together the whole text for each
 //! entry would take minutes for a thousand. Whether the new text means what it should is for the caller to hold it to.
 
+use super::snippet::word;
 use crate::registry::tree::{Format, Node, Value, parse};
 
 /// The text with these entries (keys and values in YAML, not indented) at the end of the mapping of a top-level key. Nothing
@@ -44,7 +45,7 @@ fn block(entries: &[(&str, String)], indent: usize) -> String {
     let pad = " ".repeat(indent);
     let mut text = String::new();
     for (name, keys) in entries {
-        text.push_str(&format!("{pad}{name}:\n"));
+        text.push_str(&format!("{pad}{}:\n", word(name)));
         for line in keys.lines() {
             text.push_str(&format!("{pad}  {line}\n"));
         }
@@ -57,18 +58,18 @@ mod tests {
     use super::append;
 
     fn added(text: &str) -> Option<String> {
-        append(text, "a", &[("x", "k: 1\n".to_owned()), ("y", "k: 2\n".to_owned())])
+        append(text, "a", &[("x", "k: 1\n".to_owned()), ("z", "k: 2\n".to_owned())])
     }
 
     #[test]
     fn entries_are_written_behind_the_others() {
-        let new = "    x:\n      k: 1\n    y:\n      k: 2\n";
+        let new = "    x:\n      k: 1\n    z:\n      k: 2\n";
         assert_eq!(
             added("a:\n    b: 1 # one\n    # two\n\n# three\nc: 2\n"),
             Some(format!("a:\n    b: 1 # one\n    # two\n{new}\n# three\nc: 2\n"))
         );
         assert_eq!(added("a:\n    b: 1"), Some(format!("a:\n    b: 1\n{new}")));
-        assert_eq!(added("c: 1\n").as_deref(), Some("c: 1\na:\n  x:\n    k: 1\n  y:\n    k: 2\n"));
+        assert_eq!(added("c: 1\n").as_deref(), Some("c: 1\na:\n  x:\n    k: 1\n  z:\n    k: 2\n"));
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub fn entries(edit: &Edit) -> String {
         for (name, value) in entries {
             let keys = snippet::mapping(value);
             let keys: String = keys.lines().map(|line| format!("    {line}\n")).collect();
-            text.push_str(&format!("  {name}:\n{keys}"));
+            text.push_str(&format!("  {}:\n{keys}", snippet::word(name)));
         }
     }
     text

@@ -28,10 +28,14 @@ pub(in crate::registry) fn flow(value: &Value) -> String {
     }
 }
 
+/// What YAML 1.1 takes for true and false, and other tools still do.
+const OLD_BOOLEANS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+
 /// A text, in quotes unless it is harmless without. Every JSON string is a YAML double-quoted one (YAML 1.2.2, 1.2).
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     let head = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '_');
     let harmless = |c: char| head(c) || matches!(c, '-' | '+' | '=' | '@' | '%');
-    let plain = text.starts_with(head) && text.chars().all(harmless) && resolve(text) == Scalar::Text;
+    let old = OLD_BOOLEANS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let plain = text.starts_with(head) && text.chars().all(harmless) && resolve(text) == Scalar::Text && !old;
     if plain { text.to_owned() } else { Value::from(text).to_string() }
 }

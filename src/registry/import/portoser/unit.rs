@@ -113,12 +113,11 @@ fn keys(top: &Item<'_>, folder: &str, entry: &mut Entry, notes: &mut Notes) -> R
                 true => notes.needless(&item, "the unit on the host says where it runs"),
                 false => notes.became(&item, entry.key("run")),
             },
-            "stop" | "restart" | "status" => {
-                notes.needless(
-                    &item,
-                    "the host's init system does this; a signal of its own is `stop: { signal: ... }`",
-                );
+            "stop" if !unit && !ends_a_process(&item) => {
+                let hint = "let it end at SIGTERM, or name the signal: `stop: { signal: ... }`";
+                notes.lost(&item, "a service is stopped by a signal, not by a command", hint);
             }
+            "stop" | "restart" | "status" => notes.needless(&item, "the host's init system does this"),
             "name" | "hostname" | "type" => notes.needless(&item, "the registry says it"),
             "description" | "notes" => notes.lost(&item, "the registry has no key for prose", "write it as a comment"),
             _ => {}
@@ -152,6 +151,12 @@ fn run(start: &Item<'_>, folder: &str, entry: &mut Entry, notes: &mut Notes) -> 
         None => return refuse("its `start` is not a command", by_hand),
     }
     Ok(())
+}
+
+/// Whether a command does no more than to end a process.
+fn ends_a_process(item: &Item<'_>) -> bool {
+    let first = item.text().and_then(|text| text.split_whitespace().find(|word| *word != "sudo"));
+    matches!(first, Some("kill" | "pkill" | "killall"))
 }
 
 /// Whether a command line ends while its work goes on.
