@@ -3,6 +3,7 @@
 mod discover;
 mod faults;
 mod fleet;
+mod import;
 mod injection;
 mod kill;
 mod kit;
@@ -18,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         discover::trials(),
         faults::trials(),
         fleet::trials(),
+        import::trials(),
         injection::trials(),
         kill::trials(),
         record::trials(),
