@@ -99,6 +99,11 @@ impl Far {
         }
     }
 
+    /// What a command on the host prints, whatever it exits with.
+    pub(super) async fn said(&self, cmd: &Cmd) -> Result<Vec<u8>, Lost> {
+        self.ran(cmd).await.map(|ran| ran.out)
+    }
+
     async fn ran(&self, cmd: &Cmd) -> Result<Ran, Lost> {
         let reply = self.link.start(cmd, true).await?.finish(Vec::new()).await?;
         let code = match reply.end {

@@ -8,6 +8,7 @@ mod far;
 mod fault;
 mod ground;
 mod host_check;
+mod last;
 mod open;
 mod past;
 mod prepare;

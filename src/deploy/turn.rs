@@ -39,7 +39,7 @@ impl Walk {
         match self.prove(change, &change.record, Duration::ZERO).await {
             Ok(()) => Ok(Outcome::Committed),
             Err(red) => {
-                self.failed(change, red);
+                self.failed(change, &change.record, red).await;
                 Ok(Outcome::Unhealthy)
             }
         }

@@ -170,10 +170,13 @@ impl Walk {
             Phase::Waiting | Phase::Working | Phase::Kept => return Err(self.lost(change, state.lost.as_deref())),
         }
         if let Some(turn) = change.action.turn() {
-            let outcome = self.took_effect(change, turn).await.map_err(|red| {
-                self.failed(change, red);
-                Failed::Here
-            })?;
+            let outcome = match self.took_effect(change, turn).await {
+                Ok(outcome) => outcome,
+                Err(red) => {
+                    self.failed(change, &change.record, red).await;
+                    return Err(Failed::Here);
+                }
+            };
             self.keep(change, drive, stage).await?;
             return Ok(outcome);
         }
@@ -194,7 +197,7 @@ impl Walk {
             }
         };
         if let Err(red) = proven {
-            self.failed(change, red);
+            self.failed(change, &change.record, red).await;
             return Err(Failed::Here);
         }
         self.keep(change, drive, stage).await?;
@@ -240,7 +243,7 @@ impl Walk {
         match self.prove(change, record, Duration::ZERO).await {
             Ok(()) => Outcome::RolledBack,
             Err(red) => {
-                self.failed(change, red);
+                self.failed(change, record, red).await;
                 Outcome::RollbackFailed
             }
         }
@@ -273,17 +276,6 @@ impl Walk {
     fn untouched(&self, change: &Change) -> Ended {
         let outcome = if change.action == Action::Nothing { Outcome::NothingToDo } else { Outcome::NotTouched };
         done(change, outcome)
-    }
-
-    pub(super) fn failed(&self, change: &Change, red: Red) {
-        let Red { check, says, evidence, .. } = red;
-        self.tell(change, |host, service| Event::Failed {
-            host,
-            service: Some(service),
-            error: format!("{check}: {says}"),
-            hint: None,
-            evidence,
-        });
     }
 
     /// The host cannot be followed, or has gone its own way.

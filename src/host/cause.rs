@@ -155,7 +155,7 @@ fn ended(text: &str, evidence: &[String]) -> Option<Cause> {
     let clean = captures(r"(?s)Result=success.*ActiveState=(?:inactive|activating)", text).is_some();
     let mut says = match (code, often) {
         (Some(code), true) => format!("it ended with exit code {code} each time it was started, until it was given up"),
-        (Some(code), false) if code != "0" => format!("it ended with exit code {code} right after the start"),
+        (Some(code), false) if code != "0" => format!("it ended with exit code {code} soon after the start"),
         (None, true) => "it ended each time it was started, until it was given up".into(),
         _ if clean => {
             let hint = "let it stay in the foreground: take away the option that sends it to the background".to_owned();

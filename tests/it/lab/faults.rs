@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("logins_of_all_kinds", logins),
         trial("an_undo_goes_by_the_state_of_the_unit", undone),
         trial("a_disk_that_fills_in_the_middle_is_named", filled),
+        trial("a_crash_during_the_gate_is_told_with_its_last_words", crashed),
         trial("what_only_a_host_knows_is_shown_and_removed", strange),
         trial("a_service_that_cannot_start_says_why", causes),
         trial("an_unreachable_host_is_told", unreachable),
@@ -115,6 +116,23 @@ fn filled(machines: Vec<Machine>) -> Result<(), Failed> {
     let ran = bench.run(&["deploy", "--all"]);
     said(&ran, 5, &["the file system is full"]);
     assert!(ran.err.contains("hint: see `df -h`"), "{}", ran.err);
+    Ok(())
+}
+
+/// It comes up, and dies while its check is asked; the unit's log says why.
+fn crashed(machines: Vec<Machine>) -> Result<(), Failed> {
+    for machine in usual(&machines) {
+        let (bench, port) = (Bench::new("crashed", std::slice::from_ref(&machine)), port());
+        bench.registry(&format!(
+            "  {}-one:\n    type: native\n    host: {}\n    port: {port}\n    \
+             run: [/bin/sh, -c, \"sleep 2; echo the cellar is flooded; exit 7\"]\n    \
+             restart: {{ policy: never }}\n    checks: [{{ tcp: {port} }}]\n",
+            bench.id, machine.name
+        ));
+        let ran = bench.run(&["deploy", "--all"]);
+        said(&ran, 5, &["| the cellar is flooded"]);
+        assert!(ran.err.contains("exit code 7"), "{}", ran.err);
+    }
     Ok(())
 }
 

@@ -1,0 +1,88 @@
+//! What a release said last, as evidence for a check that is red: fetched with one command, and only then.
+//! What cannot be fetched is left out; the check has spoken already.
+
+use std::time::Duration;
+
+use crate::check::Subject;
+use crate::check::gate::Red;
+use crate::deploy::far::subject;
+use crate::deploy::walk::Walk;
+use crate::host::cause::{cause, distinct};
+use crate::host::{Record, Supervisor};
+use crate::model::{Cmd, Event, Scope};
+use crate::plan::Change;
+
+/// How long the host may take to say it.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Units that are down or were started again since they were told to are told with their state, as it names the cause; at most
+/// three, as many instances of one release fail alike. Where all run, the log of the first may say why a check is red.
+const UNITS: &str = r#"
+scope=$1 unit=--unit first=$2 told=0
+[ "$scope" = --system ] || unit=--user-unit
+shift
+journal() { journalctl "$scope" --quiet --no-pager -o cat -n 12 "$@"; }
+lines() { # UNIT: of its present life, as far as the journal knows which lines are
+  id=$(systemctl "$scope" show -p InvocationID --value -- "$1") said=
+  [ -z "$id" ] || said=$(journal "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" + "USER_INVOCATION_ID=$id")
+  if [ -n "$said" ]; then printf '%s\n' "$said"; else journal "$unit=$1"; fi
+}
+for one; do
+  state=$(systemctl "$scope" show -p ActiveState,SubState,Result,ExecMainStatus,NRestarts -- "$one") || continue
+  case $state in *NRestarts=0*) case $state in *ActiveState=active*) continue ;; esac ;; esac
+  [ $told -lt 3 ] || break
+  told=$((told + 1))
+  printf '%s\n' "$state"
+  lines "$one"
+done
+[ $told -gt 0 ] || lines "$first""#;
+
+/// The same for supervised processes.
+const FOLDERS: &str = r#"
+for one; do
+  again=0
+  [ ! -r "$one/restarts" ] || read -r again <"$one/restarts"
+  [ -e "$one/pid" ] && [ "$again" = 0 ] || printf 'it is down or was started again, %s times\n' "$again"
+  tail -n 12 "$one/log"
+done | tail -n 36"#;
+
+impl Walk {
+    /// Tells that a check of a release is red, with what the release said last.
+    pub(super) async fn failed(&self, change: &Change, record: &Record, red: Red) {
+        let Red { check, says, mut evidence, unseen } = red;
+        let (mut error, mut hint) = (format!("{check}: {says}"), None);
+        if !unseen {
+            let last = self.last(change, record).await;
+            let port = self.ground.registry.services.get(&change.service).and_then(|service| service.port);
+            // Of what runs, old lines of a log tell no cause.
+            let is_down = last.iter().any(|line| line.starts_with("ActiveState=") || line.starts_with("it is down"));
+            if let Some(cause) = cause(&last, port).filter(|_| is_down) {
+                error = format!("{error}; {}", cause.says);
+                hint = Some(cause.hint);
+            }
+            evidence.extend(last);
+            evidence = distinct(evidence, port);
+        }
+        self.tell(change, |host, service| Event::Failed { host, service: Some(service), error, hint, evidence });
+    }
+
+    async fn last(&self, change: &Change, record: &Record) -> Vec<String> {
+        let (Some(far), Some(facts)) = (self.far.get(&change.host), self.facts.get(&change.host)) else {
+            return Vec::new();
+        };
+        let Some(cmd) = words(&subject(record, facts)) else { return Vec::new() };
+        let said = far.said(&cmd).await.unwrap_or_default();
+        String::from_utf8_lossy(&said).lines().map(|line| line.chars().take(1000).collect()).collect()
+    }
+}
+
+fn words(subject: &Subject) -> Option<Cmd> {
+    let scope = if subject.scope == Scope::User { "--user" } else { "--system" };
+    let cmd = match subject.supervisor {
+        _ if subject.units.is_empty() => return None,
+        Supervisor::Systemd => Cmd::new("/bin/sh").args(["-c", UNITS, "last", scope]),
+        Supervisor::Process => Cmd::new("/bin/sh").args(["-c", FOLDERS, "last"]),
+        Supervisor::Launchd => return None,
+    };
+    Some(cmd.args(subject.units.iter().cloned()).within(WITHIN))
+}
