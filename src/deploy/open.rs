@@ -77,13 +77,16 @@ async fn open(
         let (drives, stages) = begin(ground, prepared, terms, ticket.clone(), until)?;
         match locks(ground, &drives).await {
             Locks::Ours => {
-                let facts = prepared.survey.seen.iter().map(|(host, seen)| (host.clone(), seen.facts.clone()));
+                let seen = &prepared.survey.seen;
+                let facts = seen.iter().map(|(host, seen)| (host.clone(), seen.facts.clone()));
+                let units = seen.iter().map(|(host, seen)| (host.clone(), seen.units.clone()));
                 return Ok(Opened::All(Walk {
                     ground: ground.clone(),
                     plan: prepared.plan.clone(),
                     pace: terms.pace,
                     far: prepared.survey.far.clone(),
                     facts: facts.collect(),
+                    units: units.collect(),
                     drives,
                     stages,
                 }));

@@ -20,6 +20,9 @@ impl Walk {
             return Err(unseen("the host is out of reach".into()));
         };
         let question = question(&change.record, self.facts.get(&change.host).map(|facts| facts.base.clone()));
+        // A program without a handler dies of the signal, maybe a moment later: its checks are asked before the look.
+        let reload = turn == Turn::Change(UnitChange::Reload);
+        let early = if reload { Some(self.prove(change, &change.record, Duration::ZERO).await) } else { None };
         let seen = far.look(&question).await.map_err(|why| unseen(why.to_string()))?;
         if let Some(says) = amiss(*engine, change, turn, &seen) {
             let evidence = evidence(*engine, &change.record, &seen);
@@ -36,13 +39,42 @@ impl Walk {
         if turn.ends() {
             return Ok(Outcome::Committed);
         }
-        match self.prove(change, &change.record, Duration::ZERO).await {
+        if reload && let Some(name) = self.replaced(*engine, change, &seen) {
+            self.tell(change, |host, service| Event::Failed {
+                host,
+                service: Some(service),
+                error: format!("{name} did not reload: it ended, and was started again"),
+                hint: Some("`reload` must name a signal that the program handles; or use `portoser restart`".into()),
+                evidence: evidence(*engine, &change.record, &seen),
+            });
+            // The version that was there is there; to restart it once more would not make it better.
+            return Ok(if early.is_none_or(|proven| proven.is_ok()) {
+                Outcome::RolledBack
+            } else {
+                Outcome::Unhealthy
+            });
+        }
+        let proven = match early {
+            Some(proven) => proven,
+            None => self.prove(change, &change.record, Duration::ZERO).await,
+        };
+        match proven {
             Ok(()) => Ok(Outcome::Committed),
             Err(red) => {
                 self.failed(change, &change.record, red).await;
                 Ok(Outcome::Unhealthy)
             }
         }
+    }
+
+    /// The first unit of a service that is not the process any more which it was when the plan was made.
+    fn replaced(&self, engine: &dyn Engine, change: &Change, seen: &Seen) -> Option<String> {
+        let before = self.units.get(&change.host)?;
+        let replaced = |name: &String| {
+            let (Some(before), Some(now)) = (before.get(name), seen.units.get(name)) else { return false };
+            before.runs() && is_another(before, now)
+        };
+        engine.names(&change.record).into_iter().find(replaced)
     }
 }
 
@@ -55,6 +87,15 @@ pub(super) fn question(record: &Record, base: Option<String>) -> Question {
         Supervisor::Process => Vec::new(),
     };
     Question { base, services: vec![record.service.clone()], units, ..Question::default() }
+}
+
+/// Whether a unit was started since. The moment tells it best: a program may hand over to a new process when it reloads.
+fn is_another(before: &SeenUnit, now: &SeenUnit) -> bool {
+    match (before.since_boot, now.since_boot) {
+        _ if before.restarts != now.restarts => true,
+        (Some(before), Some(now)) => before != now,
+        _ => before.pid != now.pid,
+    }
 }
 
 /// What the second look says against it.

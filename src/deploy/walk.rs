@@ -14,7 +14,7 @@ use crate::deploy::far::{Far, subject};
 use crate::deploy::ground::Ground;
 use crate::deploy::state::Phase;
 use crate::host::run::Order;
-use crate::host::{Facts, Record};
+use crate::host::{Facts, Record, SeenUnit};
 use crate::model::{Check, Event, HostName, Outcome, ReleaseId, ServiceName};
 use crate::plan::{Action, Change, Plan, Turn};
 use crate::registry::{Batch, Policy};
@@ -38,6 +38,8 @@ pub(super) struct Walk {
     pub pace: Pace,
     pub far: BTreeMap<HostName, Far>,
     pub facts: BTreeMap<HostName, Facts>,
+    /// The units of each host, as they were when the plan was made.
+    pub units: BTreeMap<HostName, BTreeMap<String, SeenUnit>>,
     /// The open runs, for the hosts where something changes.
     pub drives: BTreeMap<HostName, Drive>,
     /// Which stage of its host's run a change is.

@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_undo_goes_by_the_state_of_the_unit", undone),
         trial("a_disk_that_fills_in_the_middle_is_named", filled),
         trial("a_crash_during_the_gate_is_told_with_its_last_words", crashed),
+        trial("a_reload_that_restarts_is_an_error", reloaded),
         trial("what_only_a_host_knows_is_shown_and_removed", strange),
         trial("a_service_that_cannot_start_says_why", causes),
         trial("an_unreachable_host_is_told", unreachable),
@@ -133,6 +134,26 @@ fn crashed(machines: Vec<Machine>) -> Result<(), Failed> {
         said(&ran, 5, &["| the cellar is flooded"]);
         assert!(ran.err.contains("exit code 7"), "{}", ran.err);
     }
+    Ok(())
+}
+
+fn reloaded(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let bench = Bench::new("reloaded", machines);
+    let service = |trap: &str| {
+        format!(
+            "  {}-one:\n    type: native\n    host: {}\n    reload: SIGHUP\n    restart: {{ policy: always, delay: 100ms }}\n    \
+             run: [/bin/sh, -c, \"{trap} while :; do sleep 0.1; done\"]\n    checks: [{{ unit: true }}]\n",
+            bench.id, machines[0].name
+        )
+    };
+    bench.registry(&service("trap : HUP;"));
+    bench.run(&["deploy", "--all"]).exits(0);
+    bench.run(&["reload", "--all"]).exits(0);
+    bench.registry(&service(""));
+    bench.run(&["deploy", "--all"]).exits(0);
+    said(&bench.run(&["reload", "--all"]), 5, &["did not reload: it ended, and was started again"]);
+    bench.run(&["status"]).exits(0);
     Ok(())
 }
 
