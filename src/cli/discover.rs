@@ -24,7 +24,7 @@ pub(super) struct Discover {
 
 impl Discover {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         if !app.registry.hosts.contains_key(&self.name) {
             let known = app.registry.hosts.keys().map(HostName::as_str);
             return Err(crate::cli::registry::unknown("host", self.name.as_str(), known));

@@ -24,7 +24,7 @@ pub(super) struct Trust {
 
 impl Trust {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
+        let app = session::look(face)?;
         let Some(host) = app.registry.hosts.get(&self.name) else {
             let known = app.registry.hosts.keys().map(|name| name.as_str());
             return Err(crate::cli::registry::unknown("host", self.name.as_str(), known));
