@@ -1,15 +1,16 @@
 //! `portoser resume`: goes on with a run that stopped, failed or lost its controller.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::app::{App, digest};
 use crate::cli::deploy::Manner;
-use crate::cli::turn::Ways;
+use crate::cli::turn::{Resumed, Ways};
 use crate::cli::{Exit, Face, Failure, Flags, attach, block_on, deploy, said, session, turn};
-use crate::deploy::{Request, Want, records};
+use crate::deploy::{Remembered, Request, Want, records};
 use crate::journal::{HistoryEntry, Journal, Run};
-use crate::model::FailureKind;
+use crate::model::{FailureKind, HostName, Outcome, ServiceName};
 use crate::plan::Target;
 use crate::registry::parse_duration;
 
@@ -52,11 +53,12 @@ impl Resume {
         let face = Face::new(flags(&face.flags, &run)?);
         let app = session::open(&face)?;
         changed(&face, &app, &run);
-        over(&face, &app, &run)?;
+        let heard = over(&face, &app, &run)?;
         let ended = match turn::named(&run.verb) {
             Some(named) if !self.dry_run => {
                 let ways = Ways { wait_lock: self.wait_lock, approve: self.approve, skip_unseen: asked.skip_unseen };
-                turn::carry(&face, asked.selection, ways, named, Some(run.id))
+                let done = done(&app, &heard, &run)?;
+                turn::carry(&face, asked.selection, ways, named, Some(Resumed { run: run.id, done }))
             }
             Some(_) => Err(Failure::say(FailureKind::Usage, format!("`{}` has no --dry-run", run.verb))),
             None if matches!(run.verb.as_str(), "deploy" | "rollback") => {
@@ -144,7 +146,7 @@ fn changed(face: &Face, app: &App, run: &Run) {
 }
 
 /// Refuses while the run is under way: two who do the same would only wait for each other.
-fn over(face: &Face, app: &App, run: &Run) -> Result<(), Failure> {
+fn over(face: &Face, app: &App, run: &Run) -> Result<Remembered, Failure> {
     let hosts = attach::remembered(app, &run.id)?;
     let own = app.run_id();
     let heard = block_on(async |stop| {
@@ -166,5 +168,16 @@ fn over(face: &Face, app: &App, run: &Run) -> Result<(), Failure> {
             run.id
         )));
     }
-    Ok(())
+    Ok(heard)
+}
+
+/// Where the run, or one that it went on with itself, was at its end, as the hosts tell.
+fn done(app: &App, heard: &Remembered, run: &Run) -> Result<BTreeSet<(ServiceName, HostName)>, Failure> {
+    let (mut runs, mut earlier) = (BTreeSet::from([run.id.clone()]), run.resumes.clone());
+    while let Some(id) = earlier.filter(|id| !runs.contains(id)) {
+        earlier = app.journal.run(&id)?.and_then(|run| run.resumes);
+        runs.insert(id);
+    }
+    let done = |entry: &HistoryEntry| runs.contains(&entry.run) && entry.outcome == Some(Outcome::Committed);
+    Ok(heard.history().into_iter().filter(done).map(|entry| (entry.service, entry.host)).collect())
 }

@@ -1,14 +1,15 @@
 //! `portoser start`, `stop`, `restart`, `reload` and `remove`: what is asked of services that are on their hosts already.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, block_on, session};
 use crate::deploy::{
-    Fault, Ground, Pace, Prepared, SelectFault, Selection, Terms, deploy, prepare_turn, select, verdict,
+    Fault, Ground, Pace, Prepared, SelectFault, Selection, Terms, TurnRequest, deploy, prepare_turn, select, verdict,
 };
-use crate::model::{FailureKind, RunId, UnitChange};
+use crate::model::{FailureKind, HostName, RunId, ServiceName, UnitChange};
 use crate::plan::{Action, Turn};
 use crate::registry::{Batch, parse_duration};
 
@@ -73,6 +74,12 @@ turns! {
     Remove, "remove", Turn::Remove;
 }
 
+/// A run that is gone on with, and where it was at its end already.
+pub(super) struct Resumed {
+    pub(super) run: RunId,
+    pub(super) done: BTreeSet<(ServiceName, HostName)>,
+}
+
 /// The turn of a verb.
 pub(super) fn named(verb: &str) -> Option<(&'static str, Turn)> {
     TURNS.iter().find(|(name, _)| *name == verb).copied()
@@ -84,7 +91,7 @@ pub(super) fn carry(
     selection: Selection,
     ways: Ways,
     (verb, turn): (&'static str, Turn),
-    resumes: Option<RunId>,
+    resumes: Option<Resumed>,
 ) -> Result<Exit, Failure> {
     let Ways { wait_lock, approve, skip_unseen } = ways;
     let said = serde_json::json!({
@@ -94,7 +101,9 @@ pub(super) fn carry(
     });
     let mut app = session::open(face)?;
     app.wait_lock = wait_lock;
+    let (resumes, done) = resumes.map(|Resumed { run, done }| (run, done)).unzip();
     app.resumes = resumes;
+    let wanted = TurnRequest { turn, skip_unseen, done: done.unwrap_or_default() };
     let run = app.run_id();
     // A restart goes over the hosts as a deploy does; the others need no such care.
     let batch = (turn != Turn::Change(UnitChange::Restart)).then_some(Batch::Percent(100));
@@ -109,7 +118,7 @@ pub(super) fn carry(
             let skip = some.then(|| "nothing was touched; --skip-unseen goes on with the other hosts".to_owned());
             session::failed(verb, &fault).hints(stray).hints(skip)
         };
-        let prepared = prepare_turn(&ground, &selection, turn, skip_unseen).await.map_err(fault)?;
+        let prepared = prepare_turn(&ground, &selection, wanted).await.map_err(fault)?;
         let skipped = prepared.skipped.clone();
         if turn == Turn::Remove {
             confirm(face, &prepared)?;

@@ -30,7 +30,7 @@ pub use ground::{Ground, Reach, Reaching};
 pub use host_check::{Checked, check_hosts};
 pub use open::{Terms, deploy};
 pub use past::PastRun;
-pub use prepare::{Prepared, Request, prepare, prepare_back, prepare_turn};
+pub use prepare::{Prepared, Request, TurnRequest, prepare, prepare_back, prepare_turn};
 pub use records::{Remembered, Want, records};
 pub use select::{SelectFault, Selection, select};
 pub use source::{SourceFault, tree};

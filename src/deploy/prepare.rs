@@ -14,7 +14,9 @@ use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::Seen;
 use crate::host::run::{Compression, HostRun};
 use crate::model::{Event, HostName, ServiceName};
-use crate::plan::{Action, Asked, BackInputs, Change, Graph, Inputs, Plan, Sources, Target, Turn, back, plan, turn};
+use crate::plan::{
+    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Plan, Sources, Target, Turn, back, plan, turn,
+};
 
 /// How long bringing earlier runs to their end may take.
 const SETTLE: Duration = Duration::from_secs(300);
@@ -27,6 +29,16 @@ pub struct Request {
     pub overwrite: bool,
     /// Nothing will be changed: runs that stopped in the middle are left as they are.
     pub only_look: bool,
+}
+
+/// What is asked of services that are on their hosts.
+#[derive(Clone, Debug)]
+pub struct TurnRequest {
+    pub turn: Turn,
+    /// Hosts that cannot be seen may be left out.
+    pub skip_unseen: bool,
+    /// Where an earlier run did it already. What is healthy there is not restarted or reloaded again.
+    pub done: BTreeSet<(ServiceName, HostName)>,
 }
 
 /// A plan, and what it was made from.
@@ -46,9 +58,8 @@ enum Aim {
     Deploy { sources: Sources, overwrite: bool },
     /// A release that lies on the hosts comes into force again.
     Back { target: Target, overwrite: bool },
-    /// What is there is started, stopped and so on; hosts that cannot be seen may be left out. The strays are there without
-    /// being in the registry.
-    Turn { turn: Turn, skip_unseen: bool, strays: BTreeSet<ServiceName> },
+    /// What is there is started, stopped and so on. The strays are there without being in the registry.
+    Turn { request: TurnRequest, strays: BTreeSet<ServiceName> },
 }
 
 impl Aim {
@@ -56,6 +67,8 @@ impl Aim {
         match self {
             Self::Deploy { .. } => Depth::Health,
             Self::Back { .. } => Depth::Past,
+            // What was done is left alone only if it is proven.
+            Self::Turn { request, .. } if !request.done.is_empty() => Depth::Health,
             Self::Turn { .. } => Depth::State,
         }
     }
@@ -102,16 +115,16 @@ pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Targ
 pub async fn prepare_turn(
     ground: &Arc<Ground>,
     selection: &Selection,
-    turn: Turn,
-    skip_unseen: bool,
+    request: TurnRequest,
 ) -> Result<Prepared, Fault> {
     // What only a host knows can be ended, but there is nothing to start it by.
-    let strays = if turn.ends() { strays(&ground.registry, selection) } else { BTreeSet::new() };
+    let strays = if request.turn.ends() { strays(&ground.registry, selection) } else { BTreeSet::new() };
     let (services, hosts) = select_with(&strays, &ground.registry, selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
-    let mut survey = survey(ground, &services, &hosts, Depth::State).await;
-    quiet(ground, &services, &mut survey, Depth::State).await?;
-    conclude(ground, services, hosts, survey, Aim::Turn { turn, skip_unseen, strays }).await
+    let aim = Aim::Turn { request, strays };
+    let mut survey = survey(ground, &services, &hosts, aim.depth()).await;
+    quiet(ground, &services, &mut survey, aim.depth()).await?;
+    conclude(ground, services, hosts, survey, aim).await
 }
 
 fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) {
@@ -204,7 +217,7 @@ async fn conclude(
     aim: Aim,
 ) -> Result<Prepared, Fault> {
     let unseen = std::mem::take(&mut survey.unseen);
-    let skip = matches!(aim, Aim::Turn { skip_unseen: true, .. }) && !survey.seen.is_empty();
+    let skip = matches!(&aim, Aim::Turn { request, .. } if request.skip_unseen) && !survey.seen.is_empty();
     if !unseen.is_empty() && !skip {
         ground.part(&survey.far).await;
         return Err(Fault::Unseen(unseen.into_iter().collect()));
@@ -229,13 +242,17 @@ async fn conclude(
             let (overwrite, hosts) = (*overwrite, hosts.clone());
             back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite })
         }
-        Aim::Turn { turn: wanted, .. } => {
-            turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: *wanted, strays }).map(|turned| {
-                for (service, host) in turned.absent {
-                    ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
-                }
-                turned.plan
-            })
+        Aim::Turn { request, .. } => {
+            let proven = |place: &&(ServiceName, HostName)| survey.health.get(place) == Some(&Health::Good);
+            let done = &request.done.iter().filter(proven).cloned().collect();
+            turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: request.turn, strays, done }).map(
+                |turned| {
+                    for (service, host) in turned.absent {
+                        ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
+                    }
+                    turned.plan
+                },
+            )
         }
     };
     match planned {

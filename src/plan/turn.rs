@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub turn: Turn,
     /// The services that are meant wherever they lie, whatever the registry says.
     pub strays: &'a BTreeSet<ServiceName>,
+    /// Where it was done and is proven: what runs there is left alone.
+    pub done: &'a BTreeSet<(ServiceName, HostName)>,
 }
 
 /// The plan, and the places where nothing is there to be stopped or removed.
@@ -75,6 +77,11 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
     let (action, steps) = match asked.turn {
         Turn::Change(UnitChange::Start) if ran => (Action::Nothing, Vec::new()),
         Turn::Change(UnitChange::Stop) if rests => (Action::Nothing, Vec::new()),
+        Turn::Change(UnitChange::Restart | UnitChange::Reload)
+            if ran && asked.done.contains(&(service.clone(), host.clone())) =>
+        {
+            (Action::Nothing, Vec::new())
+        }
         Turn::Change(UnitChange::Reload) if !engine.reloads(record) => {
             return Err(Refused::new(
                 "nothing says how it reloads",
@@ -161,14 +168,18 @@ mod tests {
         }
     }
 
-    /// `api` needs `db`; each is on the host in this state, or is not there.
+    fn host_name() -> HostName {
+        HostName::try_from("box").expect("a name")
+    }
+
+    /// `api` needs `db`; each is on the host in this state, or is not there. An earlier run came to its end with `api`.
     fn turned(turn_wanted: Turn, states: &[(&str, &str)]) -> Result<Turned, Vec<RefusedAt>> {
         let text = "version: 1\nhosts: { box: { connection: local } }\nservices:\n  \
                     db: { type: native, host: box, run: [a] }\n  \
                     api: { type: native, host: box, run: [a], needs: [db] }\n";
         let registry = load_text(text, Format::Yaml, Path::new("registry.yml"), None).expect("valid");
         let name = |name: &str| ServiceName::try_from(name).expect("a name");
-        let host = HostName::try_from("box").expect("a name");
+        let host = host_name();
         let mut seen = Seen::default();
         for (service, state) in states {
             let found = SeenService { record: Some(Ok(record(service))), ..SeenService::default() };
@@ -184,6 +195,7 @@ mod tests {
             engines: &[&Units],
             turn: turn_wanted,
             strays: &BTreeSet::new(),
+            done: &BTreeSet::from([(name("api"), host_name())]),
         })
     }
 
@@ -209,6 +221,15 @@ mod tests {
         let stop = Turn::Change(UnitChange::Stop);
         let both = turned(stop, &[("api", "activating"), ("db", "inactive")]).expect("planned");
         assert_eq!(order(&both), [("api", Action::Turn(stop)), ("db", Action::Nothing)]);
+    }
+
+    #[test]
+    fn what_an_earlier_run_restarted_is_left_while_it_runs() {
+        let restart = Turn::Change(UnitChange::Restart);
+        let both = turned(restart, &[("api", "active"), ("db", "active")]).expect("planned");
+        assert_eq!(order(&both), [("db", Action::Turn(restart)), ("api", Action::Nothing)]);
+        let both = turned(restart, &[("api", "failed"), ("db", "active")]).expect("planned");
+        assert_eq!(order(&both), [("db", Action::Turn(restart)), ("api", Action::Turn(restart))]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_dead_controllers_run_is_watched_from_another_machine", watched),
         trial("a_run_whose_controller_died_is_resumed", resumed),
+        trial("a_restart_is_resumed_where_it_was_not_done", restarted),
         trial("the_hosts_tell_the_history", history),
         trial("who_watches_changes_nothing", harmless),
     ]
@@ -114,6 +115,37 @@ fn resumed(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.registry(&bench.service("one", &names, port, "v2", SOAK));
     let changed = bench.run(&["resume", &run, "--dry-run"]).exits(0);
     assert!(changed.err.contains("the registry was changed"), "{changed:?}");
+    Ok(())
+}
+
+fn restarted(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..2];
+    let port = port();
+    let bench = Bench::new("restarted", machines);
+    let names = machines.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
+    bench.registry(&bench.service("one", &names, port, "v1", "    deploy: { batch: 1, lost_after: 3s }\n"));
+    bench.run(&["deploy", "--all"]).exits(0);
+    let pids = || {
+        let pid = |one: &Machine| one.inside(&format!("systemctl show -p MainPID portoser-{}-one", bench.id));
+        machines.iter().map(pid).collect::<Vec<_>>()
+    };
+    // The second host begins when the first is done.
+    let mut hosts = std::collections::BTreeSet::new();
+    let mut child = bench.command_in("state", &["restart", "--all", "--events"]).spawn()?;
+    for line in BufReader::new(child.stdout.take().ok_or("a pipe")?).lines() {
+        let event: Value = serde_json::from_str(&line?)?;
+        if event["event"] == "step" && hosts.insert(event["host"].to_string()) && hosts.len() == 2 {
+            break;
+        }
+    }
+    child.kill()?;
+    child.wait()?;
+    bench.run_in("elsewhere", &["attach"], &mut |_, _| {});
+    let before = pids();
+    let ran = bench.run(&["resume", "--events"]).exits(0);
+    assert_eq!((ran.ended("nothing-to-do"), ran.ended("committed")), (1, 1), "{ran:#?}");
+    let after = pids();
+    assert_eq!(before.iter().zip(&after).filter(|(before, after)| before == after).count(), 1, "{before:?} {after:?}");
     Ok(())
 }
 
