@@ -4,6 +4,7 @@ mod lab;
 mod local;
 mod login;
 mod reach;
+mod shells;
 mod sudo;
 mod traps;
 mod trust;
@@ -18,10 +19,19 @@ use portoser::transport::{Lost, Options, Pool, Reply, Running, Said, Transport};
 use crate::fixture::sshd::{self, Sshd};
 
 pub fn trials() -> Vec<Trial> {
-    [reach::trials(), traps::trials(), login::trials(), trust::trials(), sudo::trials(), local::trials(), lab::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        reach::trials(),
+        traps::trials(),
+        login::trials(),
+        trust::trials(),
+        sudo::trials(),
+        local::trials(),
+        shells::trials(),
+        lab::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 type Outcome = Result<(), Failed>;
