@@ -1,5 +1,7 @@
 //! `portoser discover`: what runs on a host already, as entries for the registry.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::cli::{Exit, Face, Failure, block_on, safe, session};
@@ -24,6 +26,10 @@ pub(super) struct Discover {
 
 impl Discover {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        if let Some(env) = face.flags.environment.as_ref().filter(|_| self.add) {
+            let text = format!("the registry itself is changed, and not the overlay of `{env}`");
+            return Err(Failure::say(FailureKind::Usage, text).hint("take `--env` away"));
+        }
         let app = session::look(face)?;
         if !app.registry.hosts.contains_key(&self.name) {
             let known = app.registry.hosts.keys().map(HostName::as_str);
@@ -42,23 +48,20 @@ impl Discover {
         let offer = offer(&app.registry, &self.name, &found);
         let services = offer.entries.iter().map(|one| (one.name.clone(), one.service.clone())).collect();
         let edit = Edit::Add { hosts: Vec::new(), services };
-        show(face, &self.name, &offer, &edit, self.add);
-        if !self.add || offer.entries.is_empty() {
-            return Ok(Exit::DONE);
+        let path = face.registry_path()?;
+        let changed = self.add && !offer.entries.is_empty();
+        if changed {
+            registry::edit(&path, &edit)?;
         }
-        let count = offer.entries.len();
-        let said = format!("added {count} service{}; the host is as it was", if count == 1 { "" } else { "s" });
-        face.edit(&edit, &said)
+        show(face, &self.name, &offer, &edit, changed.then_some(path.as_path()));
+        Ok(Exit::DONE)
     }
 }
 
-fn show(face: &Face, host: &HostName, offer: &Offer, edit: &Edit, add: bool) {
-    if face.flags.json || face.flags.events {
-        // With `--add`, the document is the change's.
-        if !add || offer.entries.is_empty() {
-            face.document(&document(host, offer));
-        }
-        return;
+fn show(face: &Face, host: &HostName, offer: &Offer, edit: &Edit, changed: Option<&Path>) {
+    let json = face.flags.json || face.flags.events;
+    if json {
+        face.document(&document(host, offer, changed));
     }
     for one in &offer.entries {
         face.talk(safe(&format!("{}: {}", one.name, one.seen)));
@@ -67,19 +70,25 @@ fn show(face: &Face, host: &HostName, offer: &Offer, edit: &Edit, add: bool) {
         let hint = hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
         face.talk(safe(&format!("not offered: {what}: {why}{hint}")));
     }
-    if offer.entries.is_empty() {
-        face.talk(format!("{host}: nothing to offer"));
-    } else if !add {
-        registry::entries(edit).lines().for_each(|line| face.data(safe(line)));
+    let count = offer.entries.len();
+    match changed {
+        _ if count == 0 => face.talk(format!("{host}: nothing to offer")),
+        Some(path) => {
+            let plural = if count == 1 { "" } else { "s" };
+            face.talk(format!("{}: added {count} service{plural}; the host is as it was", path.display()));
+        }
+        None if !json => registry::entries(edit).lines().for_each(|line| face.data(safe(line))),
+        None => {}
     }
 }
 
-fn document(host: &HostName, offer: &Offer) -> Value {
+fn document(host: &HostName, offer: &Offer, changed: Option<&Path>) -> Value {
     let services: Value = offer.entries.iter().map(|one| (one.name.to_string(), one.service.clone())).collect();
     let seen: Value = offer.entries.iter().map(|one| (one.name.to_string(), Value::from(one.seen.clone()))).collect();
     let left = |left: &Left| json!({ "what": left.what, "why": left.why, "hint": left.hint });
     json!({
         "host": host,
+        "changed": changed.map(|path| path.display().to_string()),
         "services": services,
         "seen": seen,
         "left": offer.left.iter().map(left).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::host::Init;
 use crate::host::look::{Discovered, FoundUnit};
 use crate::model::{HostName, ServiceName};
 use crate::registry::{Kind, Native, Registry, name_of};
@@ -58,7 +59,7 @@ pub fn offer(registry: &Registry, host: &HostName, found: &Discovered) -> Offer 
     let mut names: BTreeSet<ServiceName> = registry.services.keys().cloned().collect();
     let known = known(registry, host);
     let mut ports: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
-    for (port, listener) in &found.listeners {
+    for (port, listener) in found.listeners.iter().flatten() {
         if let Some(unit) = listener.unit.as_deref() {
             ports.entry(unit).or_default().push(*port);
         }
@@ -73,9 +74,18 @@ pub fn offer(registry: &Registry, host: &HostName, found: &Discovered) -> Offer 
             None => offer.entries.extend(entry(registry, host, (unit, file), &ports, &mut names)),
         }
     }
+    offer.left.extend(unseen(found));
     offer.left.extend(containers(host, found));
     offer.left.extend(listeners(registry, host, found));
     offer
+}
+
+/// What this host could not be asked for; it may be there.
+fn unseen(found: &Discovered) -> impl Iterator<Item = Left> {
+    let left = |what: &str, why: &str| Left { what: what.to_owned(), why: why.to_owned(), hint: None };
+    let units = (found.facts.init != Init::Systemd).then(|| left("units", "there is no systemd to ask for them"));
+    let ports = found.listeners.is_none().then(|| left("listening ports", "there is no /proc/net/tcp that tells them"));
+    units.into_iter().chain(ports)
 }
 
 fn of_the_host(unit: &str) -> bool {
@@ -184,7 +194,7 @@ fn containers(host: &HostName, found: &Discovered) -> Vec<Left> {
 /// Listeners that no unit above explains.
 fn listeners(registry: &Registry, host: &HostName, found: &Discovered) -> Vec<Left> {
     let mut left = Vec::new();
-    for (port, listener) in &found.listeners {
+    for (port, listener) in found.listeners.iter().flatten() {
         let in_registry = registry.services.values().any(|service| {
             service.hosts.contains(host) && (service.port == Some(*port) || service.ports.contains(port))
         });
@@ -215,8 +225,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::host::Facts;
     use crate::host::look::{Container, Listener};
-    use crate::host::{Facts, Init};
     use crate::registry::{Format, load_text};
 
     fn unit(path: &str, active: bool, packaged: bool) -> FoundUnit {
@@ -253,7 +263,7 @@ mod tests {
         Discovered {
             facts: Facts { init: Init::Systemd, ..Facts::default() },
             units: units.into_iter().map(|(name, unit)| (name.to_owned(), unit)).collect(),
-            listeners: listeners.into_iter().collect(),
+            listeners: Some(listeners.into_iter().collect()),
             containers: Some(vec![
                 container("shop-b-1", compose("b")),
                 container("shop-a-1", compose("a")),
@@ -291,5 +301,14 @@ mod tests {
                 "port 9001 (an unknown process)",
             ]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_is_told() {
+        let registry = load_text("version: 1\nhosts: { h: {} }\n", Format::Yaml, Path::new("/r.yml"), None);
+        let bare = Discovered { facts: Facts::default(), units: BTreeMap::new(), listeners: None, containers: None };
+        let offer = offer(&registry.expect("a registry"), &HostName::try_from("h").expect("a name"), &bare);
+        let left: Vec<&str> = offer.left.iter().map(|left| left.what.as_str()).collect();
+        assert_eq!(left, ["units", "listening ports"]);
     }
 }

@@ -15,8 +15,8 @@ pub struct Discovered {
     pub facts: Facts,
     /// The units of the host's init system, by name.
     pub units: BTreeMap<String, FoundUnit>,
-    /// Who listens on TCP ports, by port.
-    pub listeners: BTreeMap<u16, Listener>,
+    /// Who listens on TCP ports, by port; none where the host does not tell.
+    pub listeners: Option<BTreeMap<u16, Listener>>,
     /// The containers; none where there is no docker, or it does not answer.
     pub containers: Option<Vec<Container>>,
 }
@@ -86,9 +86,19 @@ pub fn read_discovered(answer: &[u8]) -> Result<Discovered, LookError> {
         }
     }
     let holders = holders(get("discover/sockets").unwrap_or_default());
-    let (names, groups) = processes(get("discover/processes").unwrap_or_default());
+    let processes = processes(get("discover/processes").unwrap_or_default());
+    let listeners = get("discover/listening").map(|text| listeners(text, &holders, &processes));
+    let containers = get("discover/containers").map(|text| text.lines().filter_map(container).collect());
+    Ok(Discovered { facts: facts(&parts)?, units, listeners, containers })
+}
+
+/// The names and the units of processes.
+type Processes<'a> = (BTreeMap<u32, &'a str>, BTreeMap<u32, &'a str>);
+
+/// The listeners of `/proc/net/tcp`, each with the process that holds its socket.
+fn listeners(text: &str, holders: &BTreeMap<&str, u32>, (names, groups): &Processes<'_>) -> BTreeMap<u16, Listener> {
     let mut listeners = BTreeMap::new();
-    for (port, local, inode) in get("discover/listening").unwrap_or_default().lines().filter_map(listening) {
+    for (port, local, inode) in text.lines().filter_map(listening) {
         let pid = holders.get(inode).copied();
         let process = pid.and_then(|pid| Some((pid, (*names.get(&pid)?).to_owned())));
         let unit = pid.and_then(|pid| groups.get(&pid)).map(|unit| (*unit).to_owned());
@@ -97,8 +107,7 @@ pub fn read_discovered(answer: &[u8]) -> Result<Discovered, LookError> {
         one.process = one.process.take().or(process);
         one.unit = one.unit.take().or(unit);
     }
-    let containers = get("discover/containers").map(|text| text.lines().filter_map(container).collect());
-    Ok(Discovered { facts: facts(&parts)?, units, listeners, containers })
+    listeners
 }
 
 fn is_of_the_administrator(path: &str) -> bool {
@@ -155,7 +164,7 @@ fn holders(text: &str) -> BTreeMap<&str, u32> {
 }
 
 /// The name and the unit of each process, from `/proc/PID/comm` and `/proc/PID/cgroup`.
-fn processes(text: &str) -> (BTreeMap<u32, &str>, BTreeMap<u32, &str>) {
+fn processes(text: &str) -> Processes<'_> {
     let (mut names, mut units) = (BTreeMap::new(), BTreeMap::new());
     for line in text.lines() {
         let Some((path, value)) = line.strip_prefix("/proc/").and_then(|line| line.split_once(':')) else { continue };
@@ -234,10 +243,11 @@ mod tests {
         assert_eq!(unit("own.service"), Some((false, false, false)));
         assert_eq!(unit("idle.service"), Some((false, false, false)));
         assert_eq!(found.units.len(), 4);
-        let listener = &found.listeners[&5432];
+        let listeners = found.listeners.expect("they are told");
+        let listener = &listeners[&5432];
         assert!(listener.local && listener.process == Some((9, "postgres".into())));
         assert_eq!(listener.unit.as_deref(), Some("pg@15.service"));
-        assert_eq!(found.listeners[&80], Listener::default());
+        assert_eq!(listeners[&80], Listener::default());
         let containers = found.containers.expect("docker answers");
         assert_eq!(containers.len(), 2);
         assert_eq!(containers[0].compose, Some(("a".into(), "x".into(), "/srv/a.yml".into())));
