@@ -74,6 +74,19 @@ impl Entry {
         }
     }
 
+    /// These words, begun where its command is: a relative program is meant from there.
+    pub(super) fn beside_run(&self, words: Vec<String>) -> Vec<String> {
+        let begins = self.keys.get("run").and_then(Value::as_array).map(Vec::as_slice);
+        let relative = words.first().is_some_and(|first| first.starts_with('.') || first == words::SHELL);
+        match begins {
+            Some([env, option, folder, ..]) if relative && env == words::ENV && option == "-C" => {
+                let prefix = [env, option, folder].into_iter().filter_map(Value::as_str).map(str::to_owned);
+                prefix.chain(words).collect()
+            }
+            _ => words,
+        }
+    }
+
     /// Sets environment variables. Their values are not told: some are secrets.
     pub(super) fn env(&mut self, item: &Item<'_>, notes: &mut Notes) {
         for (name, item) in item.entries() {

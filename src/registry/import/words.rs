@@ -45,6 +45,11 @@ pub(super) fn literals<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<Stri
     words.into_iter().map(literal).collect()
 }
 
+/// What begins a command in a folder.
+pub(super) const ENV: &str = "/usr/bin/env";
+/// What reads a command line.
+pub(super) const SHELL: &str = "/bin/sh";
+
 /// A command line of a shell.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -90,7 +95,7 @@ impl Command {
     pub(super) fn words(self) -> Option<Vec<String>> {
         let words = match self {
             Self::Words(words) => words,
-            Self::Shell(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text],
+            Self::Shell(text) => vec![SHELL.to_owned(), "-c".to_owned(), text],
             Self::Broken => return None,
         };
         let good = words.iter().all(|word| is_word(word)) && words.first().is_some_and(|first| is_program(first));
@@ -105,7 +110,7 @@ pub(super) fn is_program(word: &str) -> bool {
 
 /// These words, begun in a folder of the host. `-C` is known to the `env` of GNU and of the BSDs.
 pub(super) fn within(folder: &str, words: Vec<String>) -> Vec<String> {
-    ["/usr/bin/env".to_owned(), "-C".to_owned(), literal(folder)].into_iter().chain(words).collect()
+    [ENV.to_owned(), "-C".to_owned(), literal(folder)].into_iter().chain(words).collect()
 }
 
 /// A time in milliseconds, as the registry writes it.

@@ -120,7 +120,8 @@ fn health(item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
             .filter(|url| UrlPath::good(&url.path) && (!url.https || url.is_named()))
             .map(|url| url.check(port)),
         Some((_, text)) => {
-            Command::read(text).words().map(|words| Map::from_iter([("command".to_owned(), json!(words))]))
+            let words = Command::read(text).words().map(|words| entry.beside_run(words));
+            words.map(|words| Map::from_iter([("command".to_owned(), json!(words))]))
         }
         None => None,
     };

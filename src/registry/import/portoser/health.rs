@@ -36,7 +36,10 @@ pub(super) fn checks(service: &Item<'_>, port: Option<i64>, entry: &mut Entry, n
 /// A command that must exit with 0.
 pub(super) fn command(item: &Item<'_>, timing: &Map<String, Value>, entry: &mut Entry, notes: &mut Notes) {
     match item.text().and_then(|text| Command::read(text).words()) {
-        Some(words) => push(item, Map::from_iter([("command".to_owned(), json!(words))]), timing, entry, notes),
+        Some(words) => {
+            let words = entry.beside_run(words);
+            push(item, Map::from_iter([("command".to_owned(), json!(words))]), timing, entry, notes);
+        }
         None => notes.wrong(item, "a command"),
     }
 }
