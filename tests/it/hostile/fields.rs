@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use libtest_mimic::Failed;
 use portoser::registry::{self, Faults, Format, Registry};
@@ -201,11 +201,14 @@ fn is_there(registry: &Registry, value: &str) -> bool {
 /// One of so many values in every such field, over the processors; what was neither carried nor refused is told. The next
 /// field gets the next values.
 fn try_all(keys: bool, values: &[String], every: fn(&Field) -> usize) -> Result<BTreeMap<String, [usize; 2]>, Failed> {
-    let mut fields = Vec::new();
-    places(&Arc::new(example()), "", "", &mut fields);
-    fields.retain(|field| field.key == keys);
+    static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+        let mut fields = Vec::new();
+        places(&Arc::new(example()), "", "", &mut fields);
+        fields
+    });
+    let fields: Vec<&Field> = FIELDS.iter().filter(|field| field.key == keys).collect();
     let written: Vec<Written<'_>> = values.iter().map(|value| Written::new(value)).collect();
-    let queue = Mutex::new(fields.iter().enumerate());
+    let queue = Mutex::new(fields.into_iter().enumerate());
     let (counts, wrong) = (Mutex::new(BTreeMap::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
