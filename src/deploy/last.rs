@@ -22,9 +22,10 @@ scope=$1 unit=--unit first=$2 told=0
 [ "$scope" = --system ] || unit=--user-unit
 shift
 journal() { journalctl "$scope" --quiet --no-pager -o cat -n 12 "$@"; }
-lines() { # UNIT: of its present life, as far as the journal knows which lines are
-  id=$(systemctl "$scope" show -p InvocationID --value -- "$1") said=
-  [ -z "$id" ] || said=$(journal "_SYSTEMD_INVOCATION_ID=$id" + "INVOCATION_ID=$id" + "USER_INVOCATION_ID=$id")
+lines() { # UNIT: since its start. Which life a line is of is not always known to the journal, so the time tells.
+  at= said=
+  case $state in *NRestarts=0*) at=$(systemctl "$scope" show -p InactiveExitTimestamp --value -- "$1") ;; esac
+  [ -z "$at" ] || said=$(journal "$unit=$1" --since "$at")
   if [ -n "$said" ]; then printf '%s\n' "$said"; else journal "$unit=$1"; fi
 }
 for one; do
