@@ -4,14 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::Digest as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::deploy::{Ground, Reach};
 use crate::engine;
 use crate::journal::{Journal, JournalError, OpenRun, StartOfRun};
-use crate::model::{Clock, Event, RunId};
+use crate::model::{Clock, Event, RunId, hex, sha256};
 use crate::plan::{Action, Plan};
 use crate::registry::{Host, Registry};
 use crate::transport::ssh::ShownKey;
@@ -142,7 +141,7 @@ pub async fn record(run: &OpenRun, mut events: UnboundedReceiver<Event>, onward:
 #[must_use]
 pub fn digest(file: &Path) -> Option<String> {
     let text = std::fs::read(file).ok()?;
-    Some(sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex(&sha256(&text)))
 }
 
 /// This machine's name.

@@ -5,9 +5,9 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use ignore::WalkBuilder;
-use sha2::{Digest, Sha256};
 
 use crate::host::run::{TreeEntry, TreeKind};
+use crate::model::Hash;
 use crate::plan::{SourceTree, Sources};
 use crate::registry::{FileSource, Registry, Service};
 
@@ -126,7 +126,7 @@ fn file(path: &Path) -> Result<TreeKind, SourceFault> {
     let fault = |source| SourceFault::Read { path: path.to_owned(), source };
     let mut open = fs::File::open(path).map_err(fault)?;
     let mode = mode(&open.metadata().map_err(fault)?);
-    let (mut hash, mut size, mut piece) = (Sha256::new(), 0, vec![0; 256 << 10]);
+    let (mut hash, mut size, mut piece) = (Hash::default(), 0, vec![0; 256 << 10]);
     loop {
         let read = open.read(&mut piece).map_err(fault)?;
         if read == 0 {
@@ -135,7 +135,7 @@ fn file(path: &Path) -> Result<TreeKind, SourceFault> {
         hash.update(&piece[..read]);
         size += read as u64;
     }
-    Ok(TreeKind::File { from: path.to_owned(), mode, size, sha256: hash.finalize().into() })
+    Ok(TreeKind::File { from: path.to_owned(), mode, size, sha256: hash.finish() })
 }
 
 /// The permission bits that matter: whether it can be executed. The owner's umask is not carried to the host.

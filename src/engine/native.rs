@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use crate::engine::{launchd, process, systemd};
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{FORMAT, Hooks, Init, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
-use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote, spread};
+use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote, sha256, spread};
 use crate::plan::{self, Engine, Refused, Subject, Variables, Wanted};
 use crate::registry::{self, Kind, Service};
 
@@ -159,7 +157,7 @@ impl Parts {
         let mut text = Vec::with_capacity(4096);
         // Nothing in it can fail to be written.
         let _ = serde_json::to_writer(&mut text, &all);
-        Sha256::digest(text).into()
+        sha256(&text)
     }
 
     fn finish(self, subject: &Subject<'_>, id: ReleaseId) -> Wanted {

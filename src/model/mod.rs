@@ -4,6 +4,7 @@
 mod check;
 mod clock;
 mod cmd;
+mod digest;
 mod event;
 mod failure;
 mod name;
@@ -13,6 +14,7 @@ mod step;
 pub use check::{Ask, Body, Check, From, Http, Tls, spread};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use cmd::{Cmd, quote};
+pub use digest::{Hash, Sha256, hex, sha256};
 pub use event::{Event, Outcome};
 pub use failure::FailureKind;
 pub use name::{BadName, HostName, ReleaseId, RunId, ServiceName};

@@ -23,6 +23,6 @@ pub use make::{Health, Inputs, RefusedAt, plan};
 pub use offer::{Left, Offer, Offered, offer};
 pub use parsed::Parsed;
 pub use render::{SourceTree, Sources, Variables, environment, fill, instances, names_its_folder, tree, variables};
-pub use seal::{hex, mark, ours, seal};
+pub use seal::{mark, ours, seal};
 pub use show::show;
 pub use turn::{Asked, Turned, turn};

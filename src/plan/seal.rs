@@ -1,11 +1,9 @@
 //! What makes files a release: its record and its manifest, which lie beside them and name them all. They are made when they
 //! are needed, because a plan of many services sends few of them.
 
-use sha2::{Digest, Sha256};
-
 use crate::host::run::{Tree, TreeEntry, TreeKind};
 use crate::host::{OURS, Record};
-use crate::model::Content;
+use crate::model::{Content, hex, sha256};
 
 /// The tree of a release: its files with the record and the manifest. Whoever has the same record and files gets the same
 /// bytes.
@@ -18,13 +16,13 @@ pub fn seal(record: &Record, files: &[TreeEntry]) -> Tree {
     for entry in &entries {
         match &entry.kind {
             TreeKind::File { sha256, .. } => line(&mut manifest, &entry.path, sha256),
-            TreeKind::Made { content, .. } => line(&mut manifest, &entry.path, &Sha256::digest(&content.bytes)),
+            TreeKind::Made { content, .. } => line(&mut manifest, &entry.path, &sha256(&content.bytes)),
             TreeKind::Folder | TreeKind::Link { .. } => {}
         }
     }
     for unit in &record.units {
         if let Some(path) = &unit.path {
-            line(&mut manifest, path, &Sha256::digest(unit.text.as_bytes()));
+            line(&mut manifest, path, &sha256(unit.text.as_bytes()));
         }
     }
     entries.push(ours("manifest", Content::open(manifest), 0o644));
@@ -53,19 +51,7 @@ pub fn mark(kind: &TreeKind) -> Option<String> {
     match kind {
         TreeKind::Folder => None,
         TreeKind::File { sha256, mode, .. } => mark(*mode, sha256),
-        TreeKind::Made { content, mode } => mark(*mode, &Sha256::digest(&content.bytes)),
+        TreeKind::Made { content, mode } => mark(*mode, &sha256(&content.bytes)),
         TreeKind::Link { target } => Some(format!("-> {target}")),
     }
-}
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |number: u8| char::from(b"0123456789abcdef"[usize::from(number)]);
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
 }

@@ -6,12 +6,12 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 use tempfile::SpooledTempFile;
 
 use crate::host::run::render::{Rendered, render};
 use crate::host::run::{HostRun, Tree, TreeKind};
+use crate::model::Hash;
 
 /// Up to this size a payload stays in memory.
 const IN_MEMORY: usize = 16 << 20;
@@ -225,13 +225,13 @@ impl<W: Write> Archive<W> {
             }
             TreeKind::File { from, mode, size, sha256 } => {
                 let source = File::open(from).map_err(|source| PayloadError::Read { path: from.clone(), source })?;
-                let mut checked = Checked { source, left: *size, hash: Sha256::new(), failed: None };
+                let mut checked = Checked { source, left: *size, hash: Hash::default(), failed: None };
                 self.add(Self::header(EntryType::Regular, *mode, *size), path, &mut checked)?;
                 if let Some(source) = checked.failed {
                     return Err(PayloadError::Read { path: from.clone(), source });
                 }
                 let more = checked.source.read(&mut [0]).map_or(true, |count| count > 0);
-                if more || checked.left > 0 || checked.hash.finalize().as_slice() != sha256 {
+                if more || checked.left > 0 || checked.hash.finish() != *sha256 {
                     return Err(PayloadError::Changed { path: from.clone() });
                 }
                 Ok(())
@@ -244,7 +244,7 @@ impl<W: Write> Archive<W> {
 struct Checked {
     source: File,
     left: u64,
-    hash: Sha256,
+    hash: Hash,
     failed: Option<io::Error>,
 }
 

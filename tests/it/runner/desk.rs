@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use portoser::host::run::{self, Compression, End, Happened, HostRun, Opening, Order, Reader, Report, Stage, Tree};
 use portoser::host::run::{TreeEntry, TreeKind};
-use portoser::model::{Content, OnLostContact, ReleaseId, RunId, ServiceName, Step};
-use sha2::{Digest, Sha256};
+use portoser::model::{Content, OnLostContact, ReleaseId, RunId, ServiceName, Step, sha256};
 
 /// Every wait of these trials ends by then.
 pub const DEADLINE: Duration = Duration::from_secs(40);
@@ -164,7 +163,7 @@ fn draw(path: &Path, picture: &mut BTreeMap<String, String>) {
         }
         format!("folder {mode:o}")
     } else {
-        let hash = Sha256::digest(fs::read(path).expect("a file"));
+        let hash = sha256(&fs::read(path).expect("a file"));
         format!("file {mode:o} {}", hash.iter().map(|b| format!("{b:02x}")).collect::<String>())
     };
     picture.insert(path.display().to_string(), what);
