@@ -18,6 +18,8 @@ pub mod transport;
 
 pub mod deploy;
 
+pub mod heal;
+
 pub mod app;
 pub mod demo;
 

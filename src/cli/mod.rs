@@ -18,6 +18,7 @@ mod completions;
 mod demo;
 mod demo_service;
 mod deploy;
+mod diagnose;
 mod discover;
 mod exec;
 mod graph;
@@ -83,6 +84,7 @@ verbs! {
         demo::Demo,
         demo_service::DemoService,
         deploy::Deploy,
+        diagnose::Diagnose,
         discover::Discover,
         exec::Exec,
         graph::Graph,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{Got, Miss, Need, Ran};
-use crate::host::look::{self, Discovered, LookError, Question, Records};
+use crate::host::look::{self, Beside, Discovered, LookError, Question, Records};
 use crate::host::{Facts, Layout, Record, Seen, Supervisor};
 use crate::model::{Cmd, HostName};
 use crate::transport::{End, Lost, Stream, Transport};
@@ -53,6 +53,11 @@ impl Far {
     /// Takes a look, as root where the registry says so or as the login user.
     pub async fn look_as(&self, question: &Question, root: bool) -> Result<Seen, Unseen> {
         self.ask(look::script(question), root, look::read).await
+    }
+
+    /// Takes a look that asks for more in the same exec.
+    pub async fn look_beside(&self, question: &Question, more: &str) -> Result<Beside, Unseen> {
+        self.ask(look::script_beside(question, more), true, look::read_beside).await
     }
 
     /// Reads what the host itself remembers of its runs.
@@ -123,7 +128,7 @@ fn ended(end: &End) -> String {
 
 /// What the checks of a release must know, from its record and the facts of its host.
 #[must_use]
-pub(super) fn subject(record: &Record, facts: &Facts) -> crate::check::Subject {
+pub fn subject(record: &Record, facts: &Facts) -> crate::check::Subject {
     let layout = Layout::new(&facts.base);
     let unit = |unit: &crate::host::UnitFile| match record.supervisor {
         Supervisor::Systemd | Supervisor::Launchd => unit.name.clone(),

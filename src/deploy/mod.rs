@@ -25,6 +25,7 @@ mod words;
 
 pub use attach::{Watched, attach};
 pub use discover::discover;
+pub use far::{Far, Unseen, subject};
 pub use fault::Fault;
 pub use ground::{Ground, Reach, Reaching};
 pub use host_check::{Checked, check_hosts};

@@ -7,7 +7,7 @@ use crate::host::Facts;
 use crate::host::look::read::{LookError, facts, framed};
 use crate::host::look::{LIBRARY, call, host_words};
 
-const DISCOVER: &str = include_str!("discover.sh");
+pub(super) const DISCOVER: &str = include_str!("discover.sh");
 
 /// What was found on a host.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,11 +85,16 @@ pub fn read_discovered(answer: &[u8]) -> Result<Discovered, LookError> {
             units.insert(name.to_owned(), FoundUnit { path: path.to_owned(), ..FoundUnit::default() });
         }
     }
-    let holders = holders(get("discover/sockets").unwrap_or_default());
-    let processes = processes(get("discover/processes").unwrap_or_default());
-    let listeners = get("discover/listening").map(|text| listeners(text, &holders, &processes));
+    let listeners = read_listeners(get);
     let containers = get("discover/containers").map(|text| text.lines().filter_map(container).collect());
     Ok(Discovered { facts: facts(&parts)?, units, listeners, containers })
+}
+
+/// Who listens on TCP ports, from the parts that the shell function `listeners` says; none where the host does not tell.
+pub(super) fn read_listeners<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<BTreeMap<u16, Listener>> {
+    let holders = holders(get("discover/sockets").unwrap_or_default());
+    let processes = processes(get("discover/processes").unwrap_or_default());
+    get("discover/listening").map(|text| listeners(text, &holders, &processes))
 }
 
 /// The names and the units of processes.

@@ -1,4 +1,10 @@
 # For those who come to a host that has a past: its units, who listens on its ports, its containers. Changes nothing.
+listeners() { # the TCP ports that are listened on, and the processes that hold sockets
+  [ -r /proc/net/tcp ] && say discover/listening "$(grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6)"
+  say discover/sockets "$(ls -l /proc/[0-9]*/fd | grep -e '^/proc/' -e '-> socket:')"
+  say discover/processes "$(grep -H . /proc/[0-9]*/comm /proc/[0-9]*/cgroup)"
+}
+
 discover() {
   if [ "$init" = systemd ]; then
     say discover/units "$(systemctl show -p Id,FragmentPath,ActiveState,UnitFileState '*.service')"
@@ -11,9 +17,7 @@ discover() {
     say discover/files "$all"
     command -v dpkg-query >/dev/null && say discover/packaged "$(dpkg-query -S '*/systemd/system/*.service')"
   fi
-  [ -r /proc/net/tcp ] && say discover/listening "$(grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6)"
-  say discover/sockets "$(ls -l /proc/[0-9]*/fd | grep -e '^/proc/' -e '-> socket:')"
-  say discover/processes "$(grep -H . /proc/[0-9]*/comm /proc/[0-9]*/cgroup)"
+  listeners
   if command -v docker >/dev/null; then
     tab=$(printf '\t')
     label="{{.Label \"com.docker.compose.project\"}}$tab{{.Label \"com.docker.compose.service\"}}"

@@ -1,6 +1,7 @@
 //! One look at a host and its services: a script that asks everything in one exec, and the reader of its answer.
 //! Both are pure. An answer that cannot be read is an error, never a bad state.
 
+mod beside;
 mod discover;
 mod read;
 mod records;
@@ -9,6 +10,7 @@ use crate::host::facts::TOOLS;
 use crate::host::run;
 use crate::model::{Scope, ServiceName, quote};
 
+pub use beside::{Beside, read_beside};
 pub use discover::{Container, Discovered, FoundUnit, Listener, discover_script, read_discovered};
 pub use read::{LookError, job, process, process_name, read, units};
 pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
@@ -36,6 +38,13 @@ const LIBRARY: &str = include_str!("look.sh");
 /// The script for `sh -s`.
 #[must_use]
 pub fn script(question: &Question) -> String {
+    script_beside(question, "")
+}
+
+/// As `script`, with shell text of the caller's before the end. It has the functions of the look (`say KEY TEXT` above all), the
+/// variables that they leave, and the function `listeners`; the keys that it says hold a `/`, as no name does.
+#[must_use]
+pub fn script_beside(question: &Question, more: &str) -> String {
     let mut script = format!("{LIBRARY}{}", run::peek());
     let mut call = |words: &[&str]| call(&mut script, words);
     call(&host_words(question.base.as_deref()));
@@ -61,7 +70,12 @@ pub fn script(question: &Question) -> String {
             call(&[&["units", flag], units.as_slice()].concat());
         }
     }
-    script.push_str("peek \"$base\"\nsay end ''\n");
+    script.push_str("peek \"$base\"\n");
+    if !more.is_empty() {
+        script.push_str(discover::DISCOVER);
+        script.push_str(more);
+    }
+    script.push_str("say end ''\n");
     script
 }
 

@@ -23,10 +23,14 @@ const MARK: &[u8] = b"\n@portoser-look 1\n\n";
 
 /// Reads the answer to a look. What the login shell's start-up files print before it is skipped.
 pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
-    let parts = framed(answer)?;
-    let mut seen = Seen { facts: facts(&parts)?, ..Seen::default() };
+    seen(&framed(answer)?)
+}
+
+/// What the parts of an answer tell of the host and its services.
+pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
+    let mut seen = Seen { facts: facts(parts)?, ..Seen::default() };
     let mut units = BTreeMap::new();
-    for (key, value) in &parts {
+    for (key, value) in parts {
         match key.as_str() {
             "holder" => seen.holder = Holder::parse(value).map(|holder| holder.to_string()),
             "busy" => seen.busy = value == "yes",

@@ -1,0 +1,13 @@
+//! base: whether our folder on the host can be written.
+
+use crate::heal::Observation;
+use crate::heal::observe::scene::{About, Heard, Look, Scene, none};
+
+pub(super) const LOOK: Look = Look { name: "base", about: About::Host, shell: "", calls: none, judge };
+
+fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
+    let facts = &heard.seen().facts;
+    let verb = if facts.writable { "can" } else { "cannot" };
+    let says = format!("{} {verb} be written as {}", facts.base, facts.user);
+    vec![scene.of_host(&LOOK).with("path", &facts.base).with("user", &facts.user).judged(facts.writable, says)]
+}

@@ -1,0 +1,52 @@
+//! disk: the space that is left where services, logs and temporary files lie.
+
+use crate::heal::Observation;
+use crate::heal::observe::scene::{About, Heard, Look, Scene, once};
+
+pub(super) const LOOK: Look = Look { name: "disk", about: About::Host, shell: SHELL, calls: once, judge };
+
+const SHELL: &str = r#"
+look_disk() { bounded 5 df -Pk "$near" / /var /var/log /tmp /var/lib/docker || :; }
+"#;
+
+/// A file system is called full when less than this share and less than this much is free.
+const SHARE: u64 = 3;
+const ROOM: u64 = 1 << 30;
+/// Or when less than this is free, however small it is.
+const LEAST: u64 = 4 << 20;
+
+fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
+    let text = match heard.answer(&LOOK, "") {
+        Ok(text) => text,
+        Err(why) => return vec![scene.of_host(&LOOK).unseen(why)],
+    };
+    let table = super::table(text);
+    if table.is_empty() {
+        return vec![scene.of_host(&LOOK).unseen("`df` said nothing that can be read")];
+    }
+    let one = |(mount, [all, _, free]): (&str, [u64; 3])| {
+        let (all, free) = (all.saturating_mul(1024), free.saturating_mul(1024));
+        let share = free.saturating_mul(100).checked_div(all).unwrap_or(100);
+        let full = all > 0 && (free < LEAST || (share < SHARE && free < ROOM));
+        let says = format!("{mount} has {} of {} free", super::bytes(free), super::bytes(all));
+        let one = scene.of_host(&LOOK).of(mount).with("mount", mount).with("free", free).with("free_percent", share);
+        one.judged(!full, says)
+    };
+    table.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{host_look, says};
+    use super::LOOK;
+
+    #[test]
+    fn a_full_disk_is_told_by_its_mount() {
+        let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n                  overlay 1000000 1000000 0 100% /\ntmpfs 100000 50000 50000 50% /tmp\noverlay 1000000 1000000 0 100% /\n";
+        let found = host_look(&LOOK, &[("heal/disk ", df)]);
+        assert_eq!(says(&found), ["bad / has 0 B of 976.5 MiB free", "good /tmp has 48.8 MiB of 97.6 MiB free"]);
+        let found = host_look(&LOOK, &[("heal/disk ", "\n!late 5 df")]);
+        assert_eq!(says(&found), ["unseen `df` did not answer within 5 s"]);
+        assert_eq!(says(&host_look(&LOOK, &[])), ["unseen the host did not answer this"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! log: the last lines of a service that is not well. Lines alone are neither good nor bad; playbooks read them.
+
+use crate::heal::Observation;
+use crate::heal::observe::scene::{About, Heard, Look, Placed, Scene};
+use crate::model::Scope;
+
+pub(super) const LOOK: Look = Look { name: "log", about: About::Service, shell: SHELL, calls, judge };
+
+/// The lines of the unit's last life, systemd's words about it included; where it lived more than once lately, those of the
+/// last two minutes, as the newest life may have said nothing yet.
+const SHELL: &str = r#"
+look_log() { # SERVICE SCOPE UNIT...
+  name=$1 scope=$2; shift 2
+  if [ "$init" = systemd ]; then
+    command -v journalctl >/dev/null || { lacks journalctl; return; }
+    for unit; do
+      id= again=0 state=
+      while IFS='=' read -r key value; do
+        case $key in InvocationID) id=$value ;; NRestarts) again=$value ;; esac
+      done <<END
+$(bounded 5 systemctl --"$scope" show -p InvocationID,NRestarts -- "$unit")
+END
+      by=_SYSTEMD_INVOCATION_ID of=INVOCATION_ID from=
+      if [ "$scope" = user ]; then of=USER_INVOCATION_ID from=--user; fi
+      if [ "$again" -gt 0 ]; then
+        if [ "$scope" = user ]; then set -- --user-unit="$unit"; else set -- --unit="$unit"; fi
+        set -- "$@" --since=-2min
+      elif [ -n "$id" ]; then set -- "$by=$id" + "$of=$id"
+      else continue; fi
+      bounded 5 journalctl $from -q --no-pager -o cat -n 60 "$@" | cut -c 1-500
+    done
+  else
+    for one in "$base/services/$name"/process/*/log; do
+      [ ! -r "$one" ] || tail -n 40 "$one" | cut -c 1-500
+    done
+  fi
+}
+"#;
+
+fn calls(scene: &Scene<'_>) -> Vec<Vec<String>> {
+    let call = |placed: &Placed<'_>| {
+        let name = placed.service.name.to_string();
+        let scope = placed.units.first().map_or(Scope::System, |unit| unit.0);
+        let scope = if scope == Scope::User { "user" } else { "system" };
+        let mut words = vec![name.clone(), name, scope.to_owned()];
+        words.extend(placed.units.iter().map(|unit| unit.1.clone()));
+        words
+    };
+    scene.services.iter().map(call).collect()
+}
+
+fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
+    let there = |placed: &&Placed<'_>| heard.service(placed).is_some_and(|there| there.readable().is_some());
+    let one = |placed: &Placed<'_>| {
+        let one = scene.of(&LOOK, placed);
+        match heard.answer(&LOOK, placed.service.name.as_str()) {
+            Ok(text) => {
+                let lines: Vec<String> =
+                    text.lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect();
+                let says = format!("{} lines of its last life", lines.len());
+                one.saying(lines).good(says)
+            }
+            Err(why) => one.unseen(why),
+        }
+    };
+    scene.services.iter().filter(there).map(one).collect()
+}

@@ -1,0 +1,60 @@
+//! mounts: file systems that are read-only where services write.
+
+use crate::heal::Observation;
+use crate::heal::observe::scene::{About, Heard, Look, Scene, once};
+use crate::host::Layout;
+
+pub(super) const LOOK: Look = Look { name: "mounts", about: About::Host, shell: SHELL, calls: once, judge };
+
+const SHELL: &str = r#"
+look_mounts() {
+  [ -r /proc/mounts ] || { lacks /proc/mounts; return; }
+  while read -r device at type options rest; do printf '%s %s %s\n' "$at" "$type" "$options"; done </proc/mounts
+}
+"#;
+
+fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
+    let text = match heard.answer(&LOOK, "") {
+        Ok("") => return vec![scene.of_host(&LOOK).unseen("the list of mounts is empty")],
+        Ok(text) => text,
+        Err(why) => return vec![scene.of_host(&LOOK).unseen(why)],
+    };
+    let mounts: Vec<(String, bool)> = text.lines().filter_map(mount).collect();
+    let base = Layout::new(&heard.seen().facts.base);
+    let mut found: Vec<Observation> = Vec::new();
+    for path in [base.base(), "/", "/var", "/var/log", "/tmp"] {
+        // The last of those that lie deepest is the one that is seen there.
+        let holds = mounts.iter().filter(|(at, _)| path == at || at == "/" || path.starts_with(&format!("{at}/")));
+        let Some((at, read_only)) = holds.max_by_key(|(at, _)| at.len()) else { continue };
+        if found.iter().any(|one| one.of == *at) {
+            continue;
+        }
+        let says = if *read_only { format!("{at} is read-only") } else { format!("{at} is writable") };
+        found.push(scene.of_host(&LOOK).of(at).with("mount", at).judged(!read_only, says));
+    }
+    found
+}
+
+/// Mount point and whether it is read-only, from `POINT TYPE OPTIONS`; blanks in a point are escaped as `\040` (fstab(5)).
+fn mount(line: &str) -> Option<(String, bool)> {
+    let (rest, options) = line.rsplit_once(' ')?;
+    let (at, _) = rest.rsplit_once(' ')?;
+    Some((at.replace("\\040", " "), options.split(',').any(|option| option == "ro")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{host_look, says};
+    use super::LOOK;
+
+    #[test]
+    fn what_is_read_only_beside_the_services_does_not_matter() {
+        let text = "/ overlay rw,relatime\n/sys sysfs ro\n/opt ext4 rw\n/opt/portoser tmpfs ro,nosuid\n";
+        let found = host_look(&LOOK, &[("heal/mounts ", text)]);
+        assert_eq!(says(&found), ["bad /opt/portoser is read-only", "good / is writable"]);
+        assert_eq!(
+            says(&host_look(&LOOK, &[("heal/mounts ", "!lacks /proc/mounts")])),
+            ["unseen the host has no /proc/mounts"]
+        );
+    }
+}

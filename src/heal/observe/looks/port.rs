@@ -1,0 +1,135 @@
+//! port: who listens on a service's ports: the service itself, a process of it that was left behind, or a stranger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::heal::Observation;
+use crate::heal::observe::scene::{About, Heard, Look, Placed, Scene, once};
+use crate::host::Layout;
+use crate::host::look::Listener;
+
+pub(super) const LOOK: Look = Look { name: "port", about: About::Service, shell: SHELL, calls: once, judge };
+
+/// Whose child a process is, and, of those that stand in our folders, where.
+const SHELL: &str = r#"
+look_port() {
+  [ -d /proc/self ] || { lacks /proc; return; }
+  grep -H '^PPid:' /proc/[0-9]*/status
+  ls -l /proc/[0-9]*/cwd | grep -F " -> $base/"
+}
+"#;
+
+fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
+    let family = Family::read(heard.answer(&LOOK, "").unwrap_or_default());
+    let mut found = Vec::new();
+    for placed in &scene.services {
+        if heard.service(placed).is_none_or(|there| there.readable().is_none()) {
+            continue;
+        }
+        let runs = heard.instances(placed).iter().all(|instance| instance.unit.is_some_and(|unit| unit.runs()));
+        for port in ports(placed) {
+            let one = scene.of(&LOOK, placed).of(port.to_string()).with("port", port);
+            let Some(listeners) = &heard.found.listeners else {
+                found.push(one.unseen("the host does not tell who listens"));
+                continue;
+            };
+            found.push(match listeners.get(&port) {
+                None if runs => one.with("state", "closed").bad(format!("nobody listens on port {port}")),
+                // What does not run does not listen; the look `unit` says that.
+                None => one.with("state", "closed").good(format!("nobody holds port {port}")),
+                Some(listener) => held(scene, heard, placed, (port, listener), one, &family),
+            });
+        }
+    }
+    found
+}
+
+fn ports(placed: &Placed<'_>) -> BTreeSet<u16> {
+    let service = placed.service;
+    let main =
+        service.port.into_iter().flat_map(|port| (0..service.instances).filter_map(move |n| port.checked_add(n)));
+    main.chain(service.ports.iter().copied()).collect()
+}
+
+/// Somebody listens.
+fn held(
+    scene: &Scene<'_>,
+    heard: &Heard,
+    placed: &Placed<'_>,
+    (port, listener): (u16, &Listener),
+    one: Observation,
+    family: &Family<'_>,
+) -> Observation {
+    let one = one.with("local", if listener.local { "yes" } else { "no" });
+    let Some((pid, name)) = &listener.process else {
+        return one.unseen(format!("somebody listens on port {port}, and this user may not see who"));
+    };
+    let instances = heard.instances(placed);
+    let unit = listener.unit.as_deref().unwrap_or_default();
+    let own = instances.iter().any(|instance| {
+        instance.name == unit || instance.unit.is_some_and(|unit| unit.pid > 0 && family.descends(*pid, unit.pid))
+    });
+    let one = one.with("pid", pid).with("holder", name).with("holder_unit", unit);
+    if own {
+        return one.with("state", "own").good(format!("it listens on port {port}"));
+    }
+    let folder = Layout::new(&heard.seen().facts.base).service(&placed.service.name);
+    let stands = family.folders.get(pid).is_some_and(|at| at.starts_with(&format!("{folder}/")));
+    let other = scene.services.iter().find(|other| other.units.iter().any(|(_, name)| name == unit));
+    let (state, who) = match (stands, other) {
+        (true, _) => ("left-behind", format!("pid {pid} ({name}), a process of it that was left behind")),
+        (_, Some(other)) => ("service", format!("the service {}", other.service.name)),
+        _ if unit.is_empty() => ("stranger", format!("pid {pid} ({name})")),
+        _ => ("stranger", format!("pid {pid} ({name}, {unit})")),
+    };
+    one.with("state", state).with("who", &who).bad(format!("port {port} is held by {who}"))
+}
+
+/// Who is whose child, and who stands where.
+struct Family<'a> {
+    parents: BTreeMap<u32, u32>,
+    folders: BTreeMap<u32, &'a str>,
+}
+
+impl<'a> Family<'a> {
+    fn read(text: &'a str) -> Self {
+        let mut family = Self { parents: BTreeMap::new(), folders: BTreeMap::new() };
+        for line in text.lines() {
+            let Some((_, rest)) = line.split_once("/proc/") else { continue };
+            let Some((pid, rest)) = rest.split_once('/') else { continue };
+            let Ok(pid) = pid.parse() else { continue };
+            if let Some(parent) = rest.strip_prefix("status:PPid:").and_then(|parent| parent.trim().parse().ok()) {
+                family.parents.insert(pid, parent);
+            } else if let Some(folder) = rest.strip_prefix("cwd -> ") {
+                family.folders.insert(pid, folder);
+            }
+        }
+        family
+    }
+
+    /// Whether a process is another one, or comes from it.
+    fn descends(&self, mut pid: u32, from: u32) -> bool {
+        for _ in 0..64 {
+            if pid == from {
+                return true;
+            }
+            match self.parents.get(&pid) {
+                Some(parent) if *parent > 1 => pid = *parent,
+                _ => return false,
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Family;
+
+    #[test]
+    fn a_family_is_read() {
+        let text = "/proc/12/status:PPid:\t7\n/proc/7/status:PPid:\t1\nlrwxrwxrwx 1 0 0 0 Nov 21 12:00 /proc/9/cwd -> /opt/portoser/services/a/releases/b\n";
+        let family = Family::read(text);
+        assert!(family.descends(12, 7) && family.descends(7, 7) && !family.descends(7, 12) && !family.descends(9, 7));
+        assert_eq!(family.folders[&9], "/opt/portoser/services/a/releases/b");
+    }
+}

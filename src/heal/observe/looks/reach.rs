@@ -1,0 +1,37 @@
+//! reach: whether the host can be reached, logged in to, and looked at as the registry wants.
+
+use crate::deploy::Unseen;
+use crate::heal::Observation;
+use crate::heal::observe::scene::Scene;
+use crate::transport::Lost;
+
+/// The name of the look; it is the only one that is taken without an exec.
+pub(in crate::heal::observe) const NAME: &str = "reach";
+
+/// What the attempt to look at the host says of the way to it.
+pub(in crate::heal::observe) fn reach(scene: &Scene<'_>, lost: Option<&Unseen>) -> Observation {
+    let one = Observation::host(NAME, &scene.host.name);
+    let Some(lost) = lost else { return one.good("it can be reached and looked at") };
+    let kind = match lost {
+        Unseen::Lost(lost) => kind(lost),
+        Unseen::Answer(_) | Unseen::Script { .. } => "answer",
+    };
+    one.with("kind", kind).bad(lost.to_string())
+}
+
+/// The kinds of ways to lose a host, for playbooks.
+fn kind(lost: &Lost) -> &'static str {
+    match lost {
+        Lost::Resolve { .. } => "resolve",
+        Lost::Refused { .. } => "refused",
+        Lost::Unreachable { .. } => "unreachable",
+        Lost::TimedOut { .. } => "silent",
+        Lost::HostKey(_) => "key",
+        Lost::Authentication { .. } => "login",
+        Lost::NoShell { .. } => "shell",
+        Lost::SudoMissing { .. } | Lost::SudoPassword { .. } | Lost::SudoRefused { .. } => "sudo",
+        Lost::Link { .. } | Lost::Busy { .. } | Lost::Channel { .. } => "link",
+        Lost::Jump { .. } => "jump",
+        Lost::Config(..) | Lost::Local(_) | Lost::TooLong { .. } | Lost::TooMuch { .. } => "ours",
+    }
+}

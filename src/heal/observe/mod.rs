@@ -1,0 +1,235 @@
+//! Observe: every look about a host and its services in one exec, the services' checks asked beside it. Changes nothing.
+//! A look is one file under `looks/` and one line in `ALL`.
+
+mod looks;
+mod scene;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::check::{self, Verdict};
+use crate::deploy::{Far, Ground, Unseen, subject};
+use crate::heal::Observation;
+use crate::host::look::{Beside, Question};
+use crate::model::{Ask, Check, Event, From, HostName, ServiceName, quote, spread};
+use crate::registry::{Host, Registry, Service};
+use looks::ALL;
+use scene::{Heard, Placed, Scene, Way};
+
+const PRELUDE: &str = include_str!("prelude.sh");
+
+/// How long a host has to accept a connection to what a service needs.
+const DIAL: Duration = Duration::from_secs(3);
+
+/// The longest pause between two questions of a check that answered badly.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a check that answers badly is asked at most.
+const TURNS: u32 = 3;
+
+/// The names of all looks.
+#[must_use]
+pub fn look_names() -> Vec<&'static str> {
+    std::iter::once(looks::REACH).chain(ALL.iter().map(|look| look.name)).collect()
+}
+
+/// Looks at these services on these hosts, side by side. Every host has an answer, be it that it was not seen.
+pub async fn observe(
+    ground: &Arc<Ground>,
+    services: &BTreeSet<ServiceName>,
+    hosts: &BTreeSet<HostName>,
+) -> BTreeMap<HostName, Vec<Observation>> {
+    let mut tasks = JoinSet::new();
+    for host in hosts.iter().filter_map(|name| ground.registry.hosts.get(name)) {
+        let (ground, host, services) = (ground.clone(), host.clone(), services.clone());
+        tasks.spawn(async move {
+            let found = one(&ground, &host, &services).await;
+            (host.name.clone(), found)
+        });
+    }
+    let mut all = BTreeMap::new();
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok((host, found)) => all.insert(host, found),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+    }
+    all
+}
+
+async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>) -> Vec<Observation> {
+    let scene = scene(ground, host, services);
+    ground.tell(Event::Looking { host: host.name.clone() });
+    let began = Instant::now();
+    let far = match ground.reach(&host.name).await {
+        Ok(far) => far,
+        Err(lost) => return unseen(&scene, &Unseen::Lost(lost)),
+    };
+    let heard = hear(ground, &scene, &far).await;
+    far.link.close().await;
+    match heard {
+        Ok(heard) => {
+            ground.tell(Event::Looked { host: host.name.clone(), took: began.elapsed() });
+            let mut found = vec![looks::reach(&scene, None)];
+            found.extend(ALL.iter().flat_map(|look| (look.judge)(&scene, &heard)));
+            found
+        }
+        Err(why) => unseen(&scene, &why),
+    }
+}
+
+/// What is said of a host that could not be seen: that, and nothing about what is on it.
+fn unseen(scene: &Scene<'_>, why: &Unseen) -> Vec<Observation> {
+    let text = why.to_string();
+    let mut found = vec![looks::reach(scene, Some(why))];
+    found.extend(ALL.iter().flat_map(|look| scene.blind(look, &text)));
+    found
+}
+
+fn scene<'a>(ground: &'a Ground, host: &'a Host, services: &BTreeSet<ServiceName>) -> Scene<'a> {
+    let here = |service: &&Service| services.contains(&service.name) && service.hosts.contains(&host.name);
+    let placed = |service: &'a Service| {
+        let engine = ground.engines.iter().find(|engine| engine.serves(&service.kind));
+        Placed { service, units: engine.map(|engine| engine.units(service)).unwrap_or_default() }
+    };
+    Scene {
+        registry: &ground.registry,
+        host,
+        services: ground.registry.services.values().filter(here).map(placed).collect(),
+    }
+}
+
+/// The one exec, with the checks and the needs that travel through the connection beside it.
+async fn hear(ground: &Ground, scene: &Scene<'_>, far: &Far) -> Result<Heard, Unseen> {
+    let question = Question {
+        base: scene.host.base.clone(),
+        services: scene.services.iter().map(|placed| placed.service.name.clone()).collect(),
+        units: scene.services.iter().flat_map(|placed| placed.units.clone()).collect(),
+        ..Question::default()
+    };
+    let script = script(scene);
+    let (found, early, ways) = tokio::join!(far.look_beside(&question, &script), early(scene, far), ways(scene, far));
+    let found = found?;
+    let verdicts = verdicts(scene, far, &found, early).await;
+    Ok(Heard { found, verdicts, ways, now: ground.clock.now().as_second() })
+}
+
+/// The shell text of all looks, and their calls.
+fn script(scene: &Scene<'_>) -> String {
+    let mut script = PRELUDE.to_owned();
+    for (scope, flag) in [(crate::model::Scope::System, "system"), (crate::model::Scope::User, "user")] {
+        let units = scene.services.iter().flat_map(|placed| &placed.units).filter(|unit| unit.0 == scope);
+        let names: Vec<_> = units.map(|unit| quote(&unit.1)).collect();
+        if !names.is_empty() {
+            script.push_str(&format!("shown {flag} {}\n", names.join(" ")));
+        }
+    }
+    for placed in &scene.services {
+        script.push_str(&format!("supervised {}\n", placed.service.name));
+    }
+    script.push_str("listeners\n");
+    for look in ALL {
+        script.push_str(look.shell);
+        for call in (look.calls)(scene) {
+            let (key, words) = call.split_first().map_or(("", &call[..]), |(key, words)| (key.as_str(), words));
+            let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
+            let key = quote(&format!("heal/{} {key}", look.name)).into_owned();
+            script.push_str(&format!("say {key} \"$(look_{} {})\"\n", look.name, words.join(" ")));
+        }
+    }
+    script
+}
+
+fn checks<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a Service, Check)> {
+    let of = |service: &'a Service| spread(&service.checks, service.port, service.instances).into_iter();
+    scene.services.iter().flat_map(move |placed| of(placed.service).map(|check| (placed.service, check)))
+}
+
+fn connects(check: &Check) -> bool {
+    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. })
+}
+
+type Early = Vec<(ServiceName, Check, Verdict)>;
+
+/// The checks through the connection, once each; they cost no time of their own.
+async fn early(scene: &Scene<'_>, far: &Far) -> Early {
+    let mut asked = JoinSet::new();
+    for (number, (service, check)) in checks(scene).enumerate().filter(|(_, (_, check))| connects(check)) {
+        let (far, name) = (far.clone(), service.name.clone());
+        asked.spawn(async move {
+            let verdict = check::ask(&check, &check::Subject::nobody(), |need| far.fetch(need)).await;
+            (number, (name, check, verdict))
+        });
+    }
+    let mut all = asked.join_all().await;
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, one)| one).collect()
+}
+
+/// What all checks say. One bad answer may be a blip, so what runs is asked again; what does not run is not asked.
+async fn verdicts(scene: &Scene<'_>, far: &Far, found: &Beside, early: Early) -> Early {
+    let mut all = Vec::new();
+    for (service, check) in checks(scene) {
+        let there = found.seen.services.get(&service.name).and_then(|there| there.readable());
+        let Some(record) = there else { continue };
+        let (subject, units) = (subject(record, &found.seen.facts), &found.seen.units);
+        let first = early.iter().find(|(name, other, _)| *name == service.name && *other == check);
+        let mut verdict = match first {
+            Some((_, _, verdict)) => verdict.clone(),
+            None => check::ask(&check, &subject, |need| far.fetch(need)).await,
+        };
+        let placed = scene.services.iter().find(|placed| placed.service.name == service.name);
+        let named = placed.into_iter().flat_map(|placed| &placed.units);
+        let runs = named.map(|unit| units.get(&unit.1)).all(|unit| unit.is_none_or(|unit| unit.runs()));
+        let turns = if runs { check.retries.min(TURNS) } else { 1 };
+        for _ in 1..turns {
+            if verdict.is_good() {
+                break;
+            }
+            tokio::time::sleep(check.interval.min(PAUSE)).await;
+            verdict = check::ask(&check, &subject, |need| far.fetch(need)).await;
+        }
+        all.push((service.name.clone(), check, verdict));
+    }
+    all
+}
+
+/// Tries the ports of what the services here need, from this host, as the services themselves would.
+async fn ways(scene: &Scene<'_>, far: &Far) -> Vec<Way> {
+    let mut asked = JoinSet::new();
+    for (service, need, at, address, port) in wanted(scene.registry, scene) {
+        let far = far.clone();
+        asked.spawn(async move {
+            let open = match tokio::time::timeout(2 * DIAL, far.link.dial(&address, port, DIAL)).await {
+                Ok(Ok(_)) => Ok(true),
+                Ok(Err(crate::transport::Lost::Refused { .. })) => Ok(false),
+                Ok(Err(lost)) => Err(lost.to_string()),
+                Err(_) => Err(format!("no answer within {} s", DIAL.as_secs())),
+            };
+            Way { service, need, at, address, port, open }
+        });
+    }
+    let mut all = asked.join_all().await;
+    all.sort_by(|a, b| (&a.service, &a.need, &a.at, a.port).cmp(&(&b.service, &b.need, &b.at, b.port)));
+    all
+}
+
+type Wanted = (ServiceName, ServiceName, HostName, String, u16);
+
+fn wanted(registry: &Registry, scene: &Scene<'_>) -> Vec<Wanted> {
+    let mut all = Vec::new();
+    for placed in &scene.services {
+        for need in placed.service.needs.iter().filter_map(|name| registry.services.get(name)) {
+            let Some(port) = need.port else { continue };
+            for at in need.hosts.iter().filter_map(|name| registry.hosts.get(name)) {
+                let here = at.name == scene.host.name;
+                let address = if here { check::ADDRESS.to_owned() } else { at.address.clone() };
+                all.push((placed.service.name.clone(), need.name.clone(), at.name.clone(), address, port));
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,53 @@
+# What the looks share. An answer of one line that begins with `!` says why there is none.
+timeout=
+if timeout -k 1 1 true; then timeout=yes; fi
+
+lacks() { printf '!lacks %s\n' "$1"; }
+
+bounded() { # SECONDS PROGRAM ARG...: runs a program, and says so when it did not end in time
+  late=$1; shift
+  if [ -n "$timeout" ]; then
+    timeout -k 1 "$late" "$@" </dev/null
+    code=$?
+  else
+    "$@" </dev/null &
+    job=$!
+    (sleep "$late"; kill -9 "$job") >/dev/null &
+    dog=$!
+    wait "$job"
+    code=$?
+    kill "$dog"
+  fi
+  case $code in 124|137) printf '\n!late %s %s\n' "$late" "$1" ;; esac
+  return "$code"
+}
+
+pids=
+shown() { # SCOPE UNIT...: what systemd says of units; their main processes are remembered for the looks behind
+  scope=$1; shift
+  [ "$init" = systemd ] || return
+  all=$(bounded 5 systemctl --"$scope" show -p Id,LoadState,LoadError,ActiveState,SubState,Result,ExecMainStatus \
+    -p ExecMainCode,NRestarts,MainPID,UnitFileState,User,NeedDaemonReload,InvocationID,RestartUSec \
+    -p MemoryCurrent,MemoryMax,TasksCurrent,TasksMax,LimitNOFILE,StartLimitBurst,FragmentPath -- "$@")
+  say "heal/shown $scope" "$all"
+  while IFS='=' read -r key value; do
+    case $key in
+      Id) unit=$value ;;
+      MainPID) main=$value ;;
+      '') pids="$pids $main=$unit" main=0 ;;
+    esac
+  done <<END
+$all
+
+END
+}
+
+supervised() { # SERVICE: its processes on a host without an init system
+  for one in "$base/services/$1"/process/*/pid; do
+    [ -r "$one" ] || continue
+    main=
+    read -r main rest <"$one"
+    one=${one%/pid}
+    pids="$pids ${main:-0}=process $1 ${one##*/}"
+  done
+}

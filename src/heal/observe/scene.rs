@@ -1,0 +1,159 @@
+//! What the looks stand on: the host and its services as the registry has them, and what was heard from the host.
+
+use std::collections::BTreeMap;
+
+use crate::check::Verdict;
+use crate::heal::Observation;
+use crate::host::look::{Beside, process_name};
+use crate::host::{Seen, SeenService, SeenUnit};
+use crate::model::{Check, HostName, Scope, ServiceName};
+use crate::registry::{Host, Registry, Service};
+
+/// What a look is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Host,
+    Service,
+}
+
+/// A look: what it asks on the host, and how it judges the answer.
+pub(super) struct Look {
+    pub(super) name: &'static str,
+    pub(super) about: About,
+    /// A shell function `look_NAME` that prints the answer; empty when the look asks nothing of its own.
+    pub(super) shell: &'static str,
+    /// The calls of that function: a key, then its words.
+    pub(super) calls: fn(&Scene<'_>) -> Vec<Vec<String>>,
+    /// What the answers mean. It says nothing of what does not concern the host.
+    pub(super) judge: fn(&Scene<'_>, &Heard) -> Vec<Observation>,
+}
+
+/// The host, and what the registry puts there.
+pub(super) struct Scene<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) host: &'a Host,
+    pub(super) services: Vec<Placed<'a>>,
+}
+
+/// A service on the host.
+pub(super) struct Placed<'a> {
+    pub(super) service: &'a Service,
+    /// Its units as systemd calls them.
+    pub(super) units: Vec<(Scope, String)>,
+}
+
+/// A need that was tried from the host.
+pub(super) struct Way {
+    pub(super) service: ServiceName,
+    pub(super) need: ServiceName,
+    pub(super) at: HostName,
+    pub(super) address: String,
+    pub(super) port: u16,
+    /// Whether it accepted; or why that was not seen.
+    pub(super) open: Result<bool, String>,
+}
+
+/// All that was heard from a host.
+pub(super) struct Heard {
+    pub(super) found: Beside,
+    /// What the services' checks say, in the registry's order.
+    pub(super) verdicts: Vec<(ServiceName, Check, Verdict)>,
+    pub(super) ways: Vec<Way>,
+    /// Our clock when the answer came, in seconds since 1970.
+    pub(super) now: i64,
+}
+
+/// One instance of a service, as its supervisor tells of it.
+pub(super) struct Instance<'h> {
+    pub(super) name: String,
+    /// What the host says of it; none when it says nothing.
+    pub(super) unit: Option<&'h SeenUnit>,
+    /// What systemd says besides; nothing with other supervisors.
+    pub(super) shown: BTreeMap<&'h str, &'h str>,
+}
+
+/// The calls of a look that is asked once.
+pub(super) fn once(_: &Scene<'_>) -> Vec<Vec<String>> {
+    vec![vec![String::new()]]
+}
+
+/// The calls of a look that asks nothing of its own.
+pub(super) fn none(_: &Scene<'_>) -> Vec<Vec<String>> {
+    Vec::new()
+}
+
+/// One call for each service, with its name.
+pub(super) fn each(scene: &Scene<'_>) -> Vec<Vec<String>> {
+    let call = |placed: &Placed<'_>| vec![placed.service.name.to_string(), placed.service.name.to_string()];
+    scene.services.iter().map(call).collect()
+}
+
+impl Scene<'_> {
+    /// The beginning of an observation about the host.
+    pub(super) fn of_host(&self, look: &Look) -> Observation {
+        Observation::host(look.name, &self.host.name)
+    }
+
+    /// The beginning of an observation about a service here.
+    pub(super) fn of(&self, look: &Look, placed: &Placed<'_>) -> Observation {
+        Observation::service(look.name, &self.host.name, &placed.service.name)
+    }
+
+    /// What is said of a look when the host was not seen.
+    pub(super) fn blind(&self, look: &Look, why: &str) -> Vec<Observation> {
+        match look.about {
+            About::Host => vec![self.of_host(look).unseen(why)],
+            About::Service => self.services.iter().map(|placed| self.of(look, placed).unseen(why)).collect(),
+        }
+    }
+}
+
+impl Heard {
+    pub(super) fn seen(&self) -> &Seen {
+        &self.found.seen
+    }
+
+    /// The answer to a call; or why there is none.
+    pub(super) fn answer(&self, look: &Look, key: &str) -> Result<&str, String> {
+        self.part(&format!("heal/{} {key}", look.name))
+    }
+
+    /// What was said under a key; or why nothing was.
+    pub(super) fn part(&self, key: &str) -> Result<&str, String> {
+        let text = self.found.parts.get(key).ok_or("the host did not answer this")?.trim();
+        for line in text.lines() {
+            if let Some(tool) = line.strip_prefix("!lacks ") {
+                return Err(format!("the host has no {tool}"));
+            }
+            if let Some((seconds, tool)) = line.strip_prefix("!late ").and_then(|rest| rest.split_once(' ')) {
+                return Err(format!("`{tool}` did not answer within {seconds} s"));
+            }
+        }
+        Ok(text)
+    }
+
+    /// What lies on the host of a service, if anything does.
+    pub(super) fn service(&self, placed: &Placed<'_>) -> Option<&SeenService> {
+        self.seen().services.get(&placed.service.name)
+    }
+
+    /// The instances of a service that is there, in their order.
+    pub(super) fn instances(&self, placed: &Placed<'_>) -> Vec<Instance<'_>> {
+        let Some(record) = self.service(placed).and_then(SeenService::readable) else { return Vec::new() };
+        let units = &self.seen().units;
+        let name = |unit: &crate::host::UnitFile| match record.supervisor {
+            crate::host::Supervisor::Process => process_name(record.service.as_str(), &unit.name),
+            _ => unit.name.clone(),
+        };
+        let instance = |name: String| Instance { unit: units.get(&name), shown: self.shown(&name), name };
+        record.units.iter().map(|unit| instance(name(unit))).collect()
+    }
+
+    /// What systemd says of a unit.
+    fn shown(&self, unit: &str) -> BTreeMap<&str, &str> {
+        let parts = ["heal/shown system", "heal/shown user"].into_iter().filter_map(|key| self.part(key).ok());
+        let mut blocks = parts.flat_map(|text| text.split("\n\n"));
+        let own = blocks.find(|block| block.lines().any(|line| line.strip_prefix("Id=") == Some(unit)));
+        own.unwrap_or_default().lines().filter_map(|line| line.split_once('=')).collect()
+    }
+}
