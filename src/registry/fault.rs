@@ -32,22 +32,22 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(place: Option<Place>, path: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn new(place: Option<Place>, path: impl Into<String>, what: impl Into<String>) -> Self {
         Self { place, path: path.into(), what: what.into(), why: None, hint: None }
     }
 
-    pub(super) fn why(&mut self, why: impl Into<String>) -> &mut Self {
+    pub(crate) fn why(&mut self, why: impl Into<String>) -> &mut Self {
         self.why = Some(why.into());
         self
     }
 
-    pub(super) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
+    pub(crate) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Adds a hint if one of `valid` is close enough to `text` to be what was meant.
-    pub(super) fn nearest<'a>(&mut self, text: &str, valid: impl IntoIterator<Item = &'a str>) -> &mut Self {
+    pub(crate) fn nearest<'a>(&mut self, text: &str, valid: impl IntoIterator<Item = &'a str>) -> &mut Self {
         if let Some(near) = nearest(text, valid) {
             self.hint = Some(format!("did you mean `{near}`?"));
         }
@@ -81,7 +81,7 @@ pub struct Faults {
 
 impl Faults {
     /// Sorts by place and tells each fault once.
-    pub(super) fn new(file: PathBuf, mut list: Vec<Fault>) -> Self {
+    pub(crate) fn new(file: PathBuf, mut list: Vec<Fault>) -> Self {
         list.sort_by(|a, b| (a.place, &a.path, &a.what).cmp(&(b.place, &b.path, &b.what)));
         list.dedup_by(|a, b| a.place == b.place && a.what == b.what);
         Self { file, list }
@@ -139,7 +139,7 @@ pub fn nearest<'a>(text: &str, valid: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// A text from outside as it may stand in a message: one line, no control characters, not too long.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let mut head = String::new();
     for (number, c) in text.chars().enumerate() {

@@ -4,16 +4,16 @@
 mod checked;
 mod draft;
 mod edit;
-mod fault;
+pub(crate) mod fault;
 mod find;
 mod import;
 mod load;
-mod number;
-mod read;
+pub(crate) mod number;
+pub(crate) mod read;
 mod schema;
 mod settle;
-mod text;
-mod tree;
+pub(crate) mod text;
+pub(crate) mod tree;
 mod units;
 mod written;
 

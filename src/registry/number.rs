@@ -13,11 +13,11 @@ use super::units::{SIZE, TIME, parse_duration, parse_size};
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Whole<const MIN: i64, const MAX: i64>(pub(super) i64);
+pub(crate) struct Whole<const MIN: i64, const MAX: i64>(pub(crate) i64);
 
 /// The version of the registry's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Version;
+pub(crate) struct Version;
 
 impl Read for Version {
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
@@ -48,15 +48,15 @@ impl JsonSchema for Version {
 }
 
 /// A TCP port.
-pub(super) type Port = Whole<1, 65_535>;
+pub(crate) type Port = Whole<1, 65_535>;
 /// A number of things, at least one.
-pub(super) type Count = Whole<1, 1_000_000_000>;
+pub(crate) type Count = Whole<1, 1_000_000_000>;
 /// A number of things, or none.
-pub(super) type CountOrNone = Whole<0, 1_000_000_000>;
+pub(crate) type CountOrNone = Whole<0, 1_000_000_000>;
 
 impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
     /// As a number of the type that is wanted; the range holds it.
-    pub(super) fn get<T: TryFrom<i64> + Default>(self) -> T {
+    pub(crate) fn get<T: TryFrom<i64> + Default>(self) -> T {
         T::try_from(self.0).unwrap_or_default()
     }
 }
@@ -94,7 +94,7 @@ macro_rules! written {
     ($(#[doc = $doc:literal])* $name:ident($inner:ty), $schema:tt, |$node:ident, $at:ident, $to:ident| $read:expr) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
-        pub(super) struct $name(pub(super) $inner);
+        pub(crate) struct $name(pub(crate) $inner);
 
         impl Read for $name {
             fn read($node: &Node, $at: &Trail<'_>, $to: &mut Reader) -> Option<Self> {
@@ -255,7 +255,7 @@ fn parse_batch(text: &str) -> Option<Batch> {
 }
 
 /// A type whose values have names.
-pub(super) trait Named: Copy + 'static {
+pub(crate) trait Named: Copy + 'static {
     /// What it is called in a message.
     const WHAT: &'static str;
     const NAMES: &'static [(&'static str, Self)];
@@ -263,7 +263,7 @@ pub(super) trait Named: Copy + 'static {
 
 /// One of several names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Choice<T>(pub(super) T);
+pub(crate) struct Choice<T>(pub(crate) T);
 
 impl<T: Named> Read for Choice<T> {
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {

@@ -12,42 +12,42 @@ use super::tree::{Entry, Node, Scalar, Trail, Value};
 
 /// What is being read, and the faults so far.
 #[derive(Default)]
-pub(super) struct Reader {
-    pub(super) faults: Vec<Fault>,
+pub(crate) struct Reader {
+    pub(crate) faults: Vec<Fault>,
     /// In an overlay a key may be without a value, which takes the key away, and required keys may be missing.
-    pub(super) overlay: bool,
+    pub(crate) overlay: bool,
 }
 
 impl Reader {
     /// Tells a fault; the caller may add why and a hint.
-    pub(super) fn fault(&mut self, place: Place, at: &Trail<'_>, what: impl Into<String>) -> &mut Fault {
+    pub(crate) fn fault(&mut self, place: Place, at: &Trail<'_>, what: impl Into<String>) -> &mut Fault {
         let last = self.faults.len();
         self.faults.push(Fault::new(Some(place), at.to_string(), what));
         &mut self.faults[last]
     }
 
     /// Tells that a value is of the wrong kind.
-    pub(super) fn wrong(&mut self, node: &Node, at: &Trail<'_>, expected: &str) -> &mut Fault {
+    pub(crate) fn wrong(&mut self, node: &Node, at: &Trail<'_>, expected: &str) -> &mut Fault {
         self.fault(node.place, at, format!("expected {expected}, found {}", node.kind()))
     }
 }
 
 /// What can be read from a node.
-pub(super) trait Read: Sized {
+pub(crate) trait Read: Sized {
     /// Reads the node. Nothing comes back only after a fault was told.
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self>;
 }
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) place: Place,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) place: Place,
 }
 
 /// What a key of a mapping holds.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Field<T> {
+pub(crate) enum Field<T> {
     /// The key is not there.
     #[default]
     Absent,
@@ -58,7 +58,7 @@ pub(super) enum Field<T> {
 
 impl<T> Field<T> {
     /// The value with its place, if it is there and good.
-    pub(super) fn given(&self) -> Option<&At<T>> {
+    pub(crate) fn given(&self) -> Option<&At<T>> {
         match self {
             Self::Given(at) => Some(at),
             _ => None,
@@ -66,24 +66,24 @@ impl<T> Field<T> {
     }
 
     /// The value, if it is there and good.
-    pub(super) fn value(&self) -> Option<&T> {
+    pub(crate) fn value(&self) -> Option<&T> {
         self.given().map(|at| &at.value)
     }
 
     /// Whether the key is not there at all.
-    pub(super) fn absent(&self) -> bool {
+    pub(crate) fn absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
     /// Whether the key is there, be its value good or bad.
-    pub(super) fn written(&self) -> bool {
+    pub(crate) fn written(&self) -> bool {
         !self.absent()
     }
 }
 
 impl<T: Read> Field<T> {
     /// Reads the value of a key. A key without a value is a fault, except in an overlay.
-    pub(super) fn of(entry: &Entry, at: &Trail<'_>, to: &mut Reader) -> Self {
+    pub(crate) fn of(entry: &Entry, at: &Trail<'_>, to: &mut Reader) -> Self {
         if let Value::Scalar(Scalar::Null, _) = entry.node.value {
             if to.overlay {
                 return Self::Absent;
@@ -100,15 +100,15 @@ impl<T: Read> Field<T> {
 
 /// One named entry of a `Map`.
 #[derive(Clone, Debug)]
-pub(super) struct Named<T> {
-    pub(super) name: String,
-    pub(super) place: Place,
-    pub(super) field: Field<T>,
+pub(crate) struct Named<T> {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    pub(crate) field: Field<T>,
 }
 
 /// A mapping whose keys are the user's own, held to the rule `K`, in the order of the file.
 #[derive(Clone, Debug)]
-pub(super) struct Map<K, T>(pub(super) Vec<Named<T>>, PhantomData<K>);
+pub(crate) struct Map<K, T>(pub(crate) Vec<Named<T>>, PhantomData<K>);
 
 impl<K, T> Default for Map<K, T> {
     fn default() -> Self {
@@ -152,16 +152,16 @@ impl<K: Gate, T: JsonSchema> JsonSchema for Map<K, T> {
 
 /// A list. An item that cannot be read stays as a hole, so that the numbers of the others are right.
 #[derive(Clone, Debug)]
-pub(super) struct List<T>(Vec<Field<T>>);
+pub(crate) struct List<T>(Vec<Field<T>>);
 
 impl<T> List<T> {
     /// The good items with their index.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &At<T>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &At<T>)> {
         self.0.iter().enumerate().filter_map(|(index, field)| Some((index, field.given()?)))
     }
 
     /// The good items.
-    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().filter_map(Field::value)
     }
 }
@@ -208,7 +208,7 @@ impl<T: JsonSchema> JsonSchema for List<T> {
 
 /// One value, or a list of them.
 #[derive(Clone, Debug)]
-pub(super) struct Many<T>(pub(super) List<T>);
+pub(crate) struct Many<T>(pub(crate) List<T>);
 
 impl<T: Read> Read for Many<T> {
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
@@ -241,8 +241,8 @@ macro_rules! draft {
     }) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug, Default)]
-        pub(in crate::registry) struct $name {
-            $( $(#[doc = $doc])* pub(in crate::registry) $field: $crate::registry::read::Field<$type>, )*
+        pub(crate) struct $name {
+            $( $(#[doc = $doc])* pub(crate) $field: $crate::registry::read::Field<$type>, )*
         }
 
         impl $name {
@@ -286,10 +286,10 @@ macro_rules! draft {
     (@key $field:ident) => { stringify!($field) };
     (@key $field:ident $key:literal) => { $key };
 }
-pub(super) use draft;
+pub(crate) use draft;
 
 /// The entries of a mapping with fixed keys, after looking whether the needed ones are there.
-pub(super) fn entries<'a>(node: &'a Node, at: &Trail<'_>, to: &mut Reader, needed: &[&str]) -> Option<&'a [Entry]> {
+pub(crate) fn entries<'a>(node: &'a Node, at: &Trail<'_>, to: &mut Reader, needed: &[&str]) -> Option<&'a [Entry]> {
     let Value::Map(entries) = &node.value else {
         to.wrong(node, at, "a mapping");
         return None;
@@ -301,7 +301,7 @@ pub(super) fn entries<'a>(node: &'a Node, at: &Trail<'_>, to: &mut Reader, neede
 }
 
 /// Tells that a key is not known here.
-pub(super) fn unknown(entry: &Entry, at: &Trail<'_>, to: &mut Reader, keys: &[&'static str]) {
+pub(crate) fn unknown(entry: &Entry, at: &Trail<'_>, to: &mut Reader, keys: &[&'static str]) {
     let fault = to.fault(entry.place, at, format!("unknown key `{}`", super::fault::shown(&entry.key)));
     fault.nearest(&entry.key, keys.iter().copied());
     if fault.hint.is_none() {
@@ -310,14 +310,14 @@ pub(super) fn unknown(entry: &Entry, at: &Trail<'_>, to: &mut Reader, keys: &[&'
 }
 
 /// The schema of a key's value with what the key is for.
-pub(super) fn described(schema: Schema, about: &str) -> serde_json::Value {
+pub(crate) fn described(schema: Schema, about: &str) -> serde_json::Value {
     let mut schema = schema;
     schema.insert("description".to_owned(), about.trim().into());
     schema.to_value()
 }
 
 /// The schema of a mapping with fixed keys.
-pub(super) fn object(about: &str, keys: serde_json::Map<String, serde_json::Value>, needed: &[&str]) -> Schema {
+pub(crate) fn object(about: &str, keys: serde_json::Map<String, serde_json::Value>, needed: &[&str]) -> Schema {
     let mut schema = json_schema!({
         "description": about.trim(),
         "type": "object",

@@ -42,7 +42,7 @@ fn scalar<'a>(node: &'a Node, at: &Trail<'_>, to: &mut Reader, any: bool) -> Opt
 }
 
 /// A rule for texts.
-pub(super) trait Gate {
+pub(crate) trait Gate {
     /// What a text that fulfils the rule is called.
     const WHAT: &'static str;
     /// The whole rule, for people.
@@ -55,7 +55,7 @@ pub(super) trait Gate {
 }
 
 /// Tells that a text breaks a rule.
-pub(super) fn refuse<G: Gate>(text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
+pub(crate) fn refuse<G: Gate>(text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
     to.fault(place, at, format!("`{}` is not {}", shown(text), G::WHAT)).why(G::RULE);
 }
 
@@ -64,7 +64,7 @@ macro_rules! gate {
     ($(#[doc = $doc:literal])* $name:ident, $pattern:expr, $what:literal, $rule:literal, $gate:expr) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug)]
-        pub(super) struct $name;
+        pub(crate) struct $name;
 
         gate!(@rule $name, $pattern, $what, $rule, $gate);
     };
@@ -87,7 +87,7 @@ macro_rules! text {
     ($(#[doc = $doc:literal])* $name:ident, $any:literal, $pattern:expr, $what:literal, $rule:literal, $gate:expr) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub(super) struct $name(pub(super) String);
+        pub(crate) struct $name(pub(crate) String);
 
         gate!(@rule $name, $pattern, $what, $rule, $gate);
 

@@ -8,22 +8,22 @@ mod toml;
 mod trail;
 mod yaml;
 
-pub(super) use overlay::overlay;
-pub(super) use scalar::{Scalar, resolve};
-pub(super) use trail::Trail;
+pub(crate) use overlay::overlay;
+pub(crate) use scalar::{Scalar, resolve};
+pub(crate) use trail::Trail;
 
 use super::fault::{Fault, Place};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) value: Value,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A scalar: what it means, and its text exactly as written.
     Scalar(Scalar, String),
     List(Vec<Node>),
@@ -32,15 +32,15 @@ pub(super) enum Value {
 
 /// One key of a map and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) place: Place,
-    pub(super) node: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) place: Place,
+    pub(crate) node: Node,
 }
 
 impl Node {
     /// How the node's kind is called in a message.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Scalar(Scalar::Null, _) => "nothing",
             Value::Scalar(Scalar::Bool(_), _) => "true or false",
@@ -52,7 +52,7 @@ impl Node {
     }
 
     /// The value of a key, if this is a map that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
             _ => None,
@@ -60,7 +60,7 @@ impl Node {
     }
 
     /// The node as plain data, without places.
-    pub(super) fn plain(&self) -> serde_json::Value {
+    pub(crate) fn plain(&self) -> serde_json::Value {
         match &self.value {
             Value::Scalar(Scalar::Null, _) => serde_json::Value::Null,
             Value::Scalar(Scalar::Bool(yes), _) => (*yes).into(),
@@ -87,7 +87,7 @@ pub enum Format {
 const MOST_BYTES: usize = 32 << 20;
 
 /// Reads a text. What can be read in spite of faults is returned beside them.
-pub(super) fn parse(text: &str, format: Format, faults: &mut Vec<Fault>) -> Option<Node> {
+pub(crate) fn parse(text: &str, format: Format, faults: &mut Vec<Fault>) -> Option<Node> {
     if text.len() > MOST_BYTES {
         faults.push(Fault::new(None, "", format!("the file is larger than {} MiB", MOST_BYTES >> 20)));
         return None;

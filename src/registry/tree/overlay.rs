@@ -7,7 +7,7 @@ use super::{Entry, Node, Scalar, Value};
 const EITHER: &[&[&str]] = &[&["host", "hosts", "on"], &["run", "unit"], &["template", "copy", "text"]];
 
 /// Lays `over` on `base`. Every node keeps its own place.
-pub(in crate::registry) fn overlay(base: &mut Node, over: &Node) {
+pub(crate) fn overlay(base: &mut Node, over: &Node) {
     let Value::Map(above) = &over.value else {
         base.clone_from(over);
         return;

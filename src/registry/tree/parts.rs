@@ -13,7 +13,7 @@ use super::{Node, Value};
 const SHORTEST: usize = 48 << 10;
 
 /// Reads a text in parts, if it is long.
-pub(super) fn parse(text: &str) -> Option<Node> {
+pub(crate) fn parse(text: &str) -> Option<Node> {
     let most = text.len() / SHORTEST;
     if most < 2 {
         return None;

@@ -3,7 +3,7 @@
 
 /// What a scalar means. Its text is kept beside it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::registry) enum Scalar {
+pub(crate) enum Scalar {
     Null,
     Bool(bool),
     Int(i64),
@@ -12,7 +12,7 @@ pub(in crate::registry) enum Scalar {
 }
 
 /// Resolves an unquoted scalar.
-pub(in crate::registry) fn resolve(text: &str) -> Scalar {
+pub(crate) fn resolve(text: &str) -> Scalar {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
         "true" | "True" | "TRUE" => return Scalar::Bool(true),

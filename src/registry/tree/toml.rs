@@ -6,7 +6,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::{Entry, Node, Scalar, Value};
 use crate::registry::fault::{Fault, Place};
 
-pub(super) fn parse(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
+pub(crate) fn parse(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
     let lines = Lines::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {

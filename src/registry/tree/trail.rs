@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Where we are.
 #[derive(Clone, Copy)]
-pub(in crate::registry) struct Trail<'a> {
+pub(crate) struct Trail<'a> {
     parent: Option<&'a Trail<'a>>,
     step: Step<'a>,
 }
@@ -17,15 +17,15 @@ enum Step<'a> {
 }
 
 impl<'a> Trail<'a> {
-    pub(in crate::registry) const TOP: Trail<'static> = Trail { parent: None, step: Step::Top };
+    pub(crate) const TOP: Trail<'static> = Trail { parent: None, step: Step::Top };
 
     /// The way to the value of this key.
-    pub(in crate::registry) fn key(&'a self, key: &'a str) -> Trail<'a> {
+    pub(crate) fn key(&'a self, key: &'a str) -> Trail<'a> {
         Trail { parent: Some(self), step: Step::Key(key) }
     }
 
     /// The way to this item of a list, counted from 0.
-    pub(in crate::registry) fn index(&'a self, index: usize) -> Trail<'a> {
+    pub(crate) fn index(&'a self, index: usize) -> Trail<'a> {
         Trail { parent: Some(self), step: Step::Index(index) }
     }
 }

@@ -14,12 +14,12 @@ const MOST_COPIES: usize = 1_000_000;
 /// How deep a registry nests at most.
 const MOST_DEPTH: usize = 64;
 
-pub(super) fn parse(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
+pub(crate) fn parse(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
     parts::parse(text).or_else(|| whole(text, faults))
 }
 
 /// Reads a text from its beginning to its end.
-pub(super) fn whole(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
+pub(crate) fn whole(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
     let mut builder = Builder::default();
     let read = builder.read(text);
     faults.append(&mut builder.faults);
@@ -50,7 +50,7 @@ struct Frame {
 
 /// Makes the tree.
 #[derive(Default)]
-pub(super) struct Builder {
+pub(crate) struct Builder {
     /// How many lines of the file stand before the text.
     lines_before: usize,
     /// Whether something depends on what stands elsewhere: an anchor, an alias, a merge key.
@@ -65,12 +65,12 @@ pub(super) struct Builder {
 
 impl Builder {
     /// For a text that stands behind so many lines of the file.
-    pub(super) fn after(lines_before: usize) -> Self {
+    pub(crate) fn after(lines_before: usize) -> Self {
         Self { lines_before, ..Self::default() }
     }
 
     /// Reads the text.
-    pub(super) fn read(&mut self, text: &str) -> Result<Option<Node>, Fault> {
+    pub(crate) fn read(&mut self, text: &str) -> Result<Option<Node>, Fault> {
         for event in Parser::new_from_str(text) {
             match event {
                 Ok((event, span)) => self.take(event, span)?,
@@ -84,7 +84,7 @@ impl Builder {
     }
 
     /// Whether what was read has no fault, and depends on nothing that stands elsewhere.
-    pub(super) fn stands_alone(&self) -> bool {
+    pub(crate) fn stands_alone(&self) -> bool {
         self.faults.is_empty() && !self.tied
     }
 
