@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure};
-use crate::registry::{Host, Kind, Native, Registry, Service};
+use crate::registry::{Host, Kind, Native, Project, Registry, Service};
 
 /// List the services of the registry, or its hosts
 #[derive(Debug, clap::Args)]
@@ -100,5 +100,9 @@ pub(super) fn kind(kind: &Kind) -> &'static str {
     match kind {
         Kind::Native(Native::Run { .. }) => "native",
         Kind::Native(Native::Unit { .. }) => "native unit",
+        Kind::Docker(docker) => match docker.project {
+            Project::Image(_) => "docker image",
+            Project::Compose { .. } => "docker compose",
+        },
     }
 }

@@ -29,6 +29,7 @@ impl Engine for Native {
             Kind::Native(registry::Native::Run { .. }) => plan::instances(service)
                 .map(|instance| (service.scope, systemd::unit_name(service, instance)))
                 .collect(),
+            Kind::Docker(_) => Vec::new(),
         }
     }
 
@@ -195,6 +196,7 @@ fn units(subject: &Subject<'_>, id: &ReleaseId) -> Result<Vec<UnitFile>, Refused
             return Ok(vec![UnitFile { name: name.clone(), path: None, enable: None, text: String::new() }]);
         }
         Kind::Native(registry::Native::Run { words }) => words,
+        Kind::Docker(_) => return Ok(Vec::new()),
     };
     plan::instances(subject.service)
         .map(|instance| {
@@ -254,6 +256,7 @@ fn summary(subject: &Subject<'_>, variables: &Variables<'_>) -> BTreeMap<String,
         Kind::Native(registry::Native::Unit { name }) => {
             all.insert("unit".into(), name.clone());
         }
+        Kind::Docker(_) => {}
     }
     for name in service.env.keys().chain(subject.host.env.keys()) {
         // Names only: a value may be private even when nobody said so. That it changed shows in the hash of the file.

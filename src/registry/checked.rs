@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::docker::Docker;
 use crate::model::{HostName, OnLostContact, Scope, ServiceName};
 
 pub use crate::model::{Ask, Body, Check, From, Http, Tls};
@@ -95,6 +96,8 @@ pub struct Host {
 pub enum Kind {
     /// A command or uploaded program that the host's init system runs.
     Native(Native),
+    /// Containers that compose brings up.
+    Docker(Box<Docker>),
 }
 
 /// A native service.

@@ -2,6 +2,7 @@
 //! Nothing that is in a `Registry` needs checking again. Edits keep comments, order and formatting.
 
 mod checked;
+mod docker;
 mod draft;
 mod edit;
 pub(crate) mod fault;
@@ -18,6 +19,7 @@ mod units;
 mod written;
 
 pub use checked::*;
+pub use docker::{Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull};
 pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries};
 pub use fault::{Fault, Faults, Place, nearest};
 pub use find::{FILE_NAMES, config_folder, find};

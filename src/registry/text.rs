@@ -145,6 +145,30 @@ text!(
     "it must not be empty, hold control characters, or be longer than 255 bytes",
     |text| !text.is_empty() && text.len() <= 255 && no_control(text)
 );
+text!(
+    /// The reference of an image.
+    ImageName, false, Some("^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$"), "the reference of an image",
+    "write NAME, NAME:TAG or NAME@sha256:DIGEST, with a registry before it where needed; names are lower-case",
+    super::docker::is_image
+);
+text!(
+    /// A mount of a container.
+    MountText, false, Some("^[^:\\u0000-\\u001f\\u007f]+:/[^:\\u0000-\\u001f\\u007f]+(:(ro|rw))?$"), "a mount",
+    "write SOURCE:/PATH or SOURCE:/PATH:ro; SOURCE is the name of a volume, an absolute path of the host, `${SHARED_DIR}` or a path below it, or `./` and a path in the release",
+    |text| super::docker::Mount::parse(text).is_some()
+);
+text!(
+    /// The name of a network of the host.
+    NetworkName, false, Some("^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"), "the name of a network",
+    "use letters, digits and `_`, `.`, `-`, start with a letter or digit, at most 64 characters",
+    super::docker::is_volume
+);
+text!(
+    /// A part of a compose project.
+    PartName, false, Some("^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"), "the name of a part of a compose project",
+    "it is a key of `services` in the compose file: letters, digits and `_`, `.`, `-`",
+    super::docker::is_volume
+);
 gate!(
     /// The key of a label.
     LabelKey, Some("^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"), "the key of a label",

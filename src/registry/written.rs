@@ -6,6 +6,7 @@ use super::checked::{
     Ask, Batch, Become, Body, Check, Connection, FileSource, From, Host, Http, Init, Kind, Limits, LogLimits,
     ManagedFile, Native, Os, Policy, Service,
 };
+use super::docker::{Docker, Healthcheck, Project};
 use super::units::{write_duration, write_size};
 use crate::model::{OnLostContact, Scope};
 
@@ -52,18 +53,22 @@ pub fn write_host(host: &Host) -> Value {
 /// A service in the registry's own keys.
 #[must_use]
 pub fn write_service(service: &Service) -> Value {
-    let Kind::Native(native) = &service.kind;
-    let (run, unit) = match native {
-        Native::Run { words } => (Some(words), None),
-        Native::Unit { name } => (None, Some(name)),
+    let (run, unit) = match &service.kind {
+        Kind::Native(Native::Run { words }) => (Some(words), None),
+        Kind::Native(Native::Unit { name }) => (None, Some(name)),
+        Kind::Docker(_) => (None, None),
     };
-    let ours = |value: Value| if run.is_some() { value } else { Value::Null };
+    let docker = if let Kind::Docker(docker) = &service.kind { Some(&**docker) } else { None };
+    let image = docker.is_some_and(|docker| matches!(docker.project, Project::Image(_)));
+    // What is the user's own, a unit or a compose file, has its own restarting, limits and so on.
+    let ours = |value: Value| if run.is_some() || image { value } else { Value::Null };
+    let native = |value: Value| if docker.is_none() { value } else { Value::Null };
     let restart = &service.restart;
     let files: Map<String, Value> = service.files.iter().map(|(path, file)| (path.clone(), write_file(file))).collect();
     let hook = |hook: &super::checked::Hook| json!({ "run": hook.words, "timeout": write_duration(hook.timeout) });
     let hooks = |hooks: &[super::checked::Hook]| hooks.iter().map(hook).collect::<Value>();
-    object([
-        ("type", json!("native")),
+    let mut written = object([
+        ("type", json!(if docker.is_some() { "docker" } else { "native" })),
         ("hosts", json!(service.hosts)),
         ("instances", ours(json!(service.instances))),
         ("needs", json!(service.needs)),
@@ -87,15 +92,48 @@ pub fn write_service(service: &Service) -> Value {
         ),
         ("limits", ours(write_limits(&service.limits))),
         ("user", json!(service.user)),
-        ("scope", json!(if service.scope == Scope::User { "user" } else { "system" })),
+        ("scope", native(json!(if service.scope == Scope::User { "user" } else { "system" }))),
         ("log", ours(write_log(&service.log))),
         ("stop", ours(json!({ "signal": service.stop.signal, "timeout": write_duration(service.stop.timeout) }))),
         ("reload", json!(service.reload)),
         ("hooks", object([("before", hooks(&service.hooks.before)), ("after", hooks(&service.hooks.after))])),
-        ("harden", ours(json!(service.harden))),
+        ("harden", native(ours(json!(service.harden)))),
         ("labels", json!(service.labels)),
         ("protected", json!(service.protected)),
-    ])
+    ]);
+    if let (Some(docker), Value::Object(written)) = (docker, &mut written) {
+        write_docker(docker, written);
+    }
+    written
+}
+
+/// The keys of docker services, in the place of those that others have.
+fn write_docker(docker: &Docker, written: &mut Map<String, Value>) {
+    let keys = match &docker.project {
+        Project::Image(image) => object([
+            ("image", json!(image.reference)),
+            ("command", json!(image.command)),
+            ("ports", image.publish.iter().map(|publish| json!(publish.write())).collect()),
+            ("volumes", image.volumes.iter().map(|mount| json!(mount.write())).collect()),
+            ("networks", json!(image.networks)),
+            ("healthcheck", image.healthcheck.as_ref().map(write_healthcheck).unwrap_or_default()),
+        ]),
+        Project::Compose { path, part } => object([("compose", json!(path)), ("compose_service", json!(part))]),
+    };
+    if let Value::Object(keys) = keys {
+        written.extend(keys);
+    }
+    written.insert("pull".to_owned(), json!(docker.pull));
+}
+
+fn write_healthcheck(check: &Healthcheck) -> Value {
+    json!({
+        "test": check.words,
+        "interval": write_duration(check.interval),
+        "timeout": write_duration(check.timeout),
+        "retries": check.retries,
+        "start_period": write_duration(check.start_period),
+    })
 }
 
 fn write_file(file: &ManagedFile) -> Value {

@@ -2,10 +2,12 @@
 //! schema` prints and the reader both come from these declarations.
 
 mod check;
+mod docker;
 mod host;
 mod service;
 
 pub(super) use check::*;
+pub(super) use docker::*;
 pub(super) use host::*;
 pub(super) use service::*;
 

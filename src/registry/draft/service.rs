@@ -1,22 +1,29 @@
 //! Services as written.
 
 use super::check::Check;
+use super::docker::{Healthcheck, PortText};
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::RestartPolicy;
+use crate::registry::docker::Pull;
 use crate::registry::number::{Bool, Choice, Count, CountOrNone, Cpu, Mode, Named, Port, Share, Size, Time, Whole};
 use crate::registry::read::{List, Map, draft};
-use crate::registry::text::{Label, LabelKey, Line, Name, Prose, ReleasePath, UnitName, User, Variable, Word};
+use crate::registry::text::{
+    ImageName, Label, LabelKey, Line, MountText, Name, NetworkName, PartName, Prose, ReleasePath, UnitName, User,
+    Variable, Word,
+};
 
 /// The types of services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::registry) enum ServiceType {
     Native,
+    Docker,
 }
 
 draft! {
     /// A service.
     struct Service requires ["type"] {
-        /// How it is deployed. `native`: a command or an uploaded program that the host's init system runs.
+        /// How it is deployed. `native`: a command or an uploaded program that the host's init system runs. `docker`: containers
+        /// of an image, or of a compose file.
         kind as "type": Choice<ServiceType>,
         /// The host it runs on.
         host: Name,
@@ -34,14 +41,30 @@ draft! {
         run: List<Word>,
         /// A unit that exists on the host; only its state is managed.
         unit: UnitName,
+        /// The image of a docker service.
+        image: ImageName,
+        /// A compose file, or the folder that holds it, relative to this file; sent unchanged.
+        compose: Line,
+        /// The part of the compose file that `env` and `exec` are for.
+        compose_service: PartName,
+        /// Words in place of the image's own command. `${PORT}` and the like are replaced.
+        command: List<Word>,
+        /// Mounts of the container: SOURCE:/PATH, with `:ro` where it only reads.
+        volumes: List<MountText>,
+        /// Networks of the host that the container shares with others; made where they are missing.
+        networks: List<NetworkName>,
+        /// What asks the container for its health, within it.
+        healthcheck: Healthcheck,
+        /// When the image is fetched: missing, always or never.
+        pull: Choice<Pull>,
         /// Environment variables; `${PORT}` and the like are replaced.
         env: Map<Variable, Word>,
         /// Files that are written into the release, by their path in it.
         files: Map<ReleasePath, File>,
         /// The main port.
         port: Port,
-        /// Further ports that it binds.
-        ports: List<Port>,
+        /// Further ports that it binds; for an image also mappings such as "8080:80".
+        ports: List<PortText>,
         /// What proves that it is healthy. If not given: its unit is active, and its port is open.
         checks: List<Check>,
         /// How a deploy goes over its hosts.
@@ -198,7 +221,7 @@ impl Named for Signal {
 
 impl Named for ServiceType {
     const WHAT: &'static str = "a type of service";
-    const NAMES: &'static [(&'static str, Self)] = &[("native", Self::Native)];
+    const NAMES: &'static [(&'static str, Self)] = &[("native", Self::Native), ("docker", Self::Docker)];
 }
 
 impl Named for OnLostContact {

@@ -7,6 +7,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::{Site, hosts, services};
 use crate::registry::checked::Connection;
+use crate::registry::docker::Publish;
 use crate::registry::draft;
 use crate::registry::fault::{Place, nearest, shown};
 use crate::registry::read::Reader;
@@ -180,7 +181,12 @@ fn ports<'a>(service: &draft::Service, name: &'a str, at: &Trail<'_>, to: &mut R
         }
     }
     for (index, port) in service.ports.value().into_iter().flat_map(|list| list.iter()) {
-        ports.push((port.value.get(), Taker { service: name, instance: None }, port.place));
+        // The mapping of the main port is the main port; and a port of UDP is in nobody's way.
+        let same = |publish: &Publish| service.port.value().is_some_and(|port| port.get::<u16>() == publish.host);
+        if matches!(&port.value, draft::PortText::Mapping(publish) if publish.udp || same(publish)) {
+            continue;
+        }
+        ports.push((u32::from(port.value.host()), Taker { service: name, instance: None }, port.place));
         if instances > 1 && index == 0 {
             let fault = to.fault(port.place, &at.key("ports"), "several instances cannot share these ports");
             fault.why("only `port` is counted up for each instance");

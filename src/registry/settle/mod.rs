@@ -3,6 +3,7 @@
 
 mod checks;
 mod cross;
+mod docker;
 mod files;
 mod hosts;
 mod policy;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::hosts::{env, labels};
 use super::variables::Known;
-use super::{Site, checks, cross, files, policy};
+use super::{Site, checks, cross, docker, files, policy};
 use crate::model::{HostName, ServiceName};
 use crate::registry::checked::{Hook, Hooks, Kind, Native, Service};
-use crate::registry::draft;
+use crate::registry::draft::{self, PortText, ServiceType};
 use crate::registry::fault::{Place, nearest, shown};
 use crate::registry::read::{At, Field, List, Map, Reader};
 use crate::registry::tree::Trail;
@@ -25,16 +25,17 @@ pub(super) fn make(
     let hosts = place(site, service, written.place, &at, to);
     let known = known(site, service, &hosts);
     known.env(&service.env, &at, to);
-    let kind = kind(service, written.place, &known, &at, to);
+    let kind = kind(site, service, written.place, &known, &at, to);
     let source = service.source.given();
     let source = source.map(|line| files::on_disk(site, line, files::Want::FileOrFolder, &at.key("source"), to));
     let files = files::make(site, service, &known, &at, to);
     let checks = checks::make(site, service, &known, &at, to);
     let hooks = hooks(service, &known, &at, to);
     let defaults = site.defaults;
-    // Of a unit that is the user's own only the state is managed: what is said of all units is not said of it.
+    // Of a unit or a compose file that is the user's own: what is said of all units is not said of it.
     let none = draft::Defaults::default();
-    let unit = if service.unit.written() { &none } else { defaults };
+    let unit = if service.unit.written() || service.compose.written() { &none } else { defaults };
+    let (no_scope, docker) = (draft::Service::default(), matches!(kind, Some(Kind::Docker(_))));
     Some(Service {
         name: name.clone(),
         kind: kind?,
@@ -45,21 +46,30 @@ pub(super) fn make(
         env: env(&service.env),
         files,
         port: service.port.value().map(|port| port.get()),
-        ports: service.ports.value().map(|ports| ports.values().map(|port| port.get()).collect()).unwrap_or_default(),
+        ports: ports(service),
         checks,
         deploy: policy::deploy(&service.deploy, &defaults.deploy),
         restart: policy::restart(&service.restart, &unit.restart),
         limits: policy::limits(&service.limits, &unit.limits),
         user: service.user.value().map(|user| user.0.clone()),
-        scope: policy::scope(service, defaults),
+        scope: if docker { policy::scope(&no_scope, &none) } else { policy::scope(service, defaults) },
         log: policy::log(&service.log, &unit.log),
         stop: policy::stop(&service.stop, &unit.stop),
         reload: service.reload.value().map(|choice| choice.0.0.to_owned()),
         hooks,
-        harden: service.harden.value().or(unit.harden.value()).is_some_and(|yes| yes.0),
+        harden: !docker && service.harden.value().or(unit.harden.value()).is_some_and(|yes| yes.0),
         labels: labels(&service.labels),
         protected: service.protected.value().is_some_and(|yes| yes.0),
     })
+}
+
+/// The further ports of the host that it binds.
+fn ports(service: &draft::Service) -> Vec<u16> {
+    let all = service.ports.value().into_iter().flat_map(|list| list.values());
+    let main = service.port.value().map(|port| port.get());
+    // The mapping of the main port is no further one.
+    let other = |port: &&PortText| matches!(port, PortText::Number(_)) || Some(port.host()) != main;
+    all.filter(other).map(PortText::host).collect()
 }
 
 fn names(list: &Field<List<crate::registry::text::Name>>) -> Vec<ServiceName> {
@@ -115,8 +125,22 @@ fn known<'a>(site: &'a Site<'_>, service: &'a draft::Service, hosts: &[&str]) ->
     Known { port: service.port.written(), env }
 }
 
-fn kind(service: &draft::Service, place: Place, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Option<Kind> {
-    service.kind.given()?;
+fn kind(
+    site: &Site<'_>,
+    service: &draft::Service,
+    place: Place,
+    known: &Known<'_>,
+    at: &Trail<'_>,
+    to: &mut Reader,
+) -> Option<Kind> {
+    match service.kind.value()?.0 {
+        ServiceType::Native => native(service, place, known, at, to),
+        ServiceType::Docker => docker::kind(site, service, place, known, at, to),
+    }
+}
+
+fn native(service: &draft::Service, place: Place, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Option<Kind> {
+    docker::refuse_in_others(service, at, to);
     match (service.run.written(), service.unit.written()) {
         (true, true) => {
             to.fault(place, at, "only one of run and unit can be given");

@@ -88,17 +88,23 @@ impl Known<'_> {
         }
     }
 
-    /// The words of a command, whose variables are defined.
-    pub(super) fn words(&self, words: &List<Word>, at: &Trail<'_>, to: &mut Reader) -> Vec<String> {
+    /// Words whose variables are defined.
+    pub(super) fn texts(&self, words: &List<Word>, at: &Trail<'_>, to: &mut Reader) -> Vec<String> {
         for (index, word) in words.iter() {
             self.text(&word.value.0, word.place, &at.index(index), to);
         }
+        words.values().map(|word| word.0.clone()).collect()
+    }
+
+    /// The words of a command, whose variables are defined.
+    pub(super) fn words(&self, words: &List<Word>, at: &Trail<'_>, to: &mut Reader) -> Vec<String> {
+        let texts = self.texts(words, at, to);
         if let Some((_, first)) = words.iter().next()
             && !Program::good(&first.value.0)
         {
             refuse::<Program>(&first.value.0, first.place, &at.index(0), to);
         }
-        words.values().map(|word| word.0.clone()).collect()
+        texts
     }
 
     /// Holds the variables of environment variables against what is defined.
@@ -112,7 +118,7 @@ impl Known<'_> {
     }
 
     /// Holds the variables of one text against what is defined.
-    fn text(&self, text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
+    pub(super) fn text(&self, text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
         if !text.contains("${") {
             return;
         }
