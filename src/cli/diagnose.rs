@@ -1,15 +1,16 @@
 //! `portoser diagnose`: what is the matter with services and hosts, and why.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::cli::playbook::library;
 use crate::cli::registry::{Thing, thing};
 use crate::cli::{Exit, Face, Failure, block_on, safe, session};
 use crate::deploy::Selection;
-use crate::heal::{Diagnosis, Observation, Sight, diagnose};
+use crate::heal::{Diagnosis, Observation, Problem, Sight, diagnose};
 use crate::model::FailureKind;
 use crate::registry::Registry;
 
-/// Look at services and hosts from every side, and say what is the matter
+/// Look at services and hosts from every side, and say what is the matter and from which root it grows
 ///
 /// One connection and one exec for each host; what the services need is looked at, too. Nothing is changed. Ends with 8 when
 /// something is wrong, and else with 4 when something could not be seen: what was not seen is neither good nor bad.
@@ -24,18 +25,19 @@ impl Diagnose {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let app = session::look(face)?;
         let selection = self.selection(&app.registry)?;
+        let library = library(face, &app.registry.file)?;
         let run = app.run_id();
         let found = block_on(async |stop| {
             let (ground, mut events) = app.ground(&run, "diagnose", stop.soon.clone());
             events.close();
-            diagnose(&ground, &selection).await.map_err(|fault| session::failed("looking", &fault))
+            diagnose(&ground, &selection, &library).await.map_err(|fault| session::failed("looking", &fault))
         })??;
         if face.flags.json || face.flags.events {
             face.document(&document(&found));
         } else {
             show(face, &found);
         }
-        Ok(if found.count(Sight::Bad) > 0 {
+        Ok(if !found.problems.is_empty() {
             Exit(FailureKind::Unhealthy.code())
         } else if found.count(Sight::Unseen) > 0 {
             Exit(FailureKind::Unreachable.code())
@@ -57,21 +59,81 @@ impl Diagnose {
     }
 }
 
-fn show(face: &Face, found: &Diagnosis) {
-    let line = |one: &Observation, word: &str| {
-        let service = one.service.as_ref().map(|service| format!(" {service}")).unwrap_or_default();
-        face.data(safe(&format!("{word:<6}  {}{service}  {}: {}", one.host, one.look, one.says)));
-    };
-    for (sight, word) in [(Sight::Bad, "BAD"), (Sight::Unseen, "unseen")] {
-        found.all().filter(|one| one.sight == sight).for_each(|one| line(one, word));
-    }
-    if face.flags.verbose > 0 {
-        found.all().filter(|one| one.sight == Sight::Good).for_each(|one| line(one, "good"));
-    }
-    let (good, bad, unseen) = (found.count(Sight::Good), found.count(Sight::Bad), found.count(Sight::Unseen));
-    face.data(format!("score {} of 100: {good} good, {bad} bad, {unseen} unseen", found.score()));
+/// Where a problem or an observation is.
+fn place(host: impl std::fmt::Display, service: Option<&impl std::fmt::Display>) -> String {
+    service.map_or_else(|| host.to_string(), |service| format!("{service} on {host}"))
 }
 
-fn document(found: &Diagnosis) -> serde_json::Value {
-    json!({ "score": found.score(), "observations": found.all().collect::<Vec<_>>() })
+fn show(face: &Face, found: &Diagnosis) {
+    let line = |text: String| face.data(safe(&text));
+    for (number, root) in found.problems.iter().enumerate().filter(|(_, problem)| problem.is_root()) {
+        let kind = if root.latent { "LATENT " } else { "PROBLEM" };
+        let at = place(&root.host, root.service.as_ref());
+        line(format!("{kind}  {at}: {} [{}, {}% sure]", root.because, root.name, root.sure));
+        for one in evidence(found, root) {
+            line(format!("  seen   {}: {}", one.look, one.says));
+            let shown = if one.look == "log" { one.lines.iter().rev().take(5).rev().collect() } else { Vec::new() };
+            shown.into_iter().for_each(|said| line(format!("         | {said}")));
+        }
+        for above in found.brings_about(number).into_iter().map(|number| &found.problems[number]) {
+            line(format!("  brings about  {}: {}", place(&above.host, above.service.as_ref()), above.because));
+        }
+        for (deed, risk) in root.deeds.iter().map(|deed| (deed, risk(root))) {
+            line(format!("  would  {deed} ({risk})"));
+        }
+        if root.deeds.is_empty() {
+            line("  would  do nothing: only a person can mend it".into());
+        }
+        root.fingerprint.iter().for_each(|print| line(format!("  fingerprint {print}: no playbook knows the cause")));
+        root.hint.iter().for_each(|hint| line(format!("  hint: {hint}")));
+    }
+    let row = |one: &Observation, word: &str| {
+        line(format!("{word:<7}  {}: {}: {}", place(&one.host, one.service.as_ref()), one.look, one.says));
+    };
+    found.observations.iter().filter(|one| one.sight == Sight::Unseen).for_each(|one| row(one, "unseen"));
+    if face.flags.verbose > 0 {
+        found.observations.iter().filter(|one| one.sight == Sight::Bad).for_each(|one| row(one, "bad"));
+        found.observations.iter().filter(|one| one.sight == Sight::Good).for_each(|one| row(one, "good"));
+    }
+    let (good, bad, unseen) = (found.count(Sight::Good), found.count(Sight::Bad), found.count(Sight::Unseen));
+    line(format!("score {} of 100: {good} good, {bad} bad, {unseen} unseen", found.score()));
+}
+
+fn risk(problem: &Problem) -> &'static str {
+    match problem.risk {
+        crate::heal::playbook::Risk::Safe => "safe",
+        crate::heal::playbook::Risk::Disruptive => "disruptive",
+        crate::heal::playbook::Risk::Ask => "a person must agree",
+    }
+}
+
+fn evidence<'a>(found: &'a Diagnosis, problem: &'a Problem) -> impl Iterator<Item = &'a Observation> {
+    problem.evidence.iter().filter_map(|number| found.observations.get(*number))
+}
+
+fn document(found: &Diagnosis) -> Value {
+    let problem = |(number, one): (usize, &Problem)| {
+        let would: Vec<Value> = one
+            .deeds
+            .iter()
+            .map(|deed| json!({ "do": { deed.verb(): deed.object() }, "says": deed.to_string(), "risk": deed.risk(), "way_back": deed.way_back() }))
+            .collect();
+        let why = match (one.is_root(), one.deeds.is_empty()) {
+            (false, _) => "it follows from another problem, and only the root is treated",
+            (true, true) => "only a person can mend it",
+            (true, false) => "diagnose only looks",
+        };
+        json!({
+            "number": number, "name": one.name, "host": one.host, "service": one.service, "because": one.because,
+            "root": one.is_root(), "follows": one.follows, "symptom": one.symptom, "latent": one.latent, "sure": one.sure,
+            "risk": one.risk, "would": would, "not_done_as": why, "hint": one.hint, "fingerprint": one.fingerprint,
+            "evidence": one.evidence,
+        })
+    };
+    let problems: Vec<Value> = found.problems.iter().enumerate().map(problem).collect();
+    let count = |sight| found.count(sight);
+    json!({
+        "score": found.score(), "good": count(Sight::Good), "bad": count(Sight::Bad), "unseen": count(Sight::Unseen),
+        "problems": problems, "observations": found.observations,
+    })
 }

@@ -31,6 +31,7 @@ mod list;
 mod logs;
 mod order;
 mod plan;
+mod playbook;
 mod resume;
 mod rollback;
 mod run;
@@ -97,6 +98,7 @@ verbs! {
         logs::Logs,
         order::Order,
         plan::Plan,
+        playbook::Playbook,
         turn::Reload,
         turn::Remove,
         turn::Restart,

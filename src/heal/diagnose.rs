@@ -1,10 +1,11 @@
 //! Diagnose: what is observed of services, of what they need, and of their hosts, judged as a whole. Changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::deploy::{Fault, Ground, Selection, select};
-use crate::heal::{Observation, Sight, observe};
+use crate::heal::playbook::Library;
+use crate::heal::{Observation, Problem, Sight, World, analyze, observe};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
 use crate::registry::Registry;
@@ -12,14 +13,30 @@ use crate::registry::Registry;
 /// What is the matter, as far as it was seen.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
-    /// What was observed, by host.
-    pub observations: BTreeMap<HostName, Vec<Observation>>,
+    /// What was observed, host by host.
+    pub observations: Vec<Observation>,
+    /// What is wrong, roots first.
+    pub problems: Vec<Problem>,
 }
 
 /// Looks at the selection with all that it needs, and judges.
-pub async fn diagnose(ground: &Arc<Ground>, selection: &Selection) -> Result<Diagnosis, Fault> {
+pub async fn diagnose(ground: &Arc<Ground>, selection: &Selection, library: &Library) -> Result<Diagnosis, Fault> {
     let (services, hosts) = reach(&ground.registry, selection)?;
-    Ok(Diagnosis { observations: observe(ground, &services, &hosts).await })
+    let observations: Vec<_> = observe(ground, &services, &hosts).await.into_values().flatten().collect();
+    let problems = analyze(&world(ground), &observations, library);
+    Ok(Diagnosis { observations, problems })
+}
+
+/// What the registry knows of services.
+fn world(ground: &Ground) -> World {
+    let mut world = World::default();
+    for (name, service) in &ground.registry.services {
+        world.needs.insert(name.clone(), service.needs.clone());
+        world.hosts.insert(name.clone(), service.hosts.clone());
+        let engine = ground.engines.iter().find(|engine| engine.serves(&service.kind));
+        world.engines.extend(engine.map(|engine| (name.clone(), engine.name().to_owned())));
+    }
+    world
 }
 
 /// The services meant with all that they need, and every host that has a part in it.
@@ -43,15 +60,32 @@ fn reach(registry: &Registry, selection: &Selection) -> Result<(BTreeSet<Service
 }
 
 impl Diagnosis {
-    /// All observations, host by host.
-    pub fn all(&self) -> impl Iterator<Item = &Observation> {
-        self.observations.values().flatten()
+    /// The problems that follow from no other.
+    pub fn roots(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.is_root())
+    }
+
+    /// What follows from a problem, directly or not, as numbers.
+    #[must_use]
+    pub fn brings_about(&self, root: usize) -> Vec<usize> {
+        let mut found = BTreeSet::from([root]);
+        loop {
+            let more = |number: &usize| self.problems[*number].follows.iter().any(|from| found.contains(from));
+            let more: Vec<usize> =
+                (0..self.problems.len()).filter(|number| !found.contains(number)).filter(more).collect();
+            if more.is_empty() {
+                break;
+            }
+            found.extend(more);
+        }
+        found.remove(&root);
+        found.into_iter().collect()
     }
 
     /// How much of what was looked at is good, in percent, rounded down. It is 100 only when all was seen and all is good.
     #[must_use]
     pub fn score(&self) -> u8 {
-        let (good, all) = (self.count(Sight::Good), self.all().count());
+        let (good, all) = (self.count(Sight::Good), self.observations.len());
         let share = good.saturating_mul(100).checked_div(all).unwrap_or_default();
         u8::try_from(if good < all { share.min(99) } else { share }).unwrap_or_default()
     }
@@ -59,6 +93,6 @@ impl Diagnosis {
     /// How many observations are so.
     #[must_use]
     pub fn count(&self, sight: Sight) -> usize {
-        self.all().filter(|one| one.sight == sight).count()
+        self.observations.iter().filter(|one| one.sight == sight).count()
     }
 }

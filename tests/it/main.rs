@@ -11,6 +11,7 @@ mod checks;
 mod cli;
 mod demo;
 mod fixture;
+mod heal;
 mod hostile;
 mod import;
 mod journal;
@@ -36,6 +37,7 @@ fn main() {
         checks::trials(),
         cli::trials(),
         demo::trials(),
+        heal::trials(),
         hostile::trials(),
         import::trials(),
         journal::trials(),

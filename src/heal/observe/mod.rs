@@ -17,7 +17,7 @@ use crate::host::look::{Beside, Question};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName, quote, spread};
 use crate::registry::{Host, Registry, Service};
 use looks::ALL;
-use scene::{Heard, Placed, Scene, Way};
+use scene::{About, Heard, Placed, Scene, Way};
 
 const PRELUDE: &str = include_str!("prelude.sh");
 
@@ -34,6 +34,11 @@ const TURNS: u32 = 3;
 #[must_use]
 pub fn look_names() -> Vec<&'static str> {
     std::iter::once(looks::REACH).chain(ALL.iter().map(|look| look.name)).collect()
+}
+
+/// The names of the looks that are about services.
+pub(super) fn service_looks() -> Vec<&'static str> {
+    ALL.iter().filter(|look| look.about == About::Service).map(|look| look.name).collect()
 }
 
 /// Looks at these services on these hosts, side by side. Every host has an answer, be it that it was not seen.

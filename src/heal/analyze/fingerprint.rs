@@ -1,0 +1,103 @@
+//! The fingerprint of a failure whose cause nobody knows: engine, failing looks, and what was said with all that differs from
+//! host to host and day to day masked. Two of the same are the same failure.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use crate::heal::analyze::{Problem, World};
+use crate::heal::{Observation, Sight};
+use crate::model::{hex, sha256};
+
+/// What differs, and the word that stands for it; the first that fits at a place speaks.
+const MASKS: &str = concat!(
+    r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?|\b\d\d:\d\d:\d\d(?:[.,]\d+)?)",
+    r"|(?P<id>\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b)",
+    r"|(?P<url>\b[a-z][a-z0-9+.-]*://\S+)",
+    r"|(?P<address>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[?[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}\]?(?::\d+)?)",
+    r"|(?P<path>(?:^|[\s'\x22=(\[])/[^\s'\x22:,;)\]]+)",
+    r"|(?P<hex>\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{7,}\b)",
+    r"|(?P<number>\d+)",
+);
+
+static MASK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(MASKS).ok());
+
+/// A line that tells of an error.
+static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)error|fatal|panic|exception|fail|cannot|can't|could not|unable|refused|denied|invalid|missing|not found|no such").ok()
+});
+
+/// The fingerprint of a problem: sixteen hexadecimal digits.
+#[must_use]
+pub fn fingerprint(world: &World, seen: &[Observation], problem: &Problem) -> String {
+    let here = || seen.iter().filter(|one| one.host == problem.host && one.service == problem.service);
+    let failing: BTreeSet<&str> = here().filter(|one| one.sight == Sight::Bad).map(|one| one.look.as_str()).collect();
+    let engine = problem.service.as_ref().and_then(|service| world.engines.get(service)).map_or("host", String::as_str);
+    let lines = || here().filter(|one| one.look == "log").flat_map(|one| &one.lines);
+    // What systemd says of a unit is the same for all failures.
+    let own = |line: &&String| !line.contains(".service: ") && !line.starts_with("Start") && !line.starts_with("Stop");
+    let telling = |line: &&String| TELLING.as_ref().is_some_and(|telling| telling.is_match(line));
+    let line = lines().filter(own).rfind(telling).or(lines().rfind(own)).map_or("", String::as_str);
+    let names = [Some(problem.host.as_str()), problem.service.as_ref().map(|service| service.as_str())];
+    let said = template(line, names.into_iter().flatten());
+    let all = format!("{engine}\n{}\n{said}", failing.into_iter().collect::<Vec<_>>().join(" "));
+    hex(&sha256(all.as_bytes()))[..16].to_owned()
+}
+
+/// A line with what differs masked.
+fn template<'a>(line: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let mut line = line.to_owned();
+    for name in names {
+        line = line.replace(name, "<name>");
+    }
+    let word = |found: &Captures<'_>| {
+        let kind = ["time", "id", "url", "address", "path", "hex", "number"]
+            .into_iter()
+            .find(|kind| found.name(kind).is_some());
+        let kind = kind.unwrap_or("text");
+        // The sign before a path belongs to the sentence.
+        let before =
+            found[0].chars().next().filter(|c| kind == "path" && *c != '/').map(String::from).unwrap_or_default();
+        format!("{before}<{kind}>")
+    };
+    match MASK.as_ref() {
+        Some(mask) => mask.replace_all(&line, word).into_owned(),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_is_masked() {
+        let said = |line: &str| template(line, ["web", "pi1"].into_iter());
+        assert_eq!(
+            said("2026-11-21T12:00:01.123Z web[812]: cannot open /srv/web/a.db: 13"),
+            "<time> <name>[<number>]: cannot open <path>: <number>"
+        );
+        assert_eq!(said("dial tcp 10.0.0.7:5432: connection refused"), "dial tcp <address>: connection refused");
+        assert_eq!(
+            said("request 0f8fad5b-d9cb-469f-a165-70867728950e to http://pi1/x failed"),
+            "request <id> to <url> failed"
+        );
+        assert_eq!(said("commit 2c26b46b68 at 0x7ffe12"), "commit <hex> at <hex>");
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_and_times_make_no_difference(a in 0..99_999_u32, b in 0..99_999_u32, h in 0..24_u8) {
+            let line = |n: u32| format!("2026-11-{:02} {h:02}:00:00 worker {n}: lost 10.1.2.{} after {n} ms", n % 28 + 1, n % 250);
+            prop_assert_eq!(template(&line(a), std::iter::empty()), template(&line(b), std::iter::empty()));
+        }
+
+        #[test]
+        fn any_text_has_a_template(text in "\\PC{0,200}") {
+            let _ = template(&text, ["a"].into_iter());
+        }
+    }
+}

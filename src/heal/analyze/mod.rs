@@ -1,0 +1,138 @@
+//! Analyze: observations and playbooks to problems, and from which root they grow. Pure: the same input has the same verdict.
+//! Only what is bad makes a problem; what was not seen makes a problem less sure.
+
+mod fingerprint;
+mod roots;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::heal::playbook::{Deed, Library, Risk};
+use crate::heal::{Observation, Sight};
+use crate::model::{HostName, ServiceName};
+
+pub use fingerprint::fingerprint;
+
+/// What is known of the services beyond what was observed.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// What each service needs directly.
+    pub needs: BTreeMap<ServiceName, Vec<ServiceName>>,
+    /// Where each service runs.
+    pub hosts: BTreeMap<ServiceName, Vec<HostName>>,
+    /// How each service is deployed: the name of its engine.
+    pub engines: BTreeMap<ServiceName, String>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// The playbook's name, or `unknown`.
+    pub name: String,
+    pub host: HostName,
+    /// The service that it is about; none when it is about the host.
+    pub service: Option<ServiceName>,
+    /// What is the matter, in one sentence.
+    pub because: String,
+    /// The next move for a person.
+    pub hint: Option<String>,
+    /// How sure it is, in percent.
+    pub sure: u8,
+    /// Whether it only says that something is wrong, and not why.
+    pub symptom: bool,
+    /// Whether it breaks nothing yet.
+    pub latent: bool,
+    pub risk: Risk,
+    /// What would help, step by step.
+    pub deeds: Vec<Deed>,
+    /// The looks that must be good again, and how soon.
+    pub until: Option<(Vec<String>, Duration)>,
+    /// The observations that it rests on, as numbers in what was given.
+    pub evidence: Vec<usize>,
+    /// The problems that it follows from directly, as numbers; none for a root.
+    pub follows: Vec<usize>,
+    /// Names the failure where no cause is known, the same on every host and day.
+    pub fingerprint: Option<String>,
+}
+
+impl Problem {
+    /// Whether it follows from nothing that is known.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.follows.is_empty()
+    }
+}
+
+/// The name of a problem that no playbook knows.
+const UNKNOWN: &str = "unknown";
+
+/// What is wrong, roots before what follows from them.
+#[must_use]
+pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (host, service) in places(seen) {
+        let here = |(_, one): &(usize, &Observation)| {
+            one.host == *host && (one.service.as_ref() == service || one.service.is_none())
+        };
+        let (numbers, here): (Vec<usize>, Vec<&Observation>) = seen.iter().enumerate().filter(here).unzip();
+        let before = problems.len();
+        for (book, _) in library.books.values().filter(|(book, _)| book.is_about_services() == service.is_some()) {
+            for hit in book.hits(&here) {
+                problems.push(Problem {
+                    name: book.name.clone(),
+                    host: host.clone(),
+                    service: service.cloned(),
+                    because: hit.because,
+                    hint: book.hint.clone(),
+                    sure: hit.sure,
+                    symptom: book.symptom,
+                    latent: book.latent,
+                    risk: book.risk,
+                    deeds: book.deeds.clone(),
+                    until: book.until.clone(),
+                    evidence: hit.evidence.into_iter().map(|number| numbers[number]).collect(),
+                    follows: Vec::new(),
+                    fingerprint: None,
+                });
+            }
+        }
+        if problems.len() == before {
+            problems.extend(unknown(host, service, seen));
+        }
+    }
+    roots::link(world, seen, library, &mut problems);
+    for problem in problems.iter_mut().filter(|problem| problem.is_root() && problem.symptom) {
+        problem.fingerprint = Some(fingerprint(world, seen, problem));
+    }
+    roots::sorted(problems)
+}
+
+/// The hosts and the services on them, hosts first.
+fn places(seen: &[Observation]) -> BTreeSet<(&HostName, Option<&ServiceName>)> {
+    seen.iter().map(|one| (&one.host, one.service.as_ref())).collect()
+}
+
+/// What is bad and known to no playbook.
+fn unknown(host: &HostName, service: Option<&ServiceName>, seen: &[Observation]) -> Option<Problem> {
+    let bad = |(_, one): &(usize, &Observation)| {
+        one.sight == Sight::Bad && one.host == *host && one.service.as_ref() == service
+    };
+    let bad: Vec<(usize, &Observation)> = seen.iter().enumerate().filter(bad).collect();
+    let (_, first) = bad.first()?;
+    Some(Problem {
+        name: UNKNOWN.into(),
+        host: host.clone(),
+        service: service.cloned(),
+        because: first.says.clone(),
+        hint: None,
+        sure: 10,
+        symptom: true,
+        latent: false,
+        risk: Risk::Ask,
+        deeds: Vec::new(),
+        until: None,
+        evidence: bad.iter().map(|(number, _)| *number).collect(),
+        follows: Vec::new(),
+        fingerprint: None,
+    })
+}

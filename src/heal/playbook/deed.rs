@@ -1,0 +1,247 @@
+//! What a playbook may do: a closed list. Each deed has its risk and its way back; nothing else is ever done by a remedy.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+use crate::registry::number::Named;
+use crate::registry::read::{Read, Reader};
+use crate::registry::tree::{Node, Scalar, Trail, Value};
+
+/// What a remedy risks, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    /// Nobody who uses the service notices more than they do already.
+    Safe,
+    /// The service is away for a moment.
+    Disruptive,
+    /// Only a person can say whether it is right.
+    Ask,
+}
+
+impl Named for Risk {
+    const WHAT: &'static str = "a risk";
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("safe", Self::Safe), ("disruptive", Self::Disruptive), ("ask", Self::Ask)];
+}
+
+/// One deed: a verb and what it is done to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Deed {
+    row: &'static Row,
+    /// The name of a hook; nothing for other deeds.
+    name: Option<String>,
+}
+
+type Row = (&'static str, &'static str, Risk, &'static str, &'static str);
+
+/// Verb, what it is done to, risk, in words, and the way back. A verb without an object takes the name of a hook.
+const ROWS: &[Row] = {
+    use Risk::{Ask, Disruptive, Safe};
+    &[
+        ("start", "unit", Safe, "start the unit", "stop it again"),
+        ("restart", "unit", Disruptive, "restart the unit", "none is needed: it is what its supervisor does"),
+        (
+            "reload",
+            "unit",
+            Safe,
+            "tell the service to read its settings again",
+            "none is needed: its files are as they were",
+        ),
+        ("enable", "unit", Safe, "let the unit start with the host", "disable it again"),
+        ("unmask", "unit", Ask, "unmask the unit", "mask it again"),
+        ("continue", "process", Safe, "let the stopped process go on (SIGCONT)", "stop it again (SIGSTOP)"),
+        ("read", "units", Safe, "let systemd read its unit files again", "none is needed: the files are as they were"),
+        ("start", "need", Safe, "start what the service needs", "stop it again"),
+        ("start", "container", Safe, "start the container", "stop it again"),
+        ("restart", "container", Disruptive, "restart the container", "none is needed: it is what its supervisor does"),
+        (
+            "recreate",
+            "container",
+            Disruptive,
+            "make the container anew from its image",
+            "make it from the image before",
+        ),
+        ("pull", "image", Safe, "pull the image again", "the image before stays until its release is pruned"),
+        ("push", "image", Safe, "send the image again", "the image before stays until its release is pruned"),
+        ("start", "docker", Safe, "start the docker daemon", "stop it again"),
+        ("rebuild", "venv", Disruptive, "build the virtual environment anew", "link the one before"),
+        (
+            "restore",
+            "file",
+            Disruptive,
+            "bring back the file as it was deployed",
+            "the file as found is kept beside it",
+        ),
+        ("restore", "mode", Safe, "bring back the mode of the file", "set the mode that was found"),
+        ("restore", "owner", Safe, "give the file back to the service's user", "set the owner that was found"),
+        ("make", "folder", Safe, "make the folder that is missing", "remove it, if it is empty"),
+        (
+            "free",
+            "port",
+            Disruptive,
+            "end the process of ours that was left behind on the port",
+            "none: it was of no use",
+        ),
+        ("take", "port", Ask, "end the stranger that holds the port", "start its unit again, where it has one"),
+        ("remove", "pid-file", Safe, "remove our stale pid file", "the file is kept in the run's folder"),
+        ("remove", "lock", Safe, "remove our stale lock", "the lock is kept in the run's folder"),
+        ("prune", "releases", Safe, "remove old releases of ours, never the rollback's", "deploy them again"),
+        ("prune", "images", Safe, "remove images that nothing uses", "pull them again"),
+        (
+            "prune",
+            "journal",
+            Safe,
+            "shorten the system's journal to what its settings keep",
+            "none: old lines are gone",
+        ),
+        ("prune", "caches", Safe, "empty the caches of the package tools", "they fill again by themselves"),
+        ("raise", "memory", Ask, "raise the limit of memory in the unit", "set the limit from before"),
+        ("raise", "files", Disruptive, "raise the limit of open files in the unit", "set the limit from before"),
+        ("raise", "tasks", Disruptive, "raise the limit of tasks in the unit", "set the limit from before"),
+        ("renew", "certificate", Disruptive, "renew the certificate", "bring back the one before"),
+        ("roll-back", "release", Disruptive, "go back to the release that was proven last", "go forward again"),
+        ("deploy", "service", Ask, "deploy the service", "go back to the release before"),
+        (
+            "settle",
+            "run",
+            Safe,
+            "settle the run that stopped in the middle",
+            "none is needed: a run ends in one of two states",
+        ),
+        ("drain", "host", Ask, "take the host out of service", "take it in again"),
+        ("hook", "", Ask, "run the hook", "the hook's own"),
+    ]
+};
+
+impl Deed {
+    /// The verb.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        self.row.0
+    }
+
+    /// What it is done to; the name of a hook.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.row.1)
+    }
+
+    /// What it risks.
+    #[must_use]
+    pub fn risk(&self) -> Risk {
+        self.row.2
+    }
+
+    /// How it is undone when the second look disagrees.
+    #[must_use]
+    pub fn way_back(&self) -> &'static str {
+        self.row.4
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row.3)?;
+        self.name.as_ref().map_or(Ok(()), |name| write!(f, " `{name}`"))
+    }
+}
+
+impl fmt::Debug for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb(), self.object())
+    }
+}
+
+/// The verbs, each once.
+fn verbs() -> Vec<&'static str> {
+    let mut verbs: Vec<&str> = ROWS.iter().map(|row| row.0).collect();
+    verbs.sort_unstable();
+    verbs.dedup();
+    verbs
+}
+
+impl Read for Deed {
+    fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
+        let entry = match &node.value {
+            Value::Map(entries) if entries.len() == 1 => &entries[0],
+            _ => {
+                to.wrong(node, at, "one verb and what it is done to").hint("such as `- start: unit`");
+                return None;
+            }
+        };
+        let objects: Vec<&str> = ROWS.iter().filter(|row| row.0 == entry.key).map(|row| row.1).collect();
+        if objects.is_empty() {
+            let fault = to.fault(
+                entry.place,
+                at,
+                format!("`{}` is not a verb of playbooks", crate::registry::fault::shown(&entry.key)),
+            );
+            fault.why(format!("they are {}", verbs().join(", "))).nearest(&entry.key, verbs());
+            return None;
+        }
+        let Value::Scalar(Scalar::Text, object) = &entry.node.value else {
+            to.wrong(&entry.node, at, "a text");
+            return None;
+        };
+        let named = objects == [""];
+        let row = ROWS.iter().find(|row| row.0 == entry.key && (named || row.1 == object));
+        let good = row.is_some() && (!named || crate::model::ServiceName::fits(object));
+        if !good {
+            let what = if named { "the name of a hook".to_owned() } else { format!("one of {}", objects.join(", ")) };
+            let fault = to.fault(
+                entry.node.place,
+                at,
+                format!("`{}` cannot be what `{}` is done to", crate::registry::fault::shown(object), entry.key),
+            );
+            fault.why(format!("it must be {what}"));
+            return None;
+        }
+        row.map(|row| Self { row, name: named.then(|| object.clone()) })
+    }
+}
+
+impl JsonSchema for Deed {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Deed".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let one = |verb: &str| {
+            let objects: Vec<_> =
+                ROWS.iter().filter(|row| row.0 == verb && !row.1.is_empty()).map(|row| row.1).collect();
+            let object = if objects.is_empty() {
+                serde_json::json!({ "type": "string" })
+            } else {
+                serde_json::json!({ "enum": objects })
+            };
+            serde_json::json!({ "type": "object", "properties": { verb: object }, "required": [verb], "additionalProperties": false })
+        };
+        json_schema!({ "oneOf": verbs().into_iter().map(one).collect::<Vec<_>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_deed_is_listed_once_and_has_a_way_back() {
+        for (number, row) in ROWS.iter().enumerate() {
+            assert!(!row.3.is_empty() && !row.4.is_empty(), "{row:?}");
+            assert!(!ROWS[..number].iter().any(|other| (other.0, other.1) == (row.0, row.1)), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn no_deed_touches_data() {
+        for row in ROWS {
+            assert!(!row.3.contains("volume") && !row.3.contains("shared"), "{row:?}");
+        }
+    }
+}
