@@ -104,5 +104,6 @@ pub(super) fn kind(kind: &Kind) -> &'static str {
             Project::Image(_) => "docker image",
             Project::Compose { .. } => "docker compose",
         },
+        Kind::Python(_) => "python",
     }
 }

@@ -139,7 +139,7 @@ fn begin(
             contact: changes.iter().map(|change| lost_after(ground, change)).max(),
             stages: changes.iter().map(|change| stage(ground, change, whole)).collect(),
         };
-        let trees: Vec<Tree> = changes.iter().filter_map(|change| change.tree()).collect();
+        let trees: Vec<Tree> = changes.iter().flat_map(|change| change.trees()).collect();
         let start = Start { run, trees, compression: Compression::best(&seen.facts.tools) };
         drives.insert(host, Drive::start(ground.clone(), far.clone(), start));
     }

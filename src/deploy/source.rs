@@ -9,7 +9,7 @@ use ignore::WalkBuilder;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::Hash;
 use crate::plan::{SourceTree, Sources};
-use crate::registry::{FileSource, Registry, Service};
+use crate::registry::{FileSource, Kind, Registry, Service};
 
 /// The largest template or copied file that is held in memory; larger ones belong into a source.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -47,7 +47,17 @@ pub(super) fn read<'a>(
     let mut sources = Sources::default();
     for service in services {
         if let Some(source) = &service.source {
-            sources.trees.insert(service.name.clone(), tree(source)?);
+            let tree = tree(source)?;
+            if let Kind::Python(python) = &service.kind {
+                if let Some(wheels) = &python.wheels {
+                    sources.wheels.insert(service.name.clone(), self::tree(wheels)?);
+                }
+                for file in tree.iter().filter(|entry| names_packages(&entry.path)) {
+                    let path = source.join(&file.path);
+                    sources.texts.insert(path.clone(), text(&path)?);
+                }
+            }
+            sources.trees.insert(service.name.clone(), tree);
         }
         for file in service.files.values() {
             if let FileSource::Template(path) | FileSource::Copy(path) = &file.source
@@ -65,6 +75,11 @@ pub(super) fn read<'a>(
         }
     }
     Ok(sources)
+}
+
+/// Whether a file of a Python project may say which packages it needs.
+fn names_packages(path: &str) -> bool {
+    matches!(path, "uv.lock" | "pyproject.toml") || path.ends_with(".txt")
 }
 
 fn text(path: &Path) -> Result<Vec<u8>, SourceFault> {

@@ -14,7 +14,7 @@ use crate::host::look::Question;
 use crate::host::{Record, Seen};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName};
 use crate::plan::{Engine, Health};
-use crate::registry::Service;
+use crate::registry::{Kind, Service};
 
 /// The longest pause between two questions of a service that answered badly at the first look.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -158,8 +158,13 @@ fn question(ground: &Ground, host: &HostName, services: &[Service], engines: &[&
         let engine = engines.iter().find(|engine| engine.serves(&service.kind));
         engine.map(|engine| engine.units(service)).unwrap_or_default()
     });
-    let (services, units) = (services.iter().map(|service| service.name.clone()).collect(), units.collect());
-    Question { base, services, units, ..Question::default() }
+    let pythons = services.iter().filter_map(|service| match &service.kind {
+        Kind::Python(python) => Some(python.version.clone().unwrap_or_default()),
+        Kind::Native(_) | Kind::Docker(_) => None,
+    });
+    let (pythons, units) = (pythons.collect(), units.collect());
+    let services = services.iter().map(|service| service.name.clone()).collect();
+    Question { base, services, units, pythons, ..Question::default() }
 }
 
 /// The checks of a service as they are asked.

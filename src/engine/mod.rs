@@ -4,9 +4,11 @@ mod launchd;
 mod native;
 mod outline;
 mod process;
+mod python;
+mod release;
 mod systemd;
 
 use crate::plan::Engine;
 
 /// Every engine.
-pub const ALL: &[&dyn Engine] = &[&native::Native];
+pub const ALL: &[&dyn Engine] = &[&native::Native, &python::Python];

@@ -26,6 +26,21 @@ const RULES: &[(&str, &str, &str)] = &[
         "see `df -h` and `df -i` on the host; free some space, or set a `base` elsewhere",
     ),
     (
+        r"No matching distribution found for ([^\n]+)",
+        "there is no version of `$1` for this interpreter and platform",
+        "correct the lock; with `wheels`, put the wheel into that folder: `pip download` fetches it",
+    ),
+    (
+        r"ensurepip is not\s+available|No module named (?:venv|ensurepip)",
+        "the host's Python cannot make virtual environments",
+        "install its `venv` on the host (Debian: python3-venv), or uv, which `portoser host prepare` brings",
+    ),
+    (
+        r"there is no program `([^`\n]+)` in the virtual environment",
+        "no package that is installed brings the program `$1`",
+        "add the package to the lock, or correct the first word of `run`; the project's own programs are run as [python, -m, ...]",
+    ),
+    (
         r"Read-only file system",
         "a file system is read-only",
         "mount it writable, or write elsewhere (`base`, the shared folder); `dmesg` on the host says whether a disk failed",

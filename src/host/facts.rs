@@ -28,6 +28,8 @@ pub struct Facts {
     pub tools: BTreeSet<String>,
     /// The versions of tools, as they tell them, where the look asked for them.
     pub versions: BTreeMap<String, String>,
+    /// The interpreters of Python that were asked for, by major and minor version, empty for any; with their own version.
+    pub pythons: BTreeMap<String, String>,
     /// The base folder on this host.
     pub base: String,
     /// Free bytes and all bytes where the base folder is.
@@ -92,6 +94,8 @@ pub struct SeenService {
     pub releases: BTreeSet<ReleaseId>,
     /// The releases that were proven here, oldest first.
     pub proven: Vec<ReleaseId>,
+    /// The virtual environments that are whole.
+    pub venvs: BTreeSet<ReleaseId>,
     /// Files of ours that differ from what we wrote, by path; with what is the matter.
     pub drift: Vec<String>,
 }

@@ -60,6 +60,30 @@ impl Layout {
         self.of(service, &["/shared"])
     }
 
+    /// The folder of its virtual environments, which releases share.
+    #[must_use]
+    pub fn venvs(&self, service: &ServiceName) -> String {
+        self.of(service, &["/venvs"])
+    }
+
+    /// A virtual environment. It cannot be moved: its programs name its folder.
+    #[must_use]
+    pub fn venv(&self, service: &ServiceName, id: &ReleaseId) -> String {
+        self.of(service, &["/venvs/", id.as_str()])
+    }
+
+    /// The folder of the wheels that were sent along.
+    #[must_use]
+    pub fn wheelhouses(&self, service: &ServiceName) -> String {
+        self.of(service, &["/wheels"])
+    }
+
+    /// Wheels that were sent along, until the virtual environment is made.
+    #[must_use]
+    pub fn wheels(&self, service: &ServiceName, id: &ReleaseId) -> String {
+        self.of(service, &["/wheels/", id.as_str()])
+    }
+
     /// The folder of a supervised process, on a host without an init system.
     #[must_use]
     pub fn process(&self, service: &ServiceName, instance: u16) -> String {

@@ -10,4 +10,4 @@ pub mod run;
 
 pub use facts::{Facts, Init, Seen, SeenService, SeenUnit, TOOLS};
 pub use layout::{Layout, OURS};
-pub use record::{FORMAT, Hooks, Record, Supervisor, UnitFile};
+pub use record::{FORMAT, Hooks, Once, Record, Supervisor, UnitFile, Venv};

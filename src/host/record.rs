@@ -28,6 +28,12 @@ pub struct Record {
     pub checks: Vec<Check>,
     /// The user's commands before the switch and after it.
     pub hooks: Hooks,
+    /// The virtual environment that it runs in, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venv: Option<Venv>,
+    /// What a deploy of it runs on one host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Once>,
     /// What a person wants to compare: the command, the environment's names and open values, ports, limits.
     pub summary: BTreeMap<String, String>,
     /// The files of the release: path relative to it, and the hash of the content (a link: its target).
@@ -39,6 +45,36 @@ pub struct Record {
 pub struct Hooks {
     pub before: Vec<(Vec<String>, u64)>,
     pub after: Vec<(Vec<String>, u64)>,
+}
+
+/// A virtual environment of Python, and what is needed to make it anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Venv {
+    /// Its name beside the others of the service: a digest of all that it depends on.
+    pub id: ReleaseId,
+    /// The major and minor version of its interpreter.
+    pub python: String,
+    /// What names its packages, relative to the release.
+    pub lock: String,
+    /// Whether uv reads the lock itself where the host has it.
+    pub uv: bool,
+    /// The extras and groups that uv is told.
+    pub flags: Vec<String>,
+    /// The wheels that were sent along for it, where nothing else may be installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wheels: Option<ReleaseId>,
+    /// The program that must be in it afterwards, if it is one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+}
+
+/// A command that a deploy runs on one host before any host is switched, such as a migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Once {
+    pub words: Vec<String>,
+    pub seconds: u64,
+    /// Whether this is that host.
+    pub here: bool,
 }
 
 /// What runs a service on a host.

@@ -153,6 +153,7 @@ fn change(
         before_record: found.readable().cloned(),
         record,
         files: None,
+        besides: None,
         steps,
         after: Vec::new(),
     })

@@ -71,16 +71,18 @@ pub struct Change {
     pub record: Record,
     /// Its files without their seal, when they must be sent.
     pub files: Option<Vec<TreeEntry>>,
+    /// What is sent besides, for one of the steps to unpack.
+    pub besides: Option<Tree>,
     pub steps: Vec<Step>,
     /// Done once the change is kept for good.
     pub after: Vec<Step>,
 }
 
 impl Change {
-    /// The tree to send, if one must be sent.
-    #[must_use]
-    pub fn tree(&self) -> Option<Tree> {
-        self.files.as_ref().map(|files| seal(&self.record, files))
+    /// The trees to send, if any must be sent.
+    pub fn trees(&self) -> impl Iterator<Item = Tree> {
+        let release = self.files.as_ref().map(|files| seal(&self.record, files));
+        release.into_iter().chain(self.besides.clone())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a way to deploy must answer. Engines decide; they never do.
 
-use crate::host::run::TreeEntry;
+use crate::host::run::{Tree, TreeEntry};
 use crate::host::{Facts, Layout, Record, Seen, SeenService};
 use crate::model::{Scope, Step, UnitChange};
 use crate::plan::render::Sources;
@@ -20,6 +20,8 @@ pub struct Subject<'a> {
 pub struct Wanted {
     pub record: Record,
     pub files: Vec<TreeEntry>,
+    /// What is sent besides, when the steps unpack it.
+    pub besides: Option<Tree>,
 }
 
 /// Why a service cannot be planned on a host.
@@ -53,6 +55,11 @@ pub trait Engine: Sync {
 
     /// The steps that bring a release into force, whatever is there now.
     fn activate(&self, record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step>;
+
+    /// The steps that end a change for good, once its old releases are gone. They are never undone.
+    fn after(&self, _record: &Record, _layout: &Layout) -> Vec<Step> {
+        Vec::new()
+    }
 
     /// The steps that change the state of what runs, and nothing else.
     fn change(&self, record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step>;

@@ -107,10 +107,11 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         Action::Repair => true,
         Action::Deploy => !found.releases.contains(&wanted.record.release),
     };
-    let after = match action {
-        Action::Nothing => Vec::new(),
-        _ => prune(service, &layout, found, &wanted.record.release),
-    };
+    let mut after = Vec::new();
+    if action != Action::Nothing {
+        after.extend(prune(service, &layout, found, &wanted.record.release));
+        after.extend(engine.after(&wanted.record, &layout));
+    }
     Ok(Change {
         service: service.name.clone(),
         host: host.clone(),
@@ -120,9 +121,14 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         before_record: found.readable().cloned(),
         record: wanted.record,
         files: send.then_some(wanted.files),
+        besides: wanted.besides.filter(|tree| unpacks(&steps, &tree.release)),
         steps,
         after,
     })
+}
+
+fn unpacks(steps: &[Step], tree: &ReleaseId) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Unpack { release, .. } if release == tree))
 }
 
 fn judge(

@@ -97,7 +97,7 @@ fn known<'a>(registry: &'a Registry, host: &HostName) -> BTreeMap<&'a str, &'a S
     let here = registry.services.values().filter(|service| service.hosts.contains(host));
     let unit = here.filter_map(|service| match &service.kind {
         Kind::Native(Native::Unit { name }) => Some((name.as_str(), &service.name)),
-        Kind::Native(Native::Run { .. }) | Kind::Docker(_) => None,
+        Kind::Native(Native::Run { .. }) | Kind::Python(_) | Kind::Docker(_) => None,
     });
     unit.collect()
 }

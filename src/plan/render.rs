@@ -19,6 +19,8 @@ use crate::registry::{self, FileSource, Service};
 pub struct Sources {
     /// The tree of each service with a `source`.
     pub trees: BTreeMap<ServiceName, SourceTree>,
+    /// The wheels of each Python service that brings its own.
+    pub wheels: BTreeMap<ServiceName, SourceTree>,
     /// Templates and files to copy, by path.
     pub texts: BTreeMap<PathBuf, Vec<u8>>,
     /// The user's own unit templates, by name (`systemd.service`), where they replace ours.

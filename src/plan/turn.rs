@@ -100,6 +100,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         before_record: ran.then(|| record.clone()),
         record: record.clone(),
         files: None,
+        besides: None,
         steps,
         after: Vec::new(),
     }))
@@ -129,7 +130,7 @@ mod tests {
             Vec::new()
         }
         fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
-            Ok(Wanted { record: record(subject.service.name.as_str()), files: Vec::new() })
+            Ok(Wanted { record: record(subject.service.name.as_str()), files: Vec::new(), besides: None })
         }
         fn activate(&self, _: &Record, _: &Layout, _: &SeenService) -> Vec<Step> {
             Vec::new()
@@ -163,6 +164,8 @@ mod tests {
             user: None,
             checks: Vec::new(),
             hooks: Hooks::default(),
+            venv: None,
+            once: None,
             summary: BTreeMap::new(),
             files: BTreeMap::new(),
         }

@@ -98,6 +98,8 @@ pub enum Kind {
     Native(Native),
     /// Containers that compose brings up.
     Docker(Box<Docker>),
+    /// A Python program with a virtual environment of its own, run by the host's init system.
+    Python(Python),
 }
 
 /// A native service.
@@ -107,6 +109,40 @@ pub enum Native {
     Run { words: Vec<String> },
     /// A unit that exists on the host; we manage its state alone.
     Unit { name: String },
+}
+
+/// A Python service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Python {
+    /// A first word without a slash is a program of the virtual environment (`uvicorn`, `python`).
+    pub words: Vec<String>,
+    /// What names its packages.
+    pub lock: Lock,
+    /// Major and minor version (`3.12`); any when none is given.
+    pub version: Option<String>,
+    pub extras: Vec<String>,
+    pub groups: Vec<String>,
+    /// The environment for installing packages.
+    pub build_env: BTreeMap<String, String>,
+    /// The package index; when none is given, what the host is set to.
+    pub index: Option<String>,
+    /// A folder of wheels on this machine, absolute; nothing else is installed then.
+    pub wheels: Option<PathBuf>,
+    /// Runs on the first host only, before anything is switched.
+    pub once: Option<Hook>,
+}
+
+/// What names the packages of a Python project. It lies at the top of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// `uv.lock`, beside its `pyproject.toml`.
+    Uv,
+    /// `requirements.txt`.
+    Requirements,
+    /// The dependencies of `pyproject.toml`, which are no lock.
+    Project,
+    /// The source is a wheel.
+    Wheel,
 }
 
 /// A service.

@@ -257,3 +257,26 @@ gate!(
     "the first word of a command must not be empty, begin with `-`, or hold control characters",
     |text| !text.is_empty() && !text.starts_with('-') && no_control(text) && text.len() <= 4096
 );
+text!(
+    /// A version of Python, without its patch.
+    PythonVersion, true, Some("^3\\.([89]|[1-9][0-9])$"), "a version of Python",
+    "write major and minor version in quotes, such as \"3.12\", at least 3.8; a host has its own patch version",
+    |text| text.strip_prefix("3.").is_some_and(|minor| {
+        minor.len() <= 2 && !minor.starts_with('0') && minor.parse().is_ok_and(|minor: u8| minor >= 8)
+    })
+);
+text!(
+    /// The name of an extra or a dependency group (PEP 508, PEP 735).
+    PackageName, false, Some("^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$"), "the name of an extra or group",
+    "use letters, digits and `.`, `_`, `-`, start and end with a letter or digit, at most 128 characters",
+    |text| head_tail(text, 128, |b| b.is_ascii_alphanumeric(),
+        |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+);
+text!(
+    /// The address of a package index.
+    IndexUrl, false, Some("^https?://[!-~]+$"), "the address of a package index",
+    "begin it with https:// or http://, and write what is not printable ASCII as `%` and two hexadecimal digits",
+    |text| text.len() <= 4096 && text.bytes().all(|b| b.is_ascii_graphic())
+        && ["https://", "http://"].iter().any(|begin| text.strip_prefix(begin).is_some_and(|rest| !rest.is_empty()))
+);

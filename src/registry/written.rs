@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::checked::{
     Ask, Batch, Become, Body, Check, Connection, FileSource, From, Host, Http, Init, Kind, Limits, LogLimits,
-    ManagedFile, Native, Os, Policy, Service,
+    ManagedFile, Native, Os, Policy, Python, Service,
 };
 use super::docker::{Docker, Healthcheck, Project};
 use super::units::{write_duration, write_size};
@@ -53,10 +53,11 @@ pub fn write_host(host: &Host) -> Value {
 /// A service in the registry's own keys.
 #[must_use]
 pub fn write_service(service: &Service) -> Value {
-    let (run, unit) = match &service.kind {
-        Kind::Native(Native::Run { words }) => (Some(words), None),
-        Kind::Native(Native::Unit { name }) => (None, Some(name)),
-        Kind::Docker(_) => (None, None),
+    let (kind, run, unit) = match &service.kind {
+        Kind::Native(Native::Run { words }) => ("native", Some(words), None),
+        Kind::Native(Native::Unit { name }) => ("native", None, Some(name)),
+        Kind::Python(python) => ("python", Some(&python.words), None),
+        Kind::Docker(_) => ("docker", None, None),
     };
     let docker = if let Kind::Docker(docker) = &service.kind { Some(&**docker) } else { None };
     let image = docker.is_some_and(|docker| matches!(docker.project, Project::Image(_)));
@@ -65,10 +66,9 @@ pub fn write_service(service: &Service) -> Value {
     let native = |value: Value| if docker.is_none() { value } else { Value::Null };
     let restart = &service.restart;
     let files: Map<String, Value> = service.files.iter().map(|(path, file)| (path.clone(), write_file(file))).collect();
-    let hook = |hook: &super::checked::Hook| json!({ "run": hook.words, "timeout": write_duration(hook.timeout) });
-    let hooks = |hooks: &[super::checked::Hook]| hooks.iter().map(hook).collect::<Value>();
+    let hooks = |hooks: &[super::checked::Hook]| hooks.iter().map(write_hook).collect::<Value>();
     let mut written = object([
-        ("type", json!(if docker.is_some() { "docker" } else { "native" })),
+        ("type", json!(kind)),
         ("hosts", json!(service.hosts)),
         ("instances", ours(json!(service.instances))),
         ("needs", json!(service.needs)),
@@ -101,8 +101,12 @@ pub fn write_service(service: &Service) -> Value {
         ("labels", json!(service.labels)),
         ("protected", json!(service.protected)),
     ]);
-    if let (Some(docker), Value::Object(written)) = (docker, &mut written) {
-        write_docker(docker, written);
+    if let Value::Object(written) = &mut written {
+        match &service.kind {
+            Kind::Native(_) => {}
+            Kind::Docker(docker) => write_docker(docker, written),
+            Kind::Python(python) => write_python(python, written),
+        }
     }
     written
 }
@@ -134,6 +138,26 @@ fn write_healthcheck(check: &Healthcheck) -> Value {
         "retries": check.retries,
         "start_period": write_duration(check.start_period),
     })
+}
+
+fn write_hook(hook: &super::checked::Hook) -> Value {
+    json!({ "run": hook.words, "timeout": write_duration(hook.timeout) })
+}
+
+/// The keys of Python services.
+fn write_python(python: &Python, written: &mut Map<String, Value>) {
+    let keys = object([
+        ("python", json!(python.version)),
+        ("extras", json!(python.extras)),
+        ("groups", json!(python.groups)),
+        ("build_env", json!(python.build_env)),
+        ("index", json!(python.index)),
+        ("wheels", json!(python.wheels)),
+        ("once", json!(python.once.as_ref().map(write_hook))),
+    ]);
+    if let Value::Object(keys) = keys {
+        written.extend(keys);
+    }
 }
 
 fn write_file(file: &ManagedFile) -> Value {

@@ -37,6 +37,17 @@ versions() { # of what services run with; the words that tell them are read by u
   [ "$init" != systemd ] || say 'version/systemd' "$(systemctl --version)"
 }
 
+pythons() { # VERSION...: which interpreter there is of each; an empty one is any
+  for wanted; do
+    for tool in "python$wanted" python3 python; do
+      told=$("$tool" --version 2>&1 </dev/null) || continue
+      case $told in "Python ${wanted:-3}."*) say "python/$wanted" "$told"; continue 2 ;; esac
+    done
+    # Those that uv manages are in no PATH.
+    tool=$(uv python find --offline --no-project ${wanted:+"$wanted"} </dev/null) && say "python/$wanted" "$("$tool" --version)"
+  done
+}
+
 drift() { # the manifest of the release we stand in
   manifest=.portoser/manifest
   [ -r "$manifest" ] || { say "$1 drift" "$manifest: is missing"; return; }
@@ -67,6 +78,11 @@ service() { # NAME
     while read -r one rest; do all="$all $one"; done <proven
     say "$1 proven" "$all"
   fi
+  all=
+  for one in venvs/*/.portoser-complete; do
+    [ ! -e "$one" ] || { one=${one%/*}; all="$all ${one#venvs/}"; }
+  done
+  [ -z "$all" ] || say "$1 venvs" "$all"
   for one in process/*/supervise.sh; do
     [ ! -e "$one" ] || { one=${one%/*}; process "$1" "${one##*/}"; }
   done

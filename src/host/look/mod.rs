@@ -6,6 +6,8 @@ mod discover;
 mod read;
 mod records;
 
+use std::collections::BTreeSet;
+
 use crate::host::facts::TOOLS;
 use crate::host::run;
 use crate::model::{Scope, ServiceName, quote};
@@ -29,6 +31,8 @@ pub struct Question {
     pub besides: bool,
     /// Whether the versions of tools are wanted: each costs a process on the host.
     pub versions: bool,
+    /// The versions of Python to look for, major and minor; an empty one is any. Each costs a process on the host.
+    pub pythons: BTreeSet<String>,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
 }
@@ -50,6 +54,9 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     call(&host_words(question.base.as_deref()));
     if question.versions {
         call(&["versions"]);
+    }
+    if !question.pythons.is_empty() {
+        call(&["pythons"].into_iter().chain(question.pythons.iter().map(String::as_str)).collect::<Vec<_>>());
     }
     for service in &question.services {
         call(&["service", service.as_str()]);

@@ -120,6 +120,10 @@ pub(super) fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
             .iter()
             .filter_map(|(key, says)| Some((key.strip_prefix("version/")?.to_owned(), version(says)?)))
             .collect(),
+        pythons: parts
+            .iter()
+            .filter_map(|(key, says)| Some((key.strip_prefix("python/")?.to_owned(), version(says)?)))
+            .collect(),
         base: base.trim_end_matches('/').into(),
         disk: disk(get("disk")?),
         writable: get("writable")? == "yes",
@@ -153,6 +157,7 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
     let ids = || value.split_whitespace().filter_map(|id| ReleaseId::try_from(id).ok());
     match what {
         "releases" => service.releases = ids().collect(),
+        "venvs" => service.venvs = ids().collect(),
         "proven" => service.proven = ids().collect(),
         "current" => service.current = value.rsplit('/').next().and_then(|id| ReleaseId::try_from(id).ok()),
         "record" => service.record = Some(Record::parse(value)),

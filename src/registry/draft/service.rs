@@ -8,8 +8,8 @@ use crate::registry::docker::Pull;
 use crate::registry::number::{Bool, Choice, Count, CountOrNone, Cpu, Mode, Named, Port, Share, Size, Time, Whole};
 use crate::registry::read::{List, Map, draft};
 use crate::registry::text::{
-    ImageName, Label, LabelKey, Line, MountText, Name, NetworkName, PartName, Prose, ReleasePath, UnitName, User,
-    Variable, Word,
+    ImageName, IndexUrl, Label, LabelKey, Line, MountText, Name, NetworkName, PackageName, PartName, Prose,
+    PythonVersion, ReleasePath, UnitName, User, Variable, Word,
 };
 
 /// The types of services.
@@ -17,13 +17,14 @@ use crate::registry::text::{
 pub(in crate::registry) enum ServiceType {
     Native,
     Docker,
+    Python,
 }
 
 draft! {
     /// A service.
     struct Service requires ["type"] {
-        /// How it is deployed. `native`: a command or an uploaded program that the host's init system runs. `docker`: containers
-        /// of an image, or of a compose file.
+        /// How it is deployed. `native`: a command or an uploaded program that the host's init system runs. `python`: the same,
+        /// with a virtual environment made from the source's lock. `docker`: containers of an image, or of a compose file.
         kind as "type": Choice<ServiceType>,
         /// The host it runs on.
         host: Name,
@@ -59,6 +60,20 @@ draft! {
         pull: Choice<Pull>,
         /// Environment variables; `${PORT}` and the like are replaced.
         env: Map<Variable, Word>,
+        /// The version of Python that it needs on the host, such as "3.12".
+        python: PythonVersion,
+        /// The extras of the Python project that are installed.
+        extras: List<PackageName>,
+        /// The dependency groups of the Python project that are installed; none if not given.
+        groups: List<PackageName>,
+        /// Environment variables for installing the packages; the service does not get them.
+        build_env: Map<Variable, Word>,
+        /// The package index, in place of pypi.org.
+        index: IndexUrl,
+        /// A folder of wheels that is sent along, for hosts without internet; nothing else is installed then.
+        wheels: Line,
+        /// A command, such as a migration, that a deploy runs on the first host only, before it switches any.
+        once: Hook,
         /// Files that are written into the release, by their path in it.
         files: Map<ReleasePath, File>,
         /// The main port.
@@ -221,7 +236,8 @@ impl Named for Signal {
 
 impl Named for ServiceType {
     const WHAT: &'static str = "a type of service";
-    const NAMES: &'static [(&'static str, Self)] = &[("native", Self::Native), ("docker", Self::Docker)];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("native", Self::Native), ("docker", Self::Docker), ("python", Self::Python)];
 }
 
 impl Named for OnLostContact {

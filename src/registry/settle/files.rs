@@ -16,6 +16,7 @@ use crate::registry::tree::Trail;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     File,
+    Folder,
     FileOrFolder,
 }
 
@@ -23,9 +24,10 @@ pub(super) enum Want {
 pub(super) fn on_disk(site: &Site<'_>, line: &At<Line>, want: Want, at: &Trail<'_>, to: &mut Reader) -> PathBuf {
     let path = site.path(&line.value.0);
     match std::fs::metadata(&path) {
-        Ok(found) if found.is_file() || (found.is_dir() && want == Want::FileOrFolder) => {}
+        Ok(found) if (found.is_file() && want != Want::Folder) || (found.is_dir() && want != Want::File) => {}
         Ok(_) => {
-            to.fault(line.place, at, format!("`{}` is not a file", shown(&line.value.0)));
+            let wanted = if want == Want::Folder { "folder" } else { "file" };
+            to.fault(line.place, at, format!("`{}` is not a {wanted}", shown(&line.value.0)));
         }
         Err(error) => {
             let why = if error.kind() == std::io::ErrorKind::NotFound {

@@ -7,6 +7,7 @@ mod docker;
 mod files;
 mod hosts;
 mod policy;
+mod python;
 mod services;
 mod variables;
 

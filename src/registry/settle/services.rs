@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::hosts::{env, labels};
 use super::variables::Known;
-use super::{Site, checks, cross, docker, files, policy};
+use super::{Site, checks, cross, docker, files, policy, python};
 use crate::model::{HostName, ServiceName};
 use crate::registry::checked::{Hook, Hooks, Kind, Native, Service};
 use crate::registry::draft::{self, PortText, ServiceType};
@@ -36,9 +36,15 @@ pub(super) fn make(
     let none = draft::Defaults::default();
     let unit = if service.unit.written() || service.compose.written() { &none } else { defaults };
     let (no_scope, docker) = (draft::Service::default(), matches!(kind, Some(Kind::Docker(_))));
+    let kind = kind?;
+    let mut deploy = policy::deploy(&service.deploy, &defaults.deploy);
+    if matches!(&kind, Kind::Python(python) if python.once.is_some()) {
+        // What runs once has run before any other host is touched.
+        deploy.canary = deploy.canary.max(1);
+    }
     Some(Service {
         name: name.clone(),
-        kind: kind?,
+        kind,
         hosts: hosts.iter().filter_map(|name| HostName::try_from(*name).ok()).collect(),
         instances: service.instances.value().map_or(1, |count| count.get()),
         needs: names(&service.needs),
@@ -48,7 +54,7 @@ pub(super) fn make(
         port: service.port.value().map(|port| port.get()),
         ports: ports(service),
         checks,
-        deploy: policy::deploy(&service.deploy, &defaults.deploy),
+        deploy,
         restart: policy::restart(&service.restart, &unit.restart),
         limits: policy::limits(&service.limits, &unit.limits),
         user: service.user.value().map(|user| user.0.clone()),
@@ -135,12 +141,17 @@ fn kind(
 ) -> Option<Kind> {
     match service.kind.value()?.0 {
         ServiceType::Native => native(service, place, known, at, to),
-        ServiceType::Docker => docker::kind(site, service, place, known, at, to),
+        ServiceType::Docker => {
+            python::refuse_in_others(service, at, to);
+            docker::kind(site, service, place, known, at, to)
+        }
+        ServiceType::Python => python::kind(site, service, place, known, at, to).map(Kind::Python),
     }
 }
 
 fn native(service: &draft::Service, place: Place, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Option<Kind> {
     docker::refuse_in_others(service, at, to);
+    python::refuse_in_others(service, at, to);
     match (service.run.written(), service.unit.written()) {
         (true, true) => {
             to.fault(place, at, "only one of run and unit can be given");
@@ -186,16 +197,17 @@ fn hooks(service: &draft::Service, known: &Known<'_>, at: &Trail<'_>, to: &mut R
     let at = at.key("hooks");
     let mut list = |key: &str, hooks: &Field<List<draft::Hook>>| {
         let at = at.key(key);
-        let mut made = Vec::new();
-        for (index, hook) in hooks.value().into_iter().flat_map(|list| list.iter()) {
-            let at = at.index(index);
-            let Some(words) = hook.value.run.value() else { continue };
-            let timeout = hook.value.timeout.value().map_or(Duration::from_secs(60), |time| time.0);
-            made.push(Hook { words: known.words(words, &at.key("run"), to), timeout });
-        }
-        made
+        let hooks = hooks.value().into_iter().flat_map(|list| list.iter());
+        hooks.filter_map(|(index, written)| hook(&written.value, known, &at.index(index), to)).collect()
     };
     Hooks { before: list("before", &written.before), after: list("after", &written.after) }
+}
+
+/// One command at a fixed point of a deploy.
+pub(super) fn hook(written: &draft::Hook, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Option<Hook> {
+    let words = written.run.value()?;
+    let timeout = written.timeout.value().map_or(Duration::from_secs(60), |time| time.0);
+    Some(Hook { words: known.words(words, &at.key("run"), to), timeout })
 }
 
 /// The needs of a service that are services; a fault for each that is none.

@@ -109,7 +109,11 @@ impl Known<'_> {
 
     /// Holds the variables of environment variables against what is defined.
     pub(super) fn env(&self, env: &Field<Map<Variable, Word>>, at: &Trail<'_>, to: &mut Reader) {
-        let at = at.key("env");
+        self.variables(env, &at.key("env"), to);
+    }
+
+    /// The same, where they stand under another key.
+    pub(super) fn variables(&self, env: &Field<Map<Variable, Word>>, at: &Trail<'_>, to: &mut Reader) {
         for named in env.value().map(|map| map.0.iter()).into_iter().flatten() {
             if let Some(word) = named.field.given() {
                 self.text(&word.value.0, word.place, &at.key(&named.name), to);

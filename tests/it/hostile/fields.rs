@@ -99,6 +99,7 @@ fn load(text: &str, environment: Option<&str>) -> Result<Registry, Faults> {
 const BESIDE: &[&[&str]] = &[
     &["version", "type", "host", "run"],
     &["version", "type", "host", "unit"],
+    &["version", "type", "host", "run", "source"],
     &["version", "hosts", "type", "run", "port", "source"],
     &["version", "hosts", "type", "run", "port", "source", "env"],
     &["version", "hosts", "type", "on", "run"],

@@ -47,7 +47,7 @@ impl Sent {
             contact: None,
             stages,
         };
-        let trees: Vec<Tree> = changes.iter().filter_map(Change::tree).collect();
+        let trees: Vec<Tree> = changes.iter().flat_map(Change::trees).collect();
         let opening = run::open(&run, &trees, Compression::None)?;
         let mut files = BTreeMap::new();
         let mut archive = tar::Archive::new(opening.payload);

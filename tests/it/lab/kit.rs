@@ -300,8 +300,9 @@ for r in services/*/releases/*; do
    sed 's/^[0-9a-f]*  //;s,^\./,,' .portoser/manifest | sort | comm -23 /tmp/have-ID - | sed "s,^,$r: not in the manifest: ,"; rm -f /tmp/have-ID)
 done
 for s in services/*; do [ -e "$s/current/.portoser/manifest" ] || echo "$s: current leads nowhere"; done
-find services -name '*.tmp*' -o -name '.new*' -o -name '*.old-*' | sed 's/^/left behind: /'
+find services -path '*/venvs/*/*' -prune -o '(' -name '*.tmp*' -o -name '.new*' -o -name '*.old-*' ')' -print | sed 's/^/left behind: /'
 for r in runs/*; do [ -e "$r/end" ] || echo "$r: no end"; done
+for v in services/*/venvs/*; do [ ! -d "$v" ] || [ -e "$v/.portoser-complete" ] || echo "$v: not whole"; done
 find runs -name '.new-*' | sed 's/^/left behind: /'
 [ -z "$(ls queue 2>/dev/null)" ] || echo "queue: $(ls queue)"
 last=$(ls lock | grep -v out | tail -n 1); [ -z "$last" ] || [ -e "lock/$last.out" ] || echo "lock $last is held"

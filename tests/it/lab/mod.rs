@@ -7,6 +7,7 @@ mod import;
 mod injection;
 mod kill;
 mod kit;
+mod python;
 mod record;
 mod stack;
 
@@ -22,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         import::trials(),
         injection::trials(),
         kill::trials(),
+        python::trials(),
         record::trials(),
         stack::trials(),
     ]

@@ -1,0 +1,58 @@
+# Makes a virtual environment, if it is not there: VENV RELEASE VERSION LOCK UV WHEELS PROGRAM FLAGS...
+# It is made under its own name, as it cannot be moved; the mark that is written last tells a whole one from one that was cut off.
+venv=$1 release=$2 version=$3 lock=$4 uv=$5 wheels=$6 program=$7
+shift 7
+mark=$venv/.portoser-complete list=-r
+
+fail() {
+  printf '%s\n' "$1"
+  exit 1
+}
+
+find_python() { # sets $python to an interpreter of this version, or to nothing
+  for python in "python$version" python3 python; do
+    told=$("$python" --version 2>&1) || continue
+    case $told in "Python $version."*) return ;; esac
+  done
+  python=
+}
+
+has_program() {
+  [ -z "$program" ] || [ -x "$venv/bin/$program" ] || {
+    all=$(cd "$venv/bin" && echo *)
+    fail "there is no program \`$program\` in the virtual environment; it has: $all"
+  }
+}
+
+cd "$release" && . ./.portoser/build.env || exit
+if [ -e "$mark" ] && "$venv/bin/python" -c ''; then
+  has_program
+  [ -z "$wheels" ] || rm -rf "$wheels"
+  exit 0
+fi
+umask 022
+rm -rf "$venv" && mkdir -p "${venv%/*}" || exit
+find_python
+case $lock in *.whl | *.whl\[*) list='' lock=./$lock ;; esac
+if command -v uv >/dev/null; then
+  # What lies in root's home no other user could run.
+  UV_PYTHON_INSTALL_DIR=${UV_PYTHON_INSTALL_DIR:-${venv%/services/*}/python} UV_LINK_MODE=${UV_LINK_MODE:-copy}
+  UV_PROJECT_ENVIRONMENT=$venv UV_NO_PROGRESS=1
+  export UV_PYTHON_INSTALL_DIR UV_LINK_MODE UV_PROJECT_ENVIRONMENT UV_NO_PROGRESS
+  uv venv --quiet --no-project --python "${python:-$version}" "$venv" || exit
+  if [ "$uv" = yes ]; then
+    uv sync --quiet --frozen --no-install-workspace --no-default-groups --python "$venv/bin/python" "$@" || exit
+  else
+    uv pip install --quiet --python "$venv/bin/python" ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || exit
+  fi
+else
+  [ -n "$python" ] || fail "there is no Python $version on this host"
+  "$python" -m venv "$venv" || exit
+  "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir \
+    ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || exit
+fi
+"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 # whoever runs it may not write there
+chmod -R go+rX "$venv" || exit
+has_program
+{ sync -f -- "$venv" 2>/dev/null || sync; } && printf '' >"$mark" || exit
+[ -z "$wheels" ] || rm -rf "$wheels"
