@@ -22,6 +22,14 @@ done | tail -c 262144"#;
 /// The log files of supervised processes.
 const FILES: &str = r#"for folder; do tail -c 262144 "$folder/log" || exit; done"#;
 
+/// What the containers of a project said since each was started.
+const CONTAINERS: &str = r#"
+all=$(docker ps -aq --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False) || exit
+for one in $all; do
+  at=$(docker inspect --format '{{.State.StartedAt}}' "$one") || exit
+  docker logs --since "$at" --tail 2000 "$one" 2>&1 || exit
+done | tail -c 262144"#;
+
 /// What journalctl prints instead of nothing.
 const NO_ENTRIES: &str = "-- No entries --";
 /// How many of the last lines a bad verdict shows.
@@ -35,6 +43,9 @@ pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
             Ok(Need::Run(Cmd::new("sh").args(["-c", JOURNAL, "sh", scope]).args(units)))
         }
         Supervisor::Process => Ok(Need::Run(Cmd::new("sh").args(["-c", FILES, "sh"]).args(units))),
+        Supervisor::Compose => {
+            Ok(Need::Run(Cmd::new("sh").args(["-c", CONTAINERS, "sh", super::unit::project(subject)])))
+        }
         Supervisor::Launchd => Err(Verdict::Unseen("log checks are not there for launchd".into())),
     }
 }

@@ -9,6 +9,10 @@ use crate::model::{Cmd, Scope};
 /// Asks the supervising loop in each folder of a supervised process, which knows its process by its start time.
 const PROCESSES: &str = include_str!("processes.sh");
 
+/// Inspects the containers of a project.
+const CONTAINERS: &str = r#"all=$(docker ps -aq --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False) || exit
+[ -z "$all" ] || exec docker inspect --format "$2" $all"#;
+
 /// Prints each job under a line of its own.
 const JOBS: &str = r#"domain=$1; shift; for job; do printf '@%s\n' "$job"; launchctl print "$domain/$job" || :; done"#;
 
@@ -27,7 +31,13 @@ pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
             Cmd::new("sh").args(["-c", JOBS, "sh", &domain]).args(units)
         }
         Supervisor::Process => Cmd::new("sh").args(["-c", PROCESSES, "sh"]).args(units),
+        Supervisor::Compose => Cmd::new("sh").args(["-c", CONTAINERS, "sh", project(subject), look::INSPECT]),
     }))
+}
+
+/// The project that the parts belong to.
+pub(super) fn project(subject: &Subject) -> &str {
+    subject.units.first().and_then(|name| name.split('/').next()).unwrap_or_default()
 }
 
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,MainPID,UnitFileState";
@@ -37,10 +47,20 @@ pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
     if matches!(ran.code, None | Some(126 | 127)) {
         return Verdict::Unseen(format!("the supervisor cannot be asked: {}", last_line(&ran.err)));
     }
+    if subject.supervisor == Supervisor::Compose && ran.code != Some(0) {
+        return Verdict::Unseen(format!("docker cannot be asked: {}", last_line(&ran.err)));
+    }
     let text = String::from_utf8_lossy(&ran.out);
     let seen = match subject.supervisor {
         Supervisor::Systemd => look::units(&text),
         Supervisor::Launchd => blocks(&text).map(|(name, block)| (name.to_owned(), look::job(block))).collect(),
+        Supervisor::Compose => {
+            let mut seen = look::container_units(&look::containers(&text), None);
+            for name in &subject.units {
+                seen.entry(name.clone()).or_default();
+            }
+            seen
+        }
         Supervisor::Process => blocks(&text).map(|(name, block)| (name.to_owned(), look::process(block))).collect(),
     };
     let mut lives = Vec::new();
@@ -62,10 +82,14 @@ pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
 fn fault(name: &str, unit: &SeenUnit) -> Option<Bad> {
     let state = if unit.sub.is_empty() { unit.active.clone() } else { format!("{} ({})", unit.active, unit.sub) };
     let says = if !unit.loaded {
-        "the supervisor does not know it".to_owned()
+        if name.contains('/') { "it has no container" } else { "the supervisor does not know it" }.to_owned()
     } else if unit.sub == "auto-restart" {
         "it ended and waits to be started again".to_owned()
-    } else if unit.active == "active" || unit.active == "reloading" {
+    } else if unit.sub == "unhealthy" {
+        "its own health check fails".to_owned()
+    } else if unit.sub == "starting" {
+        "its own health check has not said yes yet".to_owned()
+    } else if unit.runs() {
         return None;
     } else {
         format!("it is {}", shown(unit.active.as_bytes()))

@@ -131,7 +131,7 @@ fn ended(end: &End) -> String {
 pub fn subject(record: &Record, facts: &Facts) -> crate::check::Subject {
     let layout = Layout::new(&facts.base);
     let unit = |unit: &crate::host::UnitFile| match record.supervisor {
-        Supervisor::Systemd | Supervisor::Launchd => unit.name.clone(),
+        Supervisor::Systemd | Supervisor::Launchd | Supervisor::Compose => unit.name.clone(),
         Supervisor::Process => {
             let path = unit.path.as_deref().unwrap_or_default();
             path.rsplit_once('/').map_or(path, |(folder, _)| folder).to_owned()

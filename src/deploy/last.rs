@@ -47,6 +47,19 @@ for one; do
   tail -n 12 "$one/log"
 done | tail -n 36"#;
 
+/// The same for the containers of a project.
+const CONTAINERS: &str = r#"
+all=$(docker ps -aq --filter "label=com.docker.compose.project=${1%%/*}" --filter label=com.docker.compose.oneoff=False)
+docker inspect --format '{{.Id}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.OOMKilled}} {{.Name}} {{.State.Error}}' $all |
+while read -r id state again code health killed name error; do
+  case $state.$again.$health in running.0.healthy | running.0.-) docker logs --tail 4 "$id"; continue ;; esac
+  printf 'container %s is %s, exit code %s, started again %s times, health %s\n' "${name#/}" "$state" "$code" "$again" "$health"
+  [ "$killed" = false ] || printf 'it was killed by the OOM killer\n'
+  [ -z "$error" ] || printf '%s\n' "$error"
+  [ "$health" = - ] || docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$id" | tail -n 3
+  docker logs --tail 12 "$id"
+done 2>&1"#;
+
 impl Walk {
     /// Tells that a check of a release is red, with what the release said last.
     pub(super) async fn failed(&self, change: &Change, record: &Record, red: Red) {
@@ -56,7 +69,9 @@ impl Walk {
             let last = self.last(change, record).await;
             let port = self.ground.registry.services.get(&change.service).and_then(|service| service.port);
             // Of what runs, old lines of a log tell no cause.
-            let is_down = last.iter().any(|line| line.starts_with("ActiveState=") || line.starts_with("it is down"));
+            let is_down = last.iter().any(|line| {
+                line.starts_with("ActiveState=") || line.starts_with("it is down") || line.starts_with("container ")
+            });
             if let Some(cause) = cause(&last, port).filter(|_| is_down) {
                 error = format!("{error}; {}", cause.says);
                 hint = Some(cause.hint);
@@ -83,6 +98,7 @@ fn words(subject: &Subject) -> Option<Cmd> {
         _ if subject.units.is_empty() => return None,
         Supervisor::Systemd => Cmd::new("/bin/sh").args(["-c", UNITS, "last", scope]),
         Supervisor::Process => Cmd::new("/bin/sh").args(["-c", FOLDERS, "last"]),
+        Supervisor::Compose => Cmd::new("/bin/sh").args(["-c", CONTAINERS, "last"]),
         Supervisor::Launchd => return None,
     };
     Some(cmd.args(subject.units.iter().cloned()).within(WITHIN))

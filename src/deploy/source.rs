@@ -9,7 +9,7 @@ use ignore::WalkBuilder;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::Hash;
 use crate::plan::{SourceTree, Sources};
-use crate::registry::{FileSource, Kind, Registry, Service};
+use crate::registry::{COMPOSE_FILES, FileSource, Kind, Project, Registry, Service};
 
 /// The largest template or copied file that is held in memory; larger ones belong into a source.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -58,6 +58,17 @@ pub(super) fn read<'a>(
                 }
             }
             sources.trees.insert(service.name.clone(), tree);
+        }
+        if let Kind::Docker(docker) = &service.kind
+            && let Project::Compose { path, .. } = &docker.project
+        {
+            sources.trees.insert(service.name.clone(), tree(path)?);
+            let inside = COMPOSE_FILES.iter().map(|name| path.join(name)).find(|file| file.is_file());
+            let file = if path.is_file() { Some(path.clone()) } else { inside };
+            if let Some(file) = file {
+                let read = text(&file)?;
+                sources.texts.insert(file, read);
+            }
         }
         for file in service.files.values() {
             if let FileSource::Template(path) | FileSource::Copy(path) = &file.source

@@ -140,6 +140,10 @@ async fn look(
         let found = seen.services.get(&service.name).and_then(|found| found.readable());
         let engine = ground.engines.iter().find(|engine| engine.serves(&service.kind));
         let (Some(record), Some(engine)) = (found, engine) else { continue };
+        if let Some(blind) = engine.blind(&seen) {
+            health.push((service.name.clone(), Health::Unseen(blind.what)));
+            continue;
+        }
         // What is not there or does not run needs no check to say so.
         if !engine.runs(record, &seen) {
             continue;
@@ -158,13 +162,14 @@ fn question(ground: &Ground, host: &HostName, services: &[Service], engines: &[&
         let engine = engines.iter().find(|engine| engine.serves(&service.kind));
         engine.map(|engine| engine.units(service)).unwrap_or_default()
     });
+    let docker = services.iter().any(|service| matches!(service.kind, Kind::Docker(_)));
     let pythons = services.iter().filter_map(|service| match &service.kind {
         Kind::Python(python) => Some(python.version.clone().unwrap_or_default()),
         Kind::Native(_) | Kind::Docker(_) => None,
     });
     let (pythons, units) = (pythons.collect(), units.collect());
     let services = services.iter().map(|service| service.name.clone()).collect();
-    Question { base, services, units, pythons, ..Question::default() }
+    Question { base, services, units, pythons, docker, ..Question::default() }
 }
 
 /// The checks of a service as they are asked.

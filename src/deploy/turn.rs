@@ -84,9 +84,15 @@ pub(super) fn question(record: &Record, base: Option<String>) -> Question {
         Supervisor::Systemd | Supervisor::Launchd => {
             record.units.iter().map(|unit| (record.scope, unit.name.clone())).collect()
         }
-        Supervisor::Process => Vec::new(),
+        Supervisor::Process | Supervisor::Compose => Vec::new(),
     };
-    Question { base, services: vec![record.service.clone()], units, ..Question::default() }
+    let project = |unit: &crate::host::UnitFile| unit.name.split('/').next().map(str::to_owned);
+    let projects = match record.supervisor {
+        // After it was removed, no record there names it.
+        Supervisor::Compose => record.units.first().and_then(project).into_iter().collect(),
+        _ => Vec::new(),
+    };
+    Question { projects, base, services: vec![record.service.clone()], units, ..Question::default() }
 }
 
 /// Whether a unit was started since. The moment tells it best: a program may hand over to a new process when it reloads.
@@ -107,7 +113,8 @@ fn amiss(engine: &dyn Engine, change: &Change, turn: Turn, seen: &Seen) -> Optio
         Turn::Change(_) => (!engine.runs(&change.record, seen)).then(|| "it does not run".into()),
         Turn::Remove => {
             let left = seen.services.get(&change.service).is_some_and(|found| found.current.is_some());
-            let ours = change.record.units.iter().any(|unit| unit.path.is_some());
+            let ours = change.record.supervisor == Supervisor::Compose
+                || change.record.units.iter().any(|unit| unit.path.is_some());
             let busy = busy().filter(|_| ours).map(|name| format!("{name} still runs"));
             busy.or_else(|| left.then(|| "its release is still there".into()))
         }

@@ -95,6 +95,10 @@ pub async fn logs(ground: &Arc<Ground>, selection: &Selection, terms: LogTerms) 
                 let cmd = journal(&record, terms);
                 all.push(Words { label, host, cmd, root: record.scope == Scope::System });
             }
+            Supervisor::Compose => {
+                let project = record.units.first().and_then(|unit| unit.name.split('/').next()).unwrap_or_default();
+                all.push(Words { label, host, cmd: container_logs(project, terms), root: true });
+            }
             Supervisor::Launchd | Supervisor::Process => {
                 let several = record.units.len() > 1;
                 for (number, unit) in (1..).zip(&record.units) {
@@ -126,6 +130,28 @@ fn journal(record: &Record, terms: LogTerms) -> Cmd {
     if terms.follow { cmd.arg("--follow").within(FOLLOW) } else { cmd }
 }
 
+/// The logs of all containers of a project; where there are several, each line with the name of its container before it.
+fn container_logs(project: &str, terms: LogTerms) -> Cmd {
+    const LOGS: &str = r#"
+project=$1; shift
+all=$(docker ps -a --no-trunc --filter "label=com.docker.compose.project=$project" --format '{{.ID}} {{.Names}}') || exit
+case $all in
+'') echo "no container of $project is there" >&2; exit 1 ;;
+*"
+"*) ;;
+*) exec docker logs "$@" "${all%% *}" 2>&1 ;;
+esac
+printf '%s\n' "$all" | { while read -r one name; do
+  docker logs "$@" "$one" 2>&1 </dev/null | while IFS= read -r line; do printf '%s | %s\n' "$name" "$line"; done &
+done; wait; }"#;
+    let mut cmd = Cmd::new("/bin/sh").args(["-c", LOGS, "logs", project, "--timestamps", "--tail"]);
+    cmd = cmd.arg(terms.lines.to_string());
+    if let Some(since) = terms.since {
+        cmd = cmd.args(["--since".to_owned(), format!("{}s", since.as_secs())]);
+    }
+    if terms.follow { cmd.arg("--follow").within(FOLLOW) } else { cmd }
+}
+
 fn tail(file: &str, terms: LogTerms) -> Cmd {
     let cmd = Cmd::new("tail").args(["-n", &terms.lines.to_string()]);
     if terms.follow { cmd.args(["-F", file]).within(FOLLOW) } else { cmd.arg(file) }
@@ -136,12 +162,20 @@ pub async fn exec(ground: &Arc<Ground>, selection: &Selection, words: Vec<String
     const INSIDE: &str = "cd \"$1\" && . ./.portoser/env.sh || exit 125; user=$2; shift 2; \
         if [ -n \"$user\" ] && [ \"$(id -u)\" = 0 ] && [ \"$user\" != root ]; then \
         exec su -s /bin/sh \"$user\" -c 'exec \"$@\"' -- sh \"$@\"; fi; exec \"$@\"";
+    const CONTAINER: &str =
+        "[ -n \"$2\" ] || { echo 'nothing says which part is meant: give compose_service' >&2; exit 125; }
+        at=$1; shift; exec sh \"$at/.portoser/compose.sh\" exec -T \"$@\"";
     let records = records(ground, selection).await?;
     Ok(records
         .into_iter()
         .map(|(host, seen, record)| {
             let folder = Layout::new(&seen.facts.base).release(&record.service, &record.release);
             let user = record.user.clone().unwrap_or_default();
+            if record.supervisor == Supervisor::Compose {
+                let part = record.summary.get("part").cloned().unwrap_or_default();
+                let cmd = Cmd::new("/bin/sh").args(["-c", CONTAINER, "exec", &folder, &part]).args(words.clone());
+                return Words { label: format!("{} {host}", record.service), host, cmd, root: true };
+            }
             let cmd = Cmd::new("/bin/sh").args(["-c", INSIDE, "exec", &folder, &user]).args(words.clone());
             Words { label: format!("{} {host}", record.service), host, cmd, root: true }
         })

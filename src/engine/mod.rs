@@ -1,5 +1,6 @@
 //! One file per way to deploy. An engine decides which steps bring a release into force; it never does them.
 
+mod docker;
 mod launchd;
 mod native;
 mod outline;
@@ -11,4 +12,4 @@ mod systemd;
 use crate::plan::Engine;
 
 /// Every engine.
-pub const ALL: &[&dyn Engine] = &[&native::Native, &python::Python];
+pub const ALL: &[&dyn Engine] = &[&native::Native, &python::Python, &docker::Docker];

@@ -69,7 +69,9 @@ pub(super) fn activate(record: &Record, layout: &Layout, seen: &SeenService, bef
         Supervisor::Systemd if own => steps.extend(systemd::activate(record, seen.readable(), link)),
         Supervisor::Systemd => steps.extend(systemd::adopt(record, link)),
         Supervisor::Launchd => steps.extend(systemd::activate(record, seen.readable(), link)),
-        Supervisor::Process => steps.extend(process::activate(record, layout, seen.readable(), link)),
+        Supervisor::Process | Supervisor::Compose => {
+            steps.extend(process::activate(record, layout, seen.readable(), link));
+        }
     }
     steps.extend(record.hooks.after.iter().map(|hook| hook_step(&folder, hook)));
     steps
@@ -79,7 +81,7 @@ pub(super) fn activate(record: &Record, layout: &Layout, seen: &SeenService, bef
 pub(super) fn change(record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step> {
     match record.supervisor {
         Supervisor::Systemd | Supervisor::Launchd => systemd::change(record, change),
-        Supervisor::Process => process::change(record, layout, change),
+        Supervisor::Process | Supervisor::Compose => process::change(record, layout, change),
     }
 }
 
@@ -95,7 +97,7 @@ pub(super) fn reloads(record: &Record) -> bool {
 pub(super) fn remove(record: &Record, layout: &Layout) -> Vec<Step> {
     let mut steps = match record.supervisor {
         Supervisor::Systemd | Supervisor::Launchd => systemd::remove(record),
-        Supervisor::Process => process::remove(record, layout),
+        Supervisor::Process | Supervisor::Compose => process::remove(record, layout),
     };
     steps.push(Step::Remove { path: layout.current(&record.service) });
     steps.push(Step::Remove { path: layout.releases(&record.service) });
@@ -107,7 +109,7 @@ pub(super) fn remove(record: &Record, layout: &Layout) -> Vec<Step> {
 pub(super) fn names(record: &Record) -> Vec<String> {
     let name = |unit: &UnitFile| match record.supervisor {
         Supervisor::Systemd | Supervisor::Launchd => unit.name.clone(),
-        Supervisor::Process => process::seen_name(record, unit),
+        Supervisor::Process | Supervisor::Compose => process::seen_name(record, unit),
     };
     record.units.iter().map(name).collect()
 }
@@ -152,7 +154,7 @@ impl Parts {
                 };
                 let text = match supervisor(subject) {
                     Supervisor::Systemd => systemd::env_file(env)?,
-                    Supervisor::Launchd | Supervisor::Process => process::env_file(env),
+                    Supervisor::Launchd | Supervisor::Process | Supervisor::Compose => process::env_file(env),
                 };
                 entries.push(plan::ours(&format!("env.{instance}"), Content::secret(text), 0o600));
             }
@@ -233,13 +235,13 @@ fn units(subject: &Subject<'_>, runs: Runs<'_>, id: &ReleaseId) -> Result<Vec<Un
             match supervisor {
                 Supervisor::Systemd => systemd::unit(subject, id, instance, &words),
                 Supervisor::Launchd => launchd::unit(subject, id, instance, &words),
-                Supervisor::Process => Ok(process::unit(subject, id, instance, &words)),
+                Supervisor::Process | Supervisor::Compose => Ok(process::unit(subject, id, instance, &words)),
             }
         })
         .collect()
 }
 
-fn hooks(subject: &Subject<'_>, variables: &Variables<'_>) -> Hooks {
+pub(super) fn hooks(subject: &Subject<'_>, variables: &Variables<'_>) -> Hooks {
     let fill = |hooks: &[registry::Hook]| hooks.iter().map(|hook| filled(hook, variables)).collect();
     Hooks { before: fill(&subject.service.hooks.before), after: fill(&subject.service.hooks.after) }
 }
@@ -251,7 +253,7 @@ fn filled(hook: &registry::Hook, variables: &Variables<'_>) -> (Vec<String>, u64
 
 /// A hook runs in the release's folder with the service's environment. The environment comes from a file, because a value may
 /// be a secret and a secret is never a word.
-fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
+pub(super) fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
     let script = format!("cd \"$1\" && . ./{OURS}/env.sh && shift && exec \"$@\"");
     let cmd = Cmd::new("/bin/sh").args(["-c", script.as_str(), "hook", folder]).args(words.clone());
     Step::Run { cmd: cmd.within(Duration::from_secs(*seconds)), undo: None }
@@ -269,7 +271,7 @@ pub(super) fn once_step(folder: &str, user: Option<&str>, once: &Once) -> Step {
 
 /// Proves that the files of the release, just sent or long there, are the ones that its manifest names. Units are left out;
 /// they are written later. On a failure the files that differ are named.
-fn verify(folder: &str) -> Cmd {
+pub(super) fn verify(folder: &str) -> Cmd {
     let script = "cd \"$1\" || exit; hash() { if command -v sha256sum >/dev/null; then sha256sum -c -; \
                   else shasum -a 256 -c -; fi 2>&1; }; \
                   check() { grep -v '^[0-9a-f]*  /' .portoser/manifest | hash; }; \
@@ -278,8 +280,7 @@ fn verify(folder: &str) -> Cmd {
 }
 
 fn summary(subject: &Subject<'_>, runs: Runs<'_>, variables: &Variables<'_>) -> BTreeMap<String, String> {
-    let service = subject.service;
-    let mut all = BTreeMap::new();
+    let mut all = described(subject);
     match runs {
         Runs::Words(words) => {
             let words: Vec<_> = words.iter().map(|word| quote(&plan::fill(word, variables)).into_owned()).collect();
@@ -289,6 +290,13 @@ fn summary(subject: &Subject<'_>, runs: Runs<'_>, variables: &Variables<'_>) -> 
             all.insert("unit".into(), name.to_owned());
         }
     }
+    all
+}
+
+/// What a person wants to compare of any service.
+pub(super) fn described(subject: &Subject<'_>) -> BTreeMap<String, String> {
+    let service = subject.service;
+    let mut all = BTreeMap::new();
     for name in service.env.keys().chain(subject.host.env.keys()) {
         // Names only: a value may be private even when nobody said so. That it changed shows in the hash of the file.
         all.insert(["env ", name].concat(), "set".into());

@@ -52,6 +52,7 @@ pub enum Init {
 pub const TOOLS: &[&str] = &[
     "curl",
     "docker",
+    "docker-compose",
     "gzip",
     "python3",
     "setsid",
@@ -71,6 +72,10 @@ pub const TOOLS: &[&str] = &[
 pub struct Seen {
     pub facts: Facts,
     pub services: BTreeMap<ServiceName, SeenService>,
+    /// The containers of compose projects, by `PROJECT/PART`.
+    pub containers: BTreeMap<String, Vec<SeenContainer>>,
+    /// Why the host's docker could not be asked, where it was to be.
+    pub blind: Option<String>,
     /// The units that were asked for, by name.
     pub units: BTreeMap<String, SeenUnit>,
     /// Runs that stopped in the middle: their runner is dead and their journal has no end.
@@ -123,11 +128,38 @@ pub struct SeenUnit {
     pub since_boot: Option<Duration>,
 }
 
+/// A container of a compose project.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SeenContainer {
+    pub name: String,
+    /// `running`, `exited`, `restarting`, `created`, `paused`, `dead`.
+    pub state: String,
+    /// What its own health check says: `starting`, `healthy`, `unhealthy`; none where it has no such check.
+    pub health: Option<String>,
+    /// How often docker started it again.
+    pub restarts: u32,
+    pub exit_code: i64,
+    pub oom_killed: bool,
+    /// Since when, as docker says it (RFC 3339).
+    pub started_at: String,
+    /// Why it could not be started.
+    pub error: String,
+    /// The id of its image.
+    pub image_id: String,
+    /// The image's name.
+    pub image: String,
+    /// When docker starts it again: `no`, `on-failure`, `unless-stopped`, `always`.
+    pub policy: String,
+    /// The ports that the host listens on for it, as `8080->80/tcp`.
+    pub ports: Vec<String>,
+    pub pid: u32,
+}
+
 impl SeenUnit {
-    /// Whether it runs.
+    /// Whether it runs, or has done what it is for.
     #[must_use]
     pub fn runs(&self) -> bool {
-        self.active == "active" || self.active == "reloading"
+        matches!(self.active.as_str(), "active" | "reloading" | "done")
     }
 
     /// How long it is in this state, on a host that is up for `uptime`.
@@ -139,7 +171,7 @@ impl SeenUnit {
     /// Whether it is down and nothing will start it again by itself.
     #[must_use]
     pub fn rests(&self) -> bool {
-        !self.loaded || matches!(self.active.as_str(), "inactive" | "failed")
+        !self.loaded || matches!(self.active.as_str(), "inactive" | "failed" | "done")
     }
 }
 

@@ -8,6 +8,6 @@ pub mod look;
 mod record;
 pub mod run;
 
-pub use facts::{Facts, Init, Seen, SeenService, SeenUnit, TOOLS};
+pub use facts::{Facts, Init, Seen, SeenContainer, SeenService, SeenUnit, TOOLS};
 pub use layout::{Layout, OURS};
 pub use record::{FORMAT, Hooks, Once, Record, Supervisor, UnitFile, Venv};

@@ -85,6 +85,8 @@ pub enum Supervisor {
     Launchd,
     /// Our small supervising loop, on a host that has neither.
     Process,
+    /// A compose project; its units are named `PROJECT/PART`.
+    Compose,
 }
 
 /// One unit of a release.

@@ -19,4 +19,4 @@ pub use event::{Event, Outcome};
 pub use failure::FailureKind;
 pub use name::{BadName, HostName, ReleaseId, RunId, ServiceName};
 pub use secret::Secret;
-pub use step::{Content, OnLostContact, Owner, Probe, Scope, Step, UnitChange};
+pub use step::{Content, OnLostContact, Owner, Probe, ProjectChange, Pull, Scope, Step, UnitChange};

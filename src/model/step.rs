@@ -66,6 +66,34 @@ pub enum UnitChange {
     Reload,
 }
 
+/// When an image is fetched from its registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// When the host does not have it.
+    #[default]
+    Missing,
+    /// Whenever a release comes into force for the first time.
+    Always,
+    /// Never: the host must have it.
+    Never,
+}
+
+/// What is done to a compose project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProjectChange {
+    /// Bring up what differs from the release's files; what is the same is left alone.
+    Up,
+    /// The same; and where all of it runs already, start it anew.
+    Renew,
+    Stop,
+    Restart,
+    /// Send this signal to its containers.
+    Signal(String),
+    /// Take its containers away; volumes stay.
+    Down,
+}
+
 /// The runner's own minimal gate: what it can see on the host without the controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
@@ -73,6 +101,8 @@ pub enum Probe {
     UnitActive { unit: String, scope: Scope },
     /// The supervised process of this service folder lives.
     ProcessAlive { folder: String },
+    /// All containers of the compose project run, and none was started again.
+    ProjectRuns { project: String },
     /// Something listens on this TCP port.
     PortOpen { port: u16 },
 }
@@ -104,11 +134,26 @@ pub enum Step {
     HoldProcess { folder: String },
     /// Changes the state of the supervised process of this service folder (hosts without an init system).
     Process { folder: String, change: UnitChange },
+    /// Gives an image a tag of ours, which pins it, and fetches it where needed. An image that has the tag is left alone.
+    Image { tag: String, reference: String, pull: Pull },
+    /// The same for a part of the compose project in this release's folder, whose image only compose knows, or builds.
+    Part { tag: String, folder: String, part: String, pull: Pull },
+    /// Makes a network of the host's engine, if missing.
+    Network { name: String },
+    /// Lets compose read the project in this release's folder, and change nothing.
+    CheckProject { folder: String },
+    /// Remembers what runs of a compose project. Its undo brings that back with the release that `current` leads to then, or
+    /// takes away what the release in `folder` brought where nothing was.
+    HoldProject { project: String, current: String, folder: String },
+    /// Changes the state of a compose project by the release in this folder. `HoldProject` undoes it.
+    Project { project: String, folder: String, change: ProjectChange },
     /// Waits until the probe holds; fails when `within` has passed.
     Wait { probe: Probe, within: Duration },
     /// Removes releases from this folder: all but `keep` and those younger than `older_than`. Never undone, so it comes after
     /// the verdict.
     Prune { folder: String, keep: Vec<ReleaseId>, older_than: Duration },
+    /// Removes our tags of images that no release in this folder names any more. Never undone.
+    PruneImages { repository: String, folder: String },
 }
 
 impl fmt::Display for Step {
@@ -135,6 +180,13 @@ impl fmt::Display for Step {
             Self::HoldProcess { folder } => write!(f, "remember the state of the process in {}", quote(folder)),
             Self::Process { folder, change } => write!(f, "{change} the process in {}", quote(folder)),
             Self::Wait { probe, within } => write!(f, "wait until {probe}, at most {} s", within.as_secs()),
+            Self::Image { reference, .. } => write!(f, "have the image {}", quote(reference)),
+            Self::Part { part, .. } => write!(f, "have the image of {}", quote(part)),
+            Self::Network { name } => write!(f, "have the network {}", quote(name)),
+            Self::CheckProject { folder } => write!(f, "check the compose files in {}", quote(folder)),
+            Self::HoldProject { project, .. } => write!(f, "remember the state of the project {}", quote(project)),
+            Self::Project { project, change, .. } => write!(f, "{change} the project {}", quote(project)),
+            Self::PruneImages { repository, .. } => write!(f, "remove old tags of {}", quote(repository)),
             Self::Prune { folder, keep, .. } => {
                 write!(f, "remove old releases in {}, keep {}", quote(folder), keep.len())
             }
@@ -153,11 +205,25 @@ impl fmt::Display for UnitChange {
     }
 }
 
+impl fmt::Display for ProjectChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up => f.write_str("bring up"),
+            Self::Renew => f.write_str("bring up or restart"),
+            Self::Stop => f.write_str("stop"),
+            Self::Restart => f.write_str("restart"),
+            Self::Signal(signal) => write!(f, "send {signal} to"),
+            Self::Down => f.write_str("take away"),
+        }
+    }
+}
+
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnitActive { unit, .. } => write!(f, "{} is active", quote(unit)),
             Self::ProcessAlive { folder } => write!(f, "the process in {} lives", quote(folder)),
+            Self::ProjectRuns { project } => write!(f, "the project {} runs", quote(project)),
             Self::PortOpen { port } => write!(f, "port {port} is open"),
         }
     }

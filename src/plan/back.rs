@@ -141,6 +141,9 @@ fn change(
             "keep a copy of the edits, and give --overwrite to lose them",
         ));
     }
+    if let Some(blind) = engine.blind(seen) {
+        return Err(blind);
+    }
     let (action, reasons) = judge(engine, &record, found, seen);
     let layout = Layout::new(&seen.facts.base);
     let steps = if action == Action::Nothing { Vec::new() } else { engine.activate(&record, &layout, found) };

@@ -75,4 +75,9 @@ pub trait Engine: Sync {
 
     /// Whether all that the record names runs, as far as the look saw it.
     fn runs(&self, record: &Record, seen: &Seen) -> bool;
+
+    /// Why the look could not see what runs, if it could not: then nothing is decided by it.
+    fn blind(&self, _seen: &Seen) -> Option<Refused> {
+        None
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
 use crate::host::run::TreeKind;
-use crate::host::{Layout, OURS, Record, Seen, SeenService};
+use crate::host::{Layout, OURS, Record, Seen, SeenService, Supervisor};
 use crate::model::{HostName, ReleaseId, ServiceName, Step};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
@@ -89,9 +89,18 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         *engine.ok_or_else(|| Refused::new("no engine deploys this type of service", "see `portoser schema`"))?;
     let far = inputs.registry.hosts.get(host);
     let far = far.ok_or_else(|| Refused::new(format!("no host named `{host}`"), "see `portoser validate`"))?;
+    if let Some(blind) = engine.blind(seen) {
+        return Err(blind);
+    }
     let wanted = engine.wanted(&Subject { service, host: far, facts: &seen.facts, sources: inputs.sources })?;
     let nothing = SeenService::default();
     let found = seen.services.get(&service.name).unwrap_or(&nothing);
+    if let Some(other) = found.readable().filter(|record| contained(record) != contained(&wanted.record)) {
+        return Err(Refused::new(
+            format!("it is on the host as a {} service", other.engine),
+            format!("take that away first, with `portoser remove {}`; its shared folder stays", service.name),
+        ));
+    }
     if !found.drift.is_empty() && !inputs.overwrite {
         return Err(Refused::new(
             format!("files were changed on the host since the last deploy: {}", found.drift.join("; ")),
@@ -129,6 +138,11 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
 
 fn unpacks(steps: &[Step], tree: &ReleaseId) -> bool {
     steps.iter().any(|step| matches!(step, Step::Unpack { release, .. } if release == tree))
+}
+
+/// Whether it runs in containers, which no unit follows on, nor they on a unit.
+fn contained(record: &Record) -> bool {
+    record.supervisor == Supervisor::Compose
 }
 
 fn judge(

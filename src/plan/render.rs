@@ -43,6 +43,14 @@ impl<'a> Variables<'a> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// The same with another value for this one.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: String) -> Self {
+        self.0.retain(|(known, _)| *known != name);
+        self.0.push((name, value.into()));
+        self
+    }
+
     /// All of them, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_ref()))

@@ -70,6 +70,9 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         Refused::new(format!("its engine `{}` is not one of ours", record.engine), "use a newer portoser")
     })?;
     let layout = Layout::new(&seen.facts.base);
+    if let Some(blind) = engine.blind(seen) {
+        return Err(blind);
+    }
     let ran = engine.runs(record, seen);
     let names = engine.names(record);
     // A unit that waits to be started again does not run, and still has to be stopped.
@@ -102,7 +105,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         files: None,
         besides: None,
         steps,
-        after: Vec::new(),
+        after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
     }))
 }
 

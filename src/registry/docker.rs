@@ -3,6 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::model::Pull;
+
+/// The names under which compose looks for its file, in its order.
+pub const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+
 /// A Docker service: always a compose project on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Docker {
@@ -36,19 +41,6 @@ pub struct Image {
     /// Ports of the container that the host listens on for it.
     pub publish: Vec<Publish>,
     pub healthcheck: Option<Healthcheck>,
-}
-
-/// When an image is fetched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pull {
-    /// When the host does not have it.
-    #[default]
-    Missing,
-    /// Whenever a release comes into force for the first time.
-    Always,
-    /// Never: the host must have it.
-    Never,
 }
 
 /// What asks a container for its health, within it.

@@ -19,7 +19,7 @@ mod units;
 mod written;
 
 pub use checked::*;
-pub use docker::{Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull};
+pub use docker::{COMPOSE_FILES, Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull};
 pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries};
 pub use fault::{Fault, Faults, Place, nearest};
 pub use find::{FILE_NAMES, config_folder, find};

@@ -4,6 +4,7 @@ LC_ALL=C; export LC_ALL
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 printf '\n@portoser-look 1\n\n'
 exec 2>/dev/null
+projects=
 
 say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
 
@@ -91,12 +92,37 @@ service() { # NAME
   record=
   IFS= read -r record <.portoser/release.json
   say "$1 record" "$record"
+  # A quote inside of a text is escaped in JSON, so that no text can pass for these.
+  case $record in *'"supervisor":"compose"'*)
+    one=${record#*'{"name":"'}
+    projects="$projects ${one%%/*}" ;;
+  esac
   drift "$1"
+}
+
+containers() { # NEEDED: of the projects that were met; where there are none, only whether docker answers, if that is needed
+  [ -n "$projects$1" ] || return
+  command -v docker >/dev/null || { say blind 'docker is not on the host'; return; }
+  limit=
+  command -v timeout >/dev/null && limit='timeout 10'
+  all=$($limit docker ps -a --no-trunc --filter label=com.docker.compose.project \
+    --format '{{.ID}} {{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.oneoff"}}' 2>&1) ||
+    { say blind "${all:-docker does not answer within 10 s}"; return; }
+  [ -n "$projects" ] || return
+  set --
+  while read -r one project once; do
+    case "$projects " in *" $project "*) [ "$once" = True ] || set -- "$@" "$one" ;; esac
+  done <<END
+$all
+END
+  [ $# -gt 0 ] || return
+  say containers "$($limit docker inspect --format "$inspect" "$@")"
 }
 
 stray() { # NAME: with the units that its record names, as nobody else knows them
   record=
   service "$1"
+  case $record in *'"supervisor":"compose"'*) return ;; esac
   rest=$record scope=system
   # A quote inside of a text is escaped in JSON, so that no text can pass for these.
   case $record in *'"scope":"user"'*) scope=user ;; esac

@@ -2,6 +2,7 @@
 //! Both are pure. An answer that cannot be read is an error, never a bad state.
 
 mod beside;
+mod containers;
 mod discover;
 mod read;
 mod records;
@@ -13,6 +14,7 @@ use crate::host::run;
 use crate::model::{Scope, ServiceName, quote};
 
 pub use beside::{Beside, read_beside};
+pub use containers::{INSPECT, container_units, containers};
 pub use discover::{Container, Discovered, FoundUnit, Listener, discover_script, read_discovered};
 pub use read::{LookError, job, process, process_name, read, units};
 pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
@@ -33,6 +35,10 @@ pub struct Question {
     pub versions: bool,
     /// The versions of Python to look for, major and minor; an empty one is any. Each costs a process on the host.
     pub pythons: BTreeSet<String>,
+    /// Compose projects to ask for beside those that records name.
+    pub projects: Vec<String>,
+    /// Whether docker must answer, because services of the registry need it here.
+    pub docker: bool,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
 }
@@ -77,6 +83,11 @@ pub fn script_beside(question: &Question, more: &str) -> String {
             call(&[&["units", flag], units.as_slice()].concat());
         }
     }
+    for project in &question.projects {
+        script.push_str(&format!("projects=\"$projects \"{}\n", quote(project)));
+    }
+    script.push_str(&format!("inspect={}\n", quote(INSPECT)));
+    script.push_str(if question.docker { "containers needed\n" } else { "containers ''\n" });
     script.push_str("peek \"$base\"\n");
     if !more.is_empty() {
         script.push_str(discover::DISCOVER);

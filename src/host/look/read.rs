@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::host::facts::{Facts, Init, Seen, SeenService, SeenUnit};
+use crate::host::look::containers::{container_units, containers};
 use crate::host::record::Record;
 use crate::host::run::{Holder, peeked};
 use crate::model::{ReleaseId, ServiceName};
@@ -33,6 +34,8 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
     for (key, value) in parts {
         match key.as_str() {
             "holder" => seen.holder = Holder::parse(value).map(|holder| holder.to_string()),
+            "blind" => seen.blind = Some(value.trim().chars().take(300).collect()),
+            "containers" => seen.containers = containers(value),
             "busy" => seen.busy = value == "yes",
             "unfinished" => seen.unfinished = peeked(value),
             _ => {}
@@ -50,6 +53,7 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
             }
         }
     }
+    units.extend(container_units(&seen.containers, seen.facts.clock.zip(seen.facts.uptime)));
     seen.units = units;
     Ok(seen)
 }

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use crate::host::run::line::{encode, ticket_key};
 use crate::host::run::{HostRun, PayloadError, Stage};
-use crate::model::{Cmd, Content, OnLostContact, Probe, Scope, Step, quote};
+use crate::model::{Cmd, Content, OnLostContact, Probe, ProjectChange, Pull, Scope, Step, quote};
 
 /// How long the init system may take for one word of ours; its own limits for start and stop are shorter.
 const UNIT_WITHIN: Duration = Duration::from_secs(300);
+
+/// How long an image may take to be fetched or built.
+const PULL_WITHIN: Duration = Duration::from_secs(1800);
 
 /// The rendered steps, and the files that they write, in the order of their numbers (from 1).
 pub(super) struct Rendered<'a> {
@@ -28,6 +31,7 @@ pub(super) fn render(run: &HostRun) -> Result<Rendered<'_>, PayloadError> {
         ("place", place),
         ("contact", seconds(run.contact.unwrap_or_default())),
         ("unit_within", seconds(UNIT_WITHIN)),
+        ("pull_within", seconds(PULL_WITHIN)),
         ("stages", run.stages.len().to_string()),
     ] {
         head.line(&format!("{name}={}", quote(&value)));
@@ -134,6 +138,27 @@ impl<'a> Rendered<'a> {
                 verb("process").word(folder).word(&change.to_string())
             }
             Step::Wait { probe, within } => return wait(probe, *within),
+            Step::Image { tag, reference, pull } => verb("image").word(tag).word(policy(*pull)).word(reference),
+            Step::Part { tag, folder, part, pull } => {
+                verb("part").word(tag).word(policy(*pull)).word(folder).word(part)
+            }
+            Step::Network { name } => verb("network").word(name),
+            Step::CheckProject { folder } => verb("check_project").word(folder),
+            Step::HoldProject { project, current, folder } => {
+                verb("hold_project").word(project).word(current).word(folder)
+            }
+            Step::Project { project, folder, change } => {
+                let call = verb("project").word(project).word(folder);
+                match change {
+                    ProjectChange::Up => call.word("up"),
+                    ProjectChange::Renew => call.word("renew"),
+                    ProjectChange::Stop => call.word("stop"),
+                    ProjectChange::Restart => call.word("restart"),
+                    ProjectChange::Signal(signal) => call.word("reload").word(signal),
+                    ProjectChange::Down => call.word("down"),
+                }
+            }
+            Step::PruneImages { repository, folder } => verb("prune_images").word(repository).word(folder),
             Step::Prune { folder, keep, older_than } => {
                 let call = verb("prune").word(folder).word(&seconds(*older_than));
                 keep.iter().fold(call, |call, id| call.word(id.as_str()))
@@ -150,6 +175,14 @@ fn word(scope: Scope) -> &'static str {
     }
 }
 
+fn policy(pull: Pull) -> &'static str {
+    match pull {
+        Pull::Missing => "missing",
+        Pull::Always => "always",
+        Pull::Never => "never",
+    }
+}
+
 fn run(cmd: &Cmd, undo: Option<&Cmd>) -> String {
     let bounded = |cmd: &Cmd| format!("bounded {} {}", seconds(cmd.within), cmd.line());
     let undo = undo.map_or_else(|| ":".to_owned(), bounded);
@@ -161,6 +194,7 @@ fn wait(probe: &Probe, within: Duration) -> String {
     let call = match probe {
         Probe::UnitActive { unit, scope } => call("wait_unit").word(word(*scope)).word(unit),
         Probe::ProcessAlive { folder } => call("wait_process").word(folder),
+        Probe::ProjectRuns { project } => call("wait_project").word(project),
         Probe::PortOpen { port } => call("wait_port").word(&port.to_string()),
     };
     format!("[ \"$act\" = undo ] || {}", call.0)
@@ -171,6 +205,8 @@ pub(super) fn longest(stage: &Stage) -> Duration {
     let one = |step: &Step| match step {
         Step::Run { cmd, undo } => cmd.within + undo.as_ref().map_or(Duration::ZERO, |undo| undo.within),
         Step::Wait { within, .. } => *within,
+        Step::Image { .. } | Step::Part { .. } => PULL_WITHIN,
+        Step::Project { .. } | Step::HoldProject { .. } => UNIT_WITHIN * 2,
         Step::Unit { .. } | Step::HoldUnit { .. } | Step::Process { .. } | Step::HoldProcess { .. } => UNIT_WITHIN * 2,
         _ => UNIT_WITHIN,
     };
@@ -193,9 +229,17 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::HoldUnit { unit, .. } | Step::Unit { unit, .. } => vec![unit],
         Step::ReloadUnits { .. } => Vec::new(),
         Step::HoldProcess { folder } | Step::Process { folder, .. } | Step::Prune { folder, .. } => vec![folder],
+        Step::Image { tag, reference, .. } => vec![tag, reference],
+        Step::Part { tag, folder, part, .. } => vec![tag, folder, part],
+        Step::Network { name } => vec![name],
+        Step::CheckProject { folder } => vec![folder],
+        Step::HoldProject { project, current, folder } => vec![project, current, folder],
+        Step::Project { project, folder, .. } => vec![project, folder],
+        Step::PruneImages { repository, folder } => vec![repository, folder],
         Step::Wait { probe, .. } => match probe {
             Probe::UnitActive { unit, .. } => vec![unit],
             Probe::ProcessAlive { folder } => vec![folder],
+            Probe::ProjectRuns { project } => vec![project],
             Probe::PortOpen { .. } => Vec::new(),
         },
     };

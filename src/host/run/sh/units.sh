@@ -244,7 +244,11 @@ wait_unit() { # SECONDS SCOPE UNIT
   printf '%s\n' "$2" "$3" "$life" >"$u.life"
 }
 
-stays() { # STAGE: whether the units that were waited for still run; one that was started again since must be up for the soak
+stays() { # STAGE: whether what was waited for still runs
+  stay_units "$1" && stay_projects "$1"
+}
+
+stay_units() { # STAGE: a unit that was started again since must be up for the soak
   for one in "$run/undo/$1".*.life; do
     [ -e "$one" ] || return 0
     { read -r held_scope && IFS= read -r held_unit && read -r held_life; } <"$one" || continue

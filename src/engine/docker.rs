@@ -1,0 +1,318 @@
+//! Docker services: always a compose project on the host. What an image needs is rendered to one; the user's own compose file is
+//! used unchanged, with a small override of ours. Images are pinned by tags of ours, so that the way back needs no network.
+
+mod own;
+mod render;
+
+use std::collections::BTreeMap;
+
+use crate::engine::{process, release};
+use crate::host::run::{TreeEntry, TreeKind};
+use crate::host::{FORMAT, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
+use crate::model::{
+    Content, Probe, ProjectChange, Pull, ReleaseId, Scope, Sha256, Step, UnitChange, hex, quote, sha256, spread,
+};
+use crate::plan::{self, Engine, Refused, Subject, Wanted};
+use crate::registry::{Kind, Project, Service};
+
+/// How long a project may take until all of it runs; a service that needs longer to be healthy says so in its checks.
+const START: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The engine.
+pub(super) struct Docker;
+
+/// A project as it is rendered: what lies in `.portoser` of its release, and what it consists of.
+struct Rendered {
+    /// The project's name.
+    name: String,
+    /// The compose files, relative to the release: the user's first.
+    files: Vec<String>,
+    /// Files of ours beside those of every release.
+    ours: Vec<TreeEntry>,
+    /// Links into the shared folder, where a compose file keeps data beside itself.
+    links: Vec<TreeEntry>,
+    /// The names of its parts.
+    parts: Vec<String>,
+    /// The tags of ours, and the image that each pins (of the compose file: its part, behind a `@`).
+    images: BTreeMap<String, String>,
+    networks: Vec<String>,
+    /// The part that `exec` is for.
+    main: Option<String>,
+}
+
+impl Engine for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn serves(&self, kind: &Kind) -> bool {
+        matches!(kind, Kind::Docker(_))
+    }
+
+    fn units(&self, _: &Service) -> Vec<(Scope, String)> {
+        Vec::new()
+    }
+
+    fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
+        if !subject.facts.tools.contains("docker") {
+            return Err(Refused::new("docker is not on the host", "install docker and its compose plugin there"));
+        }
+        // The id is the digest of the release as it would be with an id of zeros: its files name the id.
+        let id = ReleaseId::from_digest(&Parts::new(subject, &ReleaseId::from_digest(&[0; 32]))?.digest(subject));
+        Ok(Parts::new(subject, &id)?.finish(subject, id))
+    }
+
+    fn activate(&self, record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step> {
+        let folder = layout.release(&record.service, &record.release);
+        let shared = layout.shared(&record.service);
+        let mut steps = vec![
+            Step::Folder { path: layout.releases(&record.service), mode: 0o755, owner: None },
+            Step::Folder { path: shared.clone(), mode: 0o755, owner: None },
+        ];
+        let links = record.files.values().filter_map(|mark| mark.strip_prefix("-> ../")?.rsplit_once("../shared/"));
+        for (_, data) in links {
+            steps.push(Step::Folder { path: format!("{shared}/{data}"), mode: 0o755, owner: None });
+        }
+        steps.push(Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None });
+        steps.push(Step::Run { cmd: release::verify(&folder), undo: None });
+        // All that can fail without harm comes before anything is stopped.
+        steps.push(Step::CheckProject { folder: folder.clone() });
+        for (key, value) in &record.summary {
+            if let Some(tag) = key.strip_prefix("pin ") {
+                let (pull, image) = value.split_once(' ').unwrap_or_default();
+                let (tag, pull) = (tag.to_owned(), policy(pull));
+                steps.push(match image.strip_prefix("part ") {
+                    Some(part) => Step::Part { tag, folder: folder.clone(), part: part.to_owned(), pull },
+                    None => Step::Image { tag, reference: image.to_owned(), pull },
+                });
+            } else if let Some(name) = key.strip_prefix("network ") {
+                steps.push(Step::Network { name: name.to_owned() });
+            }
+        }
+        steps.extend(record.hooks.before.iter().map(|hook| release::hook_step(&folder, hook)));
+        steps.push(hold(record, layout));
+        steps.push(Step::Link {
+            path: layout.current(&record.service),
+            target: ["releases/", record.release.as_str()].concat(),
+        });
+        let again = seen.current.as_ref() == Some(&record.release);
+        let change = if again { ProjectChange::Renew } else { ProjectChange::Up };
+        steps.push(Step::Project { project: project(record), folder: folder.clone(), change });
+        steps.push(runs(record));
+        steps.extend(record.hooks.after.iter().map(|hook| release::hook_step(&folder, hook)));
+        steps
+    }
+
+    fn change(&self, record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step> {
+        let folder = layout.release(&record.service, &record.release);
+        let doing = match change {
+            UnitChange::Start => ProjectChange::Up,
+            UnitChange::Stop => ProjectChange::Stop,
+            UnitChange::Restart => ProjectChange::Restart,
+            UnitChange::Reload => {
+                ProjectChange::Signal(record.summary.get("reload").cloned().unwrap_or_else(|| "SIGHUP".into()))
+            }
+        };
+        let mut steps = vec![hold(record, layout), Step::Project { project: project(record), folder, change: doing }];
+        if change != UnitChange::Stop {
+            steps.push(runs(record));
+        }
+        steps
+    }
+
+    fn reloads(&self, record: &Record) -> bool {
+        record.summary.contains_key("reload")
+    }
+
+    fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step> {
+        let folder = layout.release(&record.service, &record.release);
+        vec![
+            hold(record, layout),
+            Step::Project { project: project(record), folder, change: ProjectChange::Down },
+            Step::Remove { path: layout.current(&record.service) },
+            Step::Remove { path: layout.releases(&record.service) },
+            Step::Remove { path: layout.proven(&record.service) },
+        ]
+    }
+
+    fn names(&self, record: &Record) -> Vec<String> {
+        record.units.iter().map(|unit| unit.name.clone()).collect()
+    }
+
+    fn runs(&self, record: &Record, seen: &Seen) -> bool {
+        record.units.iter().all(|unit| seen.units.get(&unit.name).is_some_and(|found| found.runs()))
+    }
+
+    fn after(&self, record: &Record, layout: &Layout) -> Vec<Step> {
+        let repository = format!("portoser/{}", record.service);
+        vec![Step::PruneImages { repository, folder: layout.releases(&record.service) }]
+    }
+
+    fn blind(&self, seen: &Seen) -> Option<Refused> {
+        let why = seen.blind.as_deref()?;
+        let hint = if why.contains("permission denied") {
+            "let the login user use docker (group `docker`), or set `become: sudo`"
+        } else if why.contains("not on the host") {
+            "install docker and its compose plugin there"
+        } else {
+            "see `systemctl status docker` on the host"
+        };
+        Some(Refused::new(format!("docker does not answer on the host: {}", why.replace('\n', " ")), hint))
+    }
+}
+
+/// The project that a record is about.
+fn project(record: &Record) -> String {
+    let name = record.units.first().map(|unit| unit.name.as_str()).unwrap_or_default();
+    name.split('/').next().unwrap_or_default().to_owned()
+}
+
+fn hold(record: &Record, layout: &Layout) -> Step {
+    Step::HoldProject {
+        project: project(record),
+        current: layout.current(&record.service),
+        folder: layout.release(&record.service, &record.release),
+    }
+}
+
+fn runs(record: &Record) -> Step {
+    Step::Wait { probe: Probe::ProjectRuns { project: project(record) }, within: START }
+}
+
+fn policy(word: &str) -> Pull {
+    match word {
+        "always" => Pull::Always,
+        "never" => Pull::Never,
+        _ => Pull::Missing,
+    }
+}
+
+fn word(pull: Pull) -> &'static str {
+    match pull {
+        Pull::Always => "always",
+        Pull::Never => "never",
+        Pull::Missing => "missing",
+    }
+}
+
+/// What a release does, for some id: its files, their marks, and its project.
+struct Parts {
+    entries: Vec<TreeEntry>,
+    files: BTreeMap<String, String>,
+    rendered: Rendered,
+}
+
+impl Parts {
+    fn new(subject: &Subject<'_>, id: &ReleaseId) -> Result<Self, Refused> {
+        let Kind::Docker(docker) = &subject.service.kind else {
+            return Err(Refused::new("it is no docker service", "see `portoser schema`"));
+        };
+        let mut entries = plan::tree(subject, id)?;
+        let rendered = match &docker.project {
+            Project::Image(image) => render::render(subject, image, id),
+            Project::Compose { path, part } => own::render(subject, path, part.as_deref(), &entries)?,
+        };
+        entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
+        entries.extend(rendered.links.iter().cloned());
+        entries.extend(rendered.ours.iter().cloned());
+        let env = plan::environment(subject, &plan::variables(subject, id, 1));
+        entries.push(plan::ours("env.sh", Content::secret(process::env_file(&env)), 0o600));
+        let own = matches!(docker.project, Project::Compose { .. });
+        entries.push(plan::ours("compose.sh", Content::open(caller(&rendered, own)), 0o644));
+        let images: String = rendered.images.iter().map(|(tag, image)| format!("{tag} {image}\n")).collect();
+        entries.push(plan::ours("images", Content::open(images), 0o644));
+        let marked = entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?)));
+        Ok(Self { files: marked.collect(), entries, rendered })
+    }
+
+    /// What a release does is in its files. Checks, hooks and summary are left out: when only they change, nothing needs to be
+    /// restarted.
+    fn digest(&self, subject: &Subject<'_>) -> Sha256 {
+        let all = (FORMAT, Docker.name(), &subject.service.name, &self.files, &self.rendered.images);
+        let mut text = Vec::with_capacity(4096);
+        // Nothing in it can fail to be written.
+        let _ = serde_json::to_writer(&mut text, &all);
+        sha256(&text)
+    }
+
+    fn finish(self, subject: &Subject<'_>, id: ReleaseId) -> Wanted {
+        let service = subject.service;
+        let variables = plan::variables(subject, &id, 1);
+        let unit = |part: &String| UnitFile {
+            name: format!("{}/{part}", self.rendered.name),
+            path: None,
+            enable: None,
+            text: String::new(),
+        };
+        let mut summary = release::described(subject);
+        if let Kind::Docker(docker) = &service.kind {
+            for (tag, image) in &self.rendered.images {
+                summary.insert(format!("pin {tag}"), format!("{} {image}", word(docker.pull)));
+            }
+        }
+        summary.extend(self.rendered.networks.iter().map(|name| (format!("network {name}"), "shared".to_owned())));
+        summary.extend(self.rendered.main.iter().map(|part| ("part".to_owned(), part.clone())));
+        let record = Record {
+            format: FORMAT,
+            service: service.name.clone(),
+            engine: Docker.name().into(),
+            supervisor: Supervisor::Compose,
+            scope: Scope::System,
+            units: self.rendered.parts.iter().map(unit).collect(),
+            user: None,
+            checks: spread(&service.checks, service.port, service.instances),
+            hooks: release::hooks(subject, &variables),
+            venv: None,
+            once: None,
+            summary,
+            files: self.files,
+            release: id,
+        };
+        Wanted { record, files: self.entries, besides: None }
+    }
+}
+
+/// The script that calls compose for a release. Compose itself is found without a process, as it is called often.
+fn caller(rendered: &Rendered, own: bool) -> String {
+    let mut text = String::from(CALLER);
+    text.push_str(&format!("main={}\n", quote(rendered.main.as_deref().unwrap_or_default())));
+    if own {
+        // The environment may hold what the shell itself goes by.
+        text.push_str("path=$PATH home=${HOME-/}\n. ./.portoser/env.sh\nPATH=$path HOME=$home\n");
+    }
+    text.push_str("files=''\n[ \"$1\" != plain ] || files=plain\n");
+    text.push_str("case $files in plain) shift; set -- ");
+    let words = |files: &[String]| -> String { files.iter().map(|file| format!("-f {} ", quote(file))).collect() };
+    let plain = if own { &rendered.files[..1] } else { &rendered.files[..] };
+    let name = quote(&rendered.name);
+    text.push_str(&format!("-p {name} --project-directory . {}\"$@\" ;;\n", words(plain)));
+    text.push_str(&format!("*) set -- -p {name} --project-directory . {}\"$@\" ;;\nesac\n", words(&rendered.files)));
+    text.push_str("if [ -n \"$plugin\" ]; then exec docker compose \"$@\"; fi\nexec docker-compose \"$@\"\n");
+    text
+}
+
+const CALLER: &str = r#"# Calls compose for this release: sh compose.sh [plain] WORDS...
+cd "${0%/*}/.." || exit 125
+plugin=
+for folder in "${HOME-}/.docker" /usr/local/lib/docker /usr/local/libexec/docker /usr/lib/docker /usr/libexec/docker; do
+  [ ! -x "$folder/cli-plugins/docker-compose" ] || plugin=yes
+done
+if [ -z "$plugin" ] && ! command -v docker-compose >/dev/null; then
+  docker compose version >/dev/null 2>&1 || { echo 'neither docker compose nor docker-compose is on the host' >&2; exit 127; }
+  plugin=yes
+fi
+"#;
+
+/// The name of our project for a service.
+fn project_name(service: &Service) -> String {
+    format!("portoser-{}", service.name)
+}
+
+/// A tag of ours.
+fn tag(service: &Service, part: &str, version: &str) -> String {
+    // A part may have a name that no repository can have.
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = part.starts_with(plain) && part.ends_with(plain) && part.chars().all(|c| plain(c) || c == '-');
+    let part = if fits { part.to_owned() } else { hex(&sha256(part.as_bytes())[..8]) };
+    format!("portoser/{}/{part}:{version}", service.name)
+}

@@ -1,0 +1,206 @@
+//! The user's own compose file: used as it is, with an override of ours that pins images and marks containers. Here it is only
+//! read for what must be known before anything is done: its parts, and where it keeps data beside itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::{Rendered, project_name, render, tag};
+use crate::host::OURS;
+use crate::host::run::{TreeEntry, TreeKind};
+use crate::model::{Content, Hash, ReleaseId, hex};
+use crate::plan::{self, Refused, Subject};
+use crate::registry::COMPOSE_FILES;
+
+/// The project of a compose file, which is among the entries of the release.
+pub(super) fn render(
+    subject: &Subject<'_>,
+    path: &Path,
+    part: Option<&str>,
+    entries: &[TreeEntry],
+) -> Result<Rendered, Refused> {
+    let service = subject.service;
+    let (name, text) = file(subject, path)?;
+    let document: Value = serde_yaml::from_str(&text).map_err(|error| {
+        Refused::new(format!("`{name}` is not YAML that can be read: {error}"), "see `docker compose config`")
+    })?;
+    let known = services(&document);
+    if known.is_empty() {
+        return Err(Refused::new(format!("`{name}` has no services"), "see `docker compose config`"));
+    }
+    let main = main(&known, part, &name)?;
+    if main.is_none() && !service.env.is_empty() && !text.contains('$') {
+        return Err(Refused::new(
+            "nothing says which part of the compose file `env` is for",
+            "give `compose_service`, or name the variables in the file",
+        ));
+    }
+    let mut links = BTreeMap::new();
+    for (part, one) in &known {
+        data(part, one, entries, &mut links)?;
+    }
+    let (over, images) = over(subject, (&text, &document), &known, main.as_ref(), entries);
+    let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
+    Ok(Rendered {
+        name: own_name.map_or_else(|| project_name(service), str::to_owned),
+        files: vec![name, format!("{OURS}/override.yml")],
+        ours: vec![plan::ours("override.yml", Content::secret(render::yaml(&over)), 0o600)],
+        links: links.into_values().collect(),
+        parts: known.keys().cloned().collect(),
+        images,
+        networks: Vec::new(),
+        main,
+    })
+}
+
+/// The name and the text of the compose file.
+fn file(subject: &Subject<'_>, path: &Path) -> Result<(String, String), Refused> {
+    let is_one = |file: &&PathBuf| {
+        *file == path || (file.parent() == Some(path) && COMPOSE_FILES.iter().any(|name| file.ends_with(name)))
+    };
+    let Some((file, bytes)) = subject.sources.texts.iter().find(|(file, _)| is_one(file)) else {
+        return Err(Refused::new(
+            format!("there is no compose file in `{}`", path.display()),
+            format!("it must be called one of {}", COMPOSE_FILES.join(", ")),
+        ));
+    };
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((name, String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// The part that `env` and `exec` are for.
+fn main(known: &BTreeMap<String, Value>, part: Option<&str>, file: &str) -> Result<Option<String>, Refused> {
+    match part {
+        Some(part) if known.contains_key(part) => Ok(Some(part.to_owned())),
+        Some(part) => {
+            let all: Vec<&str> = known.keys().map(String::as_str).collect();
+            Err(Refused::new(
+                format!("`{file}` has no service `{part}`"),
+                format!("`compose_service` is one of {}", all.join(", ")),
+            ))
+        }
+        None if known.len() == 1 => Ok(known.keys().next().cloned()),
+        None => Ok(None),
+    }
+}
+
+/// What is laid over the compose file; and the pins of its images.
+fn over(
+    subject: &Subject<'_>,
+    (text, document): (&str, &Value),
+    known: &BTreeMap<String, Value>,
+    main: Option<&String>,
+    entries: &[TreeEntry],
+) -> (Value, BTreeMap<String, String>) {
+    let service = subject.service;
+    let env = plan::environment(subject, &plan::variables(subject, &ReleaseId::from_digest(&[0; 32]), 1));
+    let all = serde_json::to_string(&(&env, marks(entries))).unwrap_or_default();
+    let whole = digest(&[text.as_bytes(), all.as_bytes()]);
+    let (mut images, mut parts) = (BTreeMap::new(), Map::new());
+    for (part, one) in known {
+        // A part whose image is the same keeps its pin, so that its containers are left alone. What is built may differ with
+        // any file.
+        let image = one.get("image").and_then(Value::as_str).filter(|_| one.get("build").is_none());
+        let version = match image {
+            Some(image) if !image.contains('$') => digest(&[image.as_bytes()]),
+            _ => whole.clone(),
+        };
+        let pin = tag(service, part, &version);
+        let mut over = json!({ "image": pin, "labels": { "portoser.service": service.name } });
+        if main == Some(part) && !env.is_empty() {
+            over["environment"] = json!(env);
+        }
+        images.insert(pin, format!("part {part}"));
+        parts.insert(part.clone(), over);
+    }
+    let mut over = json!({ "services": parts });
+    if let Some(version) = document.get("version") {
+        // The older compose refuses files of different versions.
+        over["version"] = version.clone();
+    }
+    (over, images)
+}
+
+fn digest(texts: &[&[u8]]) -> String {
+    let mut hash = Hash::default();
+    for text in texts {
+        hash.update(&text.len().to_le_bytes());
+        hash.update(text);
+    }
+    hex(&hash.finish()[..8])
+}
+
+fn marks(entries: &[TreeEntry]) -> Vec<(&str, Option<String>)> {
+    entries.iter().map(|entry| (entry.path.as_str(), plan::mark(&entry.kind))).collect()
+}
+
+/// The services of a compose file that come up without being asked for.
+fn services(document: &Value) -> BTreeMap<String, Value> {
+    let all = document.get("services").and_then(Value::as_object).into_iter().flatten();
+    let asked = |one: &Value| one.get("profiles").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    all.filter(|(_, one)| asked(one)).map(|(name, one)| (name.clone(), one.clone())).collect()
+}
+
+/// Folders beside the compose file that are mounted writable hold data: each is a link into the shared folder, which outlives
+/// the release. A folder that is sent along cannot be both.
+fn data(
+    part: &str,
+    service: &Value,
+    entries: &[TreeEntry],
+    links: &mut BTreeMap<String, TreeEntry>,
+) -> Result<(), Refused> {
+    for volume in service.get("volumes").and_then(Value::as_array).into_iter().flatten() {
+        let Some((source, read_only)) = bound(volume) else { continue };
+        let path = source.trim_start_matches("./").trim_end_matches('/').to_owned();
+        if path.split('/').any(|part| part == "..") || source.contains('$') {
+            if source.contains('$') {
+                continue;
+            }
+            return Err(Refused::new(
+                format!("`{part}` mounts `{source}`, which lies outside of its release"),
+                "mount an absolute path or a named volume",
+            ));
+        }
+        let below = [path.as_str(), "/"].concat();
+        let inside = |entry: &&TreeEntry| entry.path.starts_with(&below);
+        let sent = entries.iter().any(|entry| entry.path == path && entry.kind != TreeKind::Folder)
+            || entries
+                .iter()
+                .filter(inside)
+                .any(|entry| entry.kind != TreeKind::Folder && !entry.path.ends_with("/.gitkeep"));
+        let is_file = entries.iter().any(|entry| entry.path == path && !matches!(entry.kind, TreeKind::Folder));
+        if path.is_empty() || path == "." || (sent && !is_file && !read_only) {
+            return Err(Refused::new(
+                format!("`{part}` mounts `{source}` writable, and its files are sent with each release"),
+                "what is written there would be left behind: mount it `:ro`, or keep data in a named volume",
+            ));
+        }
+        if sent || entries.iter().any(|entry| entry.path == path) {
+            continue;
+        }
+        let up = "../".repeat(2 + path.matches('/').count());
+        let kind = TreeKind::Link { target: format!("{up}shared/{path}") };
+        links.insert(path.clone(), TreeEntry { path, kind });
+    }
+    Ok(())
+}
+
+/// The relative folder or file that a volume mounts, and whether it is only read.
+fn bound(volume: &Value) -> Option<(String, bool)> {
+    match volume {
+        Value::String(text) => {
+            let mut parts = text.split(':');
+            let source = parts.next().filter(|source| source.starts_with('.'))?;
+            parts.next()?;
+            let read_only = parts.next().is_some_and(|modes| modes.split(',').any(|mode| mode == "ro"));
+            Some((source.to_owned(), read_only))
+        }
+        Value::Object(keys) => {
+            let source = keys.get("source")?.as_str().filter(|source| source.starts_with('.'))?;
+            let read_only = keys.get("read_only").and_then(Value::as_bool).unwrap_or_default();
+            Some((source.to_owned(), read_only))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,166 @@
+//! The containers of compose projects, as `docker inspect` tells of them (docs.docker.com/reference/cli/docker/inspect).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::host::facts::{SeenContainer, SeenUnit};
+
+/// The format for `docker inspect`: one JSON array for each container, a line each.
+pub const INSPECT: &str = concat!(
+    r#"[{{json (index .Config.Labels "com.docker.compose.project")}},"#,
+    r#"{{json (index .Config.Labels "com.docker.compose.service")}},{{json .Name}},{{json .State.Status}},"#,
+    r#"{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},{{.RestartCount}},{{.State.ExitCode}},"#,
+    r#"{{.State.OOMKilled}},{{json .State.StartedAt}},{{json .State.Error}},{{json .Image}},{{json .Config.Image}},"#,
+    r#"{{json .HostConfig.RestartPolicy.Name}},{{json .NetworkSettings.Ports}},{{.State.Pid}}]"#
+);
+
+/// Reads the lines of `INSPECT`: the containers by `PROJECT/PART`. A line that cannot be read is left out.
+#[must_use]
+pub fn containers(text: &str) -> BTreeMap<String, Vec<SeenContainer>> {
+    let mut all: BTreeMap<String, Vec<SeenContainer>> = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, container)) = container(line) {
+            all.entry(name).or_default().push(container);
+        }
+    }
+    for parts in all.values_mut() {
+        parts.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    all
+}
+
+fn container(line: &str) -> Option<(String, SeenContainer)> {
+    let fields: Vec<Value> = serde_json::from_str(line).ok()?;
+    let text = |index: usize| fields.get(index).and_then(Value::as_str).map(str::to_owned);
+    let number = |index: usize| fields.get(index).and_then(Value::as_i64);
+    let policy = text(12)?;
+    let container = SeenContainer {
+        name: text(2)?.trim_start_matches('/').to_owned(),
+        state: text(3)?,
+        health: text(4).filter(|health| health != "none"),
+        restarts: number(5).and_then(|count| count.try_into().ok())?,
+        exit_code: number(6)?,
+        oom_killed: fields.get(7)?.as_bool()?,
+        started_at: text(8)?,
+        error: text(9)?,
+        image_id: text(10)?,
+        image: text(11)?,
+        policy: if policy.is_empty() { "no".into() } else { policy },
+        ports: fields.get(13).map(ports).unwrap_or_default(),
+        pid: number(14).and_then(|pid| pid.try_into().ok()).unwrap_or_default(),
+    };
+    Some((format!("{}/{}", text(0)?, text(1)?), container))
+}
+
+/// `{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}`; a port without a host's one is `null`.
+fn ports(value: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    for (inner, bound) in value.as_object().into_iter().flatten() {
+        for one in bound.as_array().into_iter().flatten() {
+            let outer = one.get("HostPort").and_then(Value::as_str).unwrap_or_default();
+            all.push(format!("{outer}->{inner}"));
+        }
+    }
+    all.sort();
+    // Once for each family of addresses is not worth telling.
+    all.dedup();
+    all
+}
+
+/// Each part of a project as a unit. Of several containers of one part the one that is worst speaks. `now` is the host's clock
+/// in seconds since 1970, and how long it is up.
+#[must_use]
+pub fn container_units(
+    all: &BTreeMap<String, Vec<SeenContainer>>,
+    now: Option<(i64, Duration)>,
+) -> BTreeMap<String, SeenUnit> {
+    let worst = |parts: &Vec<SeenContainer>| {
+        let mut units: Vec<SeenUnit> = parts.iter().map(|one| unit(one, now)).collect();
+        let restarts = units.iter().map(|unit| unit.restarts).sum();
+        units.sort_by_key(|unit| (unit.runs(), unit.sub != "unhealthy", unit.sub != "starting"));
+        units.into_iter().next().map(|unit| SeenUnit { restarts, ..unit })
+    };
+    all.iter().filter_map(|(name, parts)| Some((name.clone(), worst(parts)?))).collect()
+}
+
+fn unit(container: &SeenContainer, now: Option<(i64, Duration)>) -> SeenUnit {
+    let ended = container.exit_code == 0 && matches!(container.policy.as_str(), "no" | "on-failure");
+    let started = container.started_at.parse::<Timestamp>().ok().filter(|at| at.as_second() > 0);
+    // It was never started, and could not be.
+    let (active, sub) = match container.state.as_str() {
+        "running" => ("active", container.health.as_deref().unwrap_or("running")),
+        "restarting" => ("activating", "auto-restart"),
+        "paused" => ("paused", "paused"),
+        "exited" if ended => ("done", "exited"),
+        "created" if container.error.is_empty() => ("inactive", "created"),
+        "exited" if container.exit_code == 0 || !container.error.is_empty() => ("inactive", "exited"),
+        state => ("failed", state),
+    };
+    let result = match () {
+        () if container.oom_killed => "oom-kill",
+        () if active == "failed" => "exit-code",
+        () => "",
+    };
+    SeenUnit {
+        loaded: true,
+        active: active.into(),
+        sub: sub.into(),
+        result: result.into(),
+        status: if active == "active" { String::new() } else { container.exit_code.to_string() },
+        restarts: container.restarts,
+        pid: container.pid,
+        enabled: container.policy != "no",
+        since_boot: started.zip(now).and_then(|(at, (clock, uptime))| {
+            let age = u64::try_from(clock.saturating_sub(at.as_second())).unwrap_or_default();
+            uptime.checked_sub(Duration::from_secs(age))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(part: &str, state: &str, health: &str, code: i64, policy: &str) -> String {
+        format!(
+            r#"["p","{part}","/p-{part}-1","{state}",{health},2,{code},false,"2026-11-21T13:08:49.2Z","","sha256:1","lab/http:1","{policy}",{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"8099"}},{{"HostIp":"::","HostPort":"8099"}}],"9/udp":null}},7]"#
+        )
+    }
+
+    #[test]
+    fn containers_become_units() {
+        let text = [
+            line("web", "running", "\"healthy\"", 0, "unless-stopped"),
+            line("sick", "running", "\"unhealthy\"", 0, "always"),
+            line("once", "exited", "null", 0, "no"),
+            line("dead", "exited", "null", 137, "unless-stopped"),
+            line("loop", "restarting", "null", 1, "always"),
+            "noise".into(),
+        ]
+        .join("\n");
+        let all = containers(&text);
+        assert_eq!(all["p/web"][0].ports, ["8099->80/tcp"]);
+        let at: Timestamp = "2026-11-21T13:09:49Z".parse().expect("a time");
+        let units = container_units(&all, Some((at.as_second(), Duration::from_secs(100))));
+        let told = |name: &str| (units[name].active.as_str(), units[name].sub.as_str(), units[name].runs());
+        assert_eq!(told("p/web"), ("active", "healthy", true));
+        assert_eq!(units["p/web"].since_boot, Some(Duration::from_secs(40)));
+        assert_eq!(told("p/sick"), ("active", "unhealthy", true));
+        assert_eq!(told("p/once"), ("done", "exited", true));
+        assert_eq!(told("p/dead"), ("failed", "exited", false));
+        assert_eq!(told("p/loop"), ("activating", "auto-restart", false));
+        assert!(units["p/once"].rests() && units["p/dead"].rests() && !units["p/loop"].rests());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in "(?s).{0,200}", part in "[^\"\\\\\\p{C}]{0,20}") {
+            let _ = container_units(&containers(&text), Some((0, Duration::ZERO)));
+            let _ = container_units(&containers(&line(&part, &part, "null", -1, &part)), None);
+        }
+    }
+}

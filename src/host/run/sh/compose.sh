@@ -1,0 +1,179 @@
+# Steps on compose projects. A release brings its own way to call compose (.portoser/compose.sh), so that any release can be
+# brought up again. What runs is asked of the engine, never of files. No step here touches a volume.
+compose() { # FOLDER WORDS...: compose, for the project of the release in this folder
+  at=$1
+  shift
+  bounded "$unit_within" sh "$at/.portoser/compose.sh" "$@"
+}
+
+containers() { # PROJECT: a line for each container of it in $run/ps: name, state, starts by docker, exit code, policy, health, life
+  bounded 60 docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \
+    --filter label=com.docker.compose.oneoff=False >"$run/ids" || { cat "$run/ids"; return 1; }
+  set --
+  while read -r one; do set -- "$@" "$one"; done <"$run/ids"
+  : >"$run/ps"
+  [ $# -gt 0 ] || return 0
+  bounded 60 docker inspect --format '{{.Name}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{with .HostConfig.RestartPolicy.Name}}{{.}}{{else}}no{{end}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.Id}}@{{.State.StartedAt}}' "$@" >"$run/ps"
+}
+
+project_state() { # sets $state to runs, rests or none, from $run/ps
+  state=none
+  while read -r name status rest; do
+    case $status in running | restarting | paused) state=runs ;; *) [ $state = runs ] || state=rests ;; esac
+  done <"$run/ps"
+}
+
+has_image() { bounded 60 docker image inspect --format . -- "$1" >/dev/null 2>&1; }
+
+fits() { # IMAGE: whether it is made for this engine
+  made_for=$(bounded 60 docker image inspect --format '{{.Os}}/{{.Architecture}}' -- "$1") &&
+    needed=$(bounded 60 docker version --format '{{.Server.Os}}/{{.Server.Arch}}') || return
+  [ "$made_for" = "$needed" ] || {
+    printf 'the image %s is made for %s, and the engine of the host is %s\n' "$1" "$made_for" "$needed"
+    return 1
+  }
+}
+
+do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so that the way back needs no network
+  ! has_image "$1" || return 0
+  if [ "$2" = always ] || ! has_image "$3"; then
+    [ "$2" != never ] || { printf 'the image %s is not on the host, and may not be pulled\n' "$3"; return 1; }
+    bounded "$pull_within" docker pull --quiet -- "$3" || return
+  fi
+  fits "$3" && note made && bounded 60 docker tag -- "$3" "$1"
+}
+
+undo_image() { # what still uses it keeps it
+  ! noted made || ! has_image "$1" || bounded 60 docker rmi -- "$1" || :
+}
+
+do_part() { # TAG PULL FOLDER PART: the same for a part of the user's compose file, which may be built
+  ! has_image "$1" || return 0
+  bounded 60 sh "$3/.portoser/compose.sh" plain config >"$run/config" || { cat "$run/config"; return 1; }
+  # Both composes write the whole project with two blanks for each level.
+  reference=$(awk -v part="$4" '/^[^ #]/ { top = $1 } top == "services:" && /^  [^ ]/ { name = $0; gsub(/^ +|:[ ]*$|["\047]/, "", name); here = name == part }
+    here && /^    build:/ { build = 1 } here && /^    image: / { sub(/^    image: */, ""); gsub(/["\047]/, ""); image = $0 }
+    END { if (build) print "build"; else print image }' "$run/config")
+  case $reference in
+  build) note made && bounded "$pull_within" sh "$3/.portoser/compose.sh" build "$4" ;;
+  '') printf 'the compose file names neither image nor build for %s\n' "$4"; return 1 ;;
+  *) do_image "$1" "$2" "$reference" ;;
+  esac
+}
+
+undo_part() { undo_image "$1"; }
+
+do_network() { # NAME
+  ! bounded 60 docker network inspect --format . -- "$1" >/dev/null 2>&1 || return 0
+  note made && bounded 60 docker network create --label portoser=shared -- "$1"
+}
+
+undo_network() { # others may use it by now
+  ! noted made || bounded 60 docker network rm -- "$1" || :
+}
+
+do_check_project() { compose "$1" config -q; }
+
+undo_check_project() { :; }
+
+do_hold_project() { # PROJECT CURRENT FOLDER
+  containers "$1" || return
+  project_state
+  cp "$run/ps" "$u.before" && note $state
+}
+
+undo_hold_project() { # brings the project back to what it was, unless nothing ever touched it
+  containers "$1" || return
+  if noted none; then
+    [ ! -s "$run/ps" ] || compose "$3" down --remove-orphans
+  elif cmp -s "$run/ps" "$u.before"; then return 0
+  elif noted runs; then
+    compose "$2" up -d --no-build --remove-orphans && containers "$1" && project_state && [ $state = runs ]
+  elif noted rests; then
+    compose "$2" up --no-start --no-build --remove-orphans && compose "$2" stop
+  fi
+}
+
+do_project() { # PROJECT FOLDER CHANGE SIGNAL
+  case $3 in
+  up | start) compose "$2" up -d --no-build --remove-orphans ;;
+  renew) # What is down is started; where all of it runs, and is not well, it is started anew.
+    containers "$1" || return
+    while read -r name status rest; do
+      [ "$status" = running ] || { compose "$2" up -d --no-build --remove-orphans; return; }
+    done <"$run/ps"
+    compose "$2" up -d --no-build --remove-orphans && compose "$2" restart ;;
+  stop) compose "$2" stop ;;
+  restart) compose "$2" restart ;;
+  reload) compose "$2" kill -s "$4" ;;
+  down) compose "$2" down --remove-orphans ;;
+  esac || { project_says "$1"; return 1; }
+}
+
+undo_project() { :; } # what was held does it
+
+project_says() { # the state of what does not run, and its last words, as evidence
+  containers "$1" || return
+  while read -r name status starts code policy health life; do
+    [ "$status $starts $health" != 'running 0 healthy' ] && [ "$status $starts $health" != 'running 0 -' ] || continue
+    name=${name#/}
+    printf 'container %s is %s, exit code %s, started again %s times, health %s\n' "$name" "$status" "$code" "$starts" "$health"
+    why=$(docker inspect --format '{{if .State.OOMKilled}}it was killed by the OOM killer{{end}} {{.State.Error}}' "${life%@*}")
+    [ "$why" = ' ' ] || printf '%s\n' "$why"
+    [ "$health" = - ] || docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "${life%@*}" | tail -n 3
+    bounded 10 docker logs --tail 12 "${life%@*}" 2>&1
+  done <"$run/ps"
+}
+
+wait_project() { # SECONDS PROJECT
+  first=none
+  holding "$1" project_steady "$2" || {
+    printf 'the project %s does not run\n' "$2"
+    project_says "$2"
+    return 1
+  }
+  printf '%s\n' "$2" >"$u.project"
+}
+
+project_steady() { # two looks must agree that all of it runs, or has done its work once, and that it is the same containers
+  containers "$1" || return
+  whole=''
+  while read -r name status starts code policy health life; do
+    case $status:$starts:$code:$policy:$health in
+    running:0:*:unhealthy | exited:*:[1-9]*:no:* | dead:*) hopeless=yes; return 1 ;;
+    running:0:* | exited:*:0:no:* | exited:*:0:on-failure:*) whole="$whole $life" ;;
+    *:[0-2]:*) first=none; return 1 ;;
+    *) hopeless=yes; return 1 ;;
+    esac
+  done <"$run/ps"
+  [ -n "$whole" ] || { first=none; return 1; }
+  [ "$first" != "$whole" ] || return 0
+  first=$whole
+  return 1
+}
+
+stay_projects() { # STAGE: whether the projects that were waited for still run, without having been started again
+  for one in "$run/undo/$1".*.project; do
+    [ -e "$one" ] && read -r held_project <"$one" || return 0
+    first='' hopeless=''
+    project_steady "$held_project"
+    project_steady "$held_project" || {
+      printf 'it did not stay up\n'
+      project_says "$held_project"
+      return 1
+    }
+  done
+}
+
+do_prune_images() { # REPOSITORY RELEASES: the pins that no release here needs any more
+  keep=' '
+  for one in "$2"/*/.portoser/images; do
+    [ -e "$one" ] || continue
+    while read -r tag rest; do keep="$keep$tag "; done <"$one"
+  done
+  bounded 60 docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$1/*" >"$run/tags" || return
+  while read -r tag; do
+    case $keep in *" $tag "*) continue ;; esac
+    bounded 60 docker rmi -- "$tag" || :
+  done <"$run/tags"
+}
