@@ -2,6 +2,7 @@
 //! The project itself is not installed; it runs from its release, so that a changed source file makes no new environment.
 
 mod lock;
+mod uv_lock;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -52,9 +53,7 @@ impl Engine for Python {
         if let Some(text) = text {
             files.push(plan::ours("requirements.txt", Content::open(text.as_str()), 0o644));
         }
-        let uv = python.lock == Lock::Uv && python.index.is_none() && python.wheels.is_none();
         let id = digest(subject, python, &version, &path, &files)?;
-        files.push(plan::ours("venv", Content::open(format!("{id}\n")), 0o644));
         let folder = Layout::new(&subject.facts.base).venv(&subject.service.name, &id);
         let besides =
             subject.sources.wheels.get(&subject.service.name).map(|wheels| wheelhouse(&subject.service.name, wheels));
@@ -63,15 +62,9 @@ impl Engine for Python {
         if let (Some(program), Some(first)) = (&program, words.first_mut()) {
             *first = format!("{folder}/bin/{program}");
         }
-        let venv = Venv {
-            id,
-            python: version,
-            lock: path,
-            uv,
-            flags: flags(python),
-            wheels: besides.as_ref().map(|tree| tree.release.clone()),
-            program,
-        };
+        let settings = settings(python, [id.as_str(), &version, &path, program.as_deref().unwrap_or_default()]);
+        files.push(plan::ours("venv", Content::open(settings), 0o644));
+        let venv = Venv { id, wheels: besides.as_ref().map(|tree| tree.release.clone()) };
         let env = environment(subject, &folder);
         // A deploy takes the first host first, and alone.
         let first = subject.service.hosts.first() == Some(&subject.host.name);
@@ -126,16 +119,14 @@ fn before(record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step> {
         if let Some(id) = venv.wheels.as_ref().filter(|_| !seen.venvs.contains(&venv.id)) {
             wheels = layout.wheels(&record.service, id);
             steps.push(Step::Folder { path: layout.wheelhouses(&record.service), mode: 0o755, owner: None });
-            steps.push(Step::Unpack { release: id.clone(), into: wheels.clone(), owner: None });
+            steps.push(Step::Unpack { release: id.clone(), into: wheels.clone(), owner: None, from: None });
         }
-        let uv = if venv.uv { "yes" } else { "" };
-        let program = venv.program.as_deref().unwrap_or_default();
-        let cmd = Cmd::new("/bin/sh").args(["-c", MAKE, "make-venv"]);
-        let cmd = cmd.args([path.as_str(), &folder, &venv.python, &venv.lock, uv, &wheels, program]);
+        let cmd = Cmd::new("/bin/sh").args(["-c", MAKE, "make-venv", &path, &folder]);
+        let cmd = if wheels.is_empty() { cmd } else { cmd.arg(wheels) };
         // One that was cut off is of no use to anybody; a whole one is there for the next try.
         let undo = "[ -e \"$1/.portoser-complete\" ] || rm -rf \"$1\"";
         let undo = Cmd::new("/bin/sh").args(["-c", undo, "drop-venv", &path]);
-        steps.push(Step::Run { cmd: cmd.args(venv.flags.clone()).within(BUILD), undo: Some(undo) });
+        steps.push(Step::Run { cmd: cmd.within(BUILD), undo: Some(undo) });
     }
     if let Some(once) = record.once.as_ref().filter(|once| once.here && !seen.proven.contains(&record.release)) {
         steps.push(release::once_step(&folder, record.user.as_deref(), once));
@@ -192,6 +183,20 @@ fn flags(python: &registry::Python) -> Vec<String> {
     let extras = python.extras.iter().flat_map(|extra| ["--extra".to_owned(), extra.clone()]);
     let groups = python.groups.iter().flat_map(|group| ["--group".to_owned(), group.clone()]);
     extras.chain(groups).collect()
+}
+
+/// How the virtual environment is made, for the script that makes it. The one that prunes reads the first line.
+fn settings(python: &registry::Python, [id, version, lock, program]: [&str; 4]) -> String {
+    // With an index or wheels of one's own, the URLs in uv.lock do not count; its requirements are installed as pip would.
+    let uv = python.lock == Lock::Uv && python.index.is_none() && python.wheels.is_none();
+    let mut text = format!("id={id}\n");
+    for (name, value) in
+        [("version", version), ("lock", lock), ("program", program), ("uv", if uv { "yes" } else { "" })]
+    {
+        text.push_str(&format!("{name}={}\n", quote(value)));
+    }
+    let flags: Vec<_> = flags(python).iter().map(|flag| quote(flag).into_owned()).collect();
+    text + &format!("set -- {}\n", flags.join(" "))
 }
 
 /// What uv and pip are told besides; values may be private.

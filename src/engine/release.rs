@@ -58,7 +58,7 @@ pub(super) fn activate(record: &Record, layout: &Layout, seen: &SeenService, bef
     let mut steps = vec![
         Step::Folder { path: layout.releases(&record.service), mode: 0o755, owner: None },
         Step::Folder { path: layout.shared(&record.service), mode: 0o755, owner: record.user.clone() },
-        Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None },
+        Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None, from: None },
         Step::Run { cmd: verify(&folder), undo: None },
     ];
     steps.extend(before);

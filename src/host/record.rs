@@ -47,25 +47,14 @@ pub struct Hooks {
     pub after: Vec<(Vec<String>, u64)>,
 }
 
-/// A virtual environment of Python, and what is needed to make it anew.
+/// A virtual environment of Python. How it is made anew stands in the release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Venv {
     /// Its name beside the others of the service: a digest of all that it depends on.
     pub id: ReleaseId,
-    /// The major and minor version of its interpreter.
-    pub python: String,
-    /// What names its packages, relative to the release.
-    pub lock: String,
-    /// Whether uv reads the lock itself where the host has it.
-    pub uv: bool,
-    /// The extras and groups that uv is told.
-    pub flags: Vec<String>,
-    /// The wheels that were sent along for it, where nothing else may be installed.
+    /// The wheels that are sent along to make it, where nothing else may be installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wheels: Option<ReleaseId>,
-    /// The program that must be in it afterwards, if it is one of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
 }
 
 /// A command that a deploy runs on one host before any host is switched, such as a migration.

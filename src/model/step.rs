@@ -113,8 +113,9 @@ pub enum Step {
     /// Makes a folder and its parents, if missing. Undo removes what it made, if empty.
     Folder { path: String, mode: u32, owner: Option<Owner> },
     /// Unpacks the tree with this digest (of the run's payload) as this new folder, which must not be there in part.
-    /// A complete one is left alone. Undo removes the folder if this run made it.
-    Unpack { release: ReleaseId, into: String, owner: Option<Owner> },
+    /// A complete one is left alone. What its manifest names and was not sent is copied from the folder `from`, an earlier
+    /// release. Undo removes the folder if this run made it.
+    Unpack { release: ReleaseId, into: String, owner: Option<Owner>, from: Option<String> },
     /// Writes a file by temporary name and rename. Undo brings the previous file back.
     Put { path: String, content: Content, mode: u32, owner: Option<Owner> },
     /// Makes a symbolic link, replacing an older one in one move. Undo brings the older one back.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::{Layout, Record, Seen, SeenService};
-use crate::model::{HostName, ReleaseId, ServiceName};
+use crate::model::{HostName, ReleaseId, ServiceName, quote};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused};
@@ -156,6 +156,7 @@ fn change(
         before_record: found.readable().cloned(),
         record,
         files: None,
+        copied: BTreeSet::new(),
         besides: None,
         steps,
         after: Vec::new(),
@@ -170,6 +171,11 @@ fn judge(engine: &dyn Engine, record: &Record, found: &SeenService, seen: &Seen)
         };
     }
     let mut reasons = Vec::new();
+    if let (Some(current), Some(once)) = (&found.current, found.readable().and_then(|now| now.once.as_ref())) {
+        let words: Vec<_> = once.words.iter().map(|word| quote(word)).collect();
+        reasons
+            .push(format!("this goes back across `{}`, which ran with {current} and is not undone", words.join(" ")));
+    }
     if !found.proven.contains(&record.release) {
         reasons.push("it was never proven on this host".into());
     }

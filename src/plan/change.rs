@@ -1,6 +1,6 @@
 //! The plan itself: for each service on each host, what will be done and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -71,6 +71,8 @@ pub struct Change {
     pub record: Record,
     /// Its files without their seal, when they must be sent.
     pub files: Option<Vec<TreeEntry>>,
+    /// The files among these that are copied on the host from the release before, and not sent.
+    pub copied: BTreeSet<String>,
     /// What is sent besides, for one of the steps to unpack.
     pub besides: Option<Tree>,
     pub steps: Vec<Step>,
@@ -81,7 +83,11 @@ pub struct Change {
 impl Change {
     /// The trees to send, if any must be sent.
     pub fn trees(&self) -> impl Iterator<Item = Tree> {
-        let release = self.files.as_ref().map(|files| seal(&self.record, files));
+        let release = self.files.as_ref().map(|files| {
+            let mut tree = seal(&self.record, files);
+            tree.entries.retain(|entry| !self.copied.contains(&entry.path));
+            tree
+        });
         release.into_iter().chain(self.besides.clone())
     }
 }

@@ -10,7 +10,7 @@ use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused, Subject, Wanted};
 use crate::plan::render::Sources;
-use crate::plan::seal::seal;
+use crate::plan::seal::{mark, seal};
 use crate::registry::{Registry, Service};
 
 /// What the checks said when the host was looked at.
@@ -110,12 +110,13 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
     let health = inputs.health.get(&(service.name.clone(), host.clone()));
     let (action, reasons) = judge(engine, &wanted.record, found, seen, health);
     let layout = Layout::new(&seen.facts.base);
-    let steps = steps(engine, action, &wanted, found, &layout);
+    let mut steps = steps(engine, action, &wanted, found, &layout);
     let send = match action {
         Action::Nothing | Action::Refresh | Action::Restart | Action::Turn(_) => false,
         Action::Repair => true,
         Action::Deploy => !found.releases.contains(&wanted.record.release),
     };
+    let copied = if send { copied(service, &layout, found, &wanted, &mut steps) } else { BTreeSet::new() };
     let mut after = Vec::new();
     if action != Action::Nothing {
         after.extend(prune(service, &layout, found, &wanted.record.release));
@@ -130,10 +131,36 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         before_record: found.readable().cloned(),
         record: wanted.record,
         files: send.then_some(wanted.files),
+        copied,
         besides: wanted.besides.filter(|tree| unpacks(&steps, &tree.release)),
         steps,
         after,
     })
+}
+
+/// The files that lie on the host as they are wanted, in the release that is there; the step that unpacks is told to copy them.
+fn copied(
+    service: &Service,
+    layout: &Layout,
+    found: &SeenService,
+    wanted: &Wanted,
+    steps: &mut [Step],
+) -> BTreeSet<String> {
+    let (Some(current), Some(before)) = (&found.current, found.readable().filter(|_| found.drift.is_empty())) else {
+        return BTreeSet::new();
+    };
+    let same = wanted.files.iter().filter(|entry| matches!(entry.kind, TreeKind::File { .. }));
+    let same = same.filter(|entry| mark(&entry.kind).as_ref() == before.files.get(&entry.path));
+    // In a list of names tar gives a backslash a meaning.
+    let same: BTreeSet<String> = same.map(|entry| entry.path.clone()).filter(|path| !path.contains('\\')).collect();
+    for step in steps.iter_mut().filter(|_| !same.is_empty()) {
+        if let Step::Unpack { release, from, .. } = step
+            && *release == wanted.record.release
+        {
+            *from = Some(layout.release(&service.name, current));
+        }
+    }
+    same
 }
 
 fn unpacks(steps: &[Step], tree: &ReleaseId) -> bool {

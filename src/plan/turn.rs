@@ -103,6 +103,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         before_record: ran.then(|| record.clone()),
         record: record.clone(),
         files: None,
+        copied: BTreeSet::new(),
         besides: None,
         steps,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
+use crate::engine::python::uv_lock;
 use crate::plan::{self, Refused, Subject};
 use crate::registry::{Lock, Python};
 
@@ -18,8 +19,7 @@ pub(super) enum Packages {
 /// Reads the lock of a service.
 pub(super) fn read(subject: &Subject<'_>, python: &Python) -> Result<Packages, Refused> {
     match python.lock {
-        Lock::Uv if subject.facts.tools.contains("uv") => Ok(Packages::File("uv.lock".into())),
-        Lock::Uv => Err(Refused::new("the host has no uv, which reads `uv.lock`", "see `portoser host prepare`")),
+        Lock::Uv => locked(subject, python),
         Lock::Requirements => {
             files(subject, "requirements.txt")?;
             Ok(Packages::File("requirements.txt".into()))
@@ -31,6 +31,19 @@ pub(super) fn read(subject: &Subject<'_>, python: &Python) -> Result<Packages, R
             let extras =
                 if python.extras.is_empty() { String::new() } else { format!("[{}]", python.extras.join(",")) };
             Ok(Packages::File(name + &extras))
+        }
+    }
+}
+
+/// What `uv.lock` says, for uv and pip; what only uv can install needs uv on the host.
+fn locked(subject: &Subject<'_>, python: &Python) -> Result<Packages, Refused> {
+    let alone = python.index.is_none() && python.wheels.is_none() && subject.facts.tools.contains("uv");
+    match uv_lock::requirements(text(subject, "uv.lock")?, &python.extras, &python.groups) {
+        Ok(text) => Ok(Packages::Made(text)),
+        Err(_) if alone => Ok(Packages::File("uv.lock".into())),
+        Err(why) => {
+            let hint = format!("bring uv to the host with `portoser host prepare {}`", subject.host.name);
+            Err(Refused::new(format!("pip cannot install what `uv.lock` says: {why}"), hint))
         }
     }
 }
@@ -193,7 +206,7 @@ fn name_of(requirement: &str) -> &str {
 }
 
 /// A name as PyPI compares it (PEP 503).
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     let mut normal = String::with_capacity(name.len());
     for c in name.chars() {
         match c {

@@ -5,7 +5,7 @@ for venv in venvs/*; do
   for release in releases/*/.portoser/venv; do
     name=
     { read -r name <"$release"; } 2>/dev/null
-    [ "$name" != "${venv#venvs/}" ] || continue 2
+    [ "$name" != "id=${venv#venvs/}" ] || continue 2
   done
   rm -rf "$venv"
 done

@@ -1,7 +1,7 @@
-# Makes a virtual environment, if it is not there: VENV RELEASE VERSION LOCK UV WHEELS PROGRAM FLAGS...
+# Makes a virtual environment, if it is not there, as the release says: VENV RELEASE [WHEELS]
 # It is made under its own name, as it cannot be moved; the mark that is written last tells a whole one from one that was cut off.
-venv=$1 release=$2 version=$3 lock=$4 uv=$5 wheels=$6 program=$7
-shift 7
+venv=$1 release=$2 wheels=$3
+cd "$release" && . ./.portoser/build.env && . ./.portoser/venv || exit # sets $version, $lock, $program, $uv, and uv's flags as words
 mark=$venv/.portoser-complete list=-r
 
 fail() {
@@ -24,7 +24,6 @@ has_program() {
   }
 }
 
-cd "$release" && . ./.portoser/build.env || exit
 if [ -e "$mark" ] && "$venv/bin/python" -c ''; then
   has_program
   [ -z "$wheels" ] || rm -rf "$wheels"
@@ -45,13 +44,14 @@ if command -v uv >/dev/null; then
   else
     uv pip install --quiet --python "$venv/bin/python" ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || exit
   fi
+  # As pip does: whoever runs it may not write there.
+  "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1
 else
   [ -n "$python" ] || fail "there is no Python $version on this host"
   "$python" -m venv "$venv" || exit
   "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir \
     ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || exit
 fi
-"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 # whoever runs it may not write there
 chmod -R go+rX "$venv" || exit
 has_program
 { sync -f -- "$venv" 2>/dev/null || sync; } && printf '' >"$mark" || exit

@@ -115,8 +115,9 @@ impl<'a> Rendered<'a> {
             Step::Folder { path, mode, owner } => {
                 verb("folder").word(path).word(&format!("{mode:o}")).word(owner.as_deref().unwrap_or_default())
             }
-            Step::Unpack { release, into, owner } => {
-                verb("unpack").word(release.as_str()).word(owner.as_deref().unwrap_or_default()).word(into)
+            Step::Unpack { release, into, owner, from } => {
+                let call = verb("unpack").word(release.as_str()).word(owner.as_deref().unwrap_or_default()).word(into);
+                from.iter().fold(call, |call, from| call.word(from))
             }
             Step::Put { path, content, mode, owner } => {
                 self.files.push((content, *mode));
@@ -219,7 +220,9 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::Folder { path, owner, .. } | Step::Put { path, owner, .. } => {
             [Some(path.as_str()), owner.as_deref()].into_iter().flatten().collect()
         }
-        Step::Unpack { into, owner, .. } => [Some(into.as_str()), owner.as_deref()].into_iter().flatten().collect(),
+        Step::Unpack { into, owner, from, .. } => {
+            [Some(into.as_str()), owner.as_deref(), from.as_deref()].into_iter().flatten().collect()
+        }
         Step::Link { path, target } => vec![path, target],
         Step::Remove { path } => vec![path],
         Step::Run { cmd, undo } => {

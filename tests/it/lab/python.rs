@@ -1,15 +1,24 @@
 //! Python services on real hosts, with packages that the trial makes itself: their virtual environments, and what a failing one
 //! leaves alone.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use libtest_mimic::{Failed, Trial};
 
+use crate::fixture::delay_proxy::DelayProxy;
 use crate::fixture::wheel;
 
 use super::kit::{Bench, Machine, port};
 use super::{trial, usual};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("python_comes_changes_fails_and_goes", life)]
+    vec![
+        trial("python_comes_changes_fails_and_goes", life),
+        trial("python_with_one_changed_file_sends_that_file_and_interrupts_as_a_restart_does", little),
+    ]
 }
 
 /// A service that tells the version of its package and its own, and is bad when its own begins so.
@@ -22,7 +31,7 @@ def app(env, start):
     bad = VERSION.startswith("bad") and env["PATH_INFO"] == "/health"
     start("503 Bad" if bad else "200 OK", [("Content-Type", "text/plain")])
     return [f"{VERSION} with {greet.VERSION}".encode()]
-make_server("127.0.0.1", int(os.environ["PORT"]), app, Server).serve_forever()
+make_server("0.0.0.0", int(os.environ["PORT"]), app, Server).serve_forever()
 "#;
 
 /// The project of one service in a bench.
@@ -116,6 +125,8 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
         .run(&[
             "exec",
             &format!("{}-py", bench.id),
+            "--host",
+            &machines[0].name,
             "--",
             "python",
             "-c",
@@ -131,4 +142,97 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
     }
     eprintln!("lab: python: first deploy on {all} hosts {:?}, one changed file {:?}", first.took, change.took);
     Ok(())
+}
+
+/// So many redeploys and restarts are compared.
+const ROUNDS: usize = 5;
+
+fn little(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let machine = &machines[0];
+    let world = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let target = format!("{}:{}", machine.address, machine.port).parse()?;
+    let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));
+    let mut bench = Bench::new("pyl", machines);
+    bench.through(machine, proxy.port());
+    let project = Project { bench: &bench, port: port() };
+    std::fs::create_dir_all(bench.at("app/lib"))?;
+    // What no compression makes smaller.
+    let mut seed = 1_u64;
+    let mut noise = |_| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as u8
+    };
+    for (name, size) in [("app/lib/-a file", 500_000), ("app/data", 500_000), ("app/lib/b\\c", 10)] {
+        std::fs::write(bench.at(name), (0..size).map(&mut noise).collect::<Vec<_>>())?;
+    }
+    project.write("v0", "1.0", RUN);
+    bench.run(&["deploy", "--all"]).exits(0);
+    let first = proxy.bytes();
+    let marker = || machine.inside(&format!("stat -c %i-%Z {}/services/*/venvs/*/.portoser-complete", bench.base()));
+    let made = marker();
+    let (mut sent, mut deploys, mut restarts) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        project.write(&format!("v{round}"), "1.0", RUN);
+        let before = proxy.bytes();
+        deploys.push(interruption(machine, project.port, || _ = bench.run(&["deploy", "--all"]).exits(0)));
+        sent.push(proxy.bytes() - before);
+        assert_eq!(bench.answer(machine, project.port), format!("v{round} with 1.0"));
+        let restart = format!("systemctl restart 'portoser-{}-py.service'", bench.id);
+        restarts.push(interruption(machine, project.port, || _ = machine.inside(&restart)));
+    }
+    assert_eq!(marker(), made, "no virtual environment was made");
+    assert_eq!(bench.amiss(machine), "", "what was copied on the host is as the manifest says");
+    sent.sort_unstable();
+    deploys.sort();
+    restarts.sort();
+    let (sent, deploy, restart) = (sent[ROUNDS / 2], deploys[ROUNDS / 2], restarts[ROUNDS / 2]);
+    eprintln!(
+        "lab: python: first deploy {first} bytes, one changed file {sent} bytes over the link (the file has {}); interrupted for \
+         {deploy:?}, a restart by systemd itself for {restart:?}",
+        APP.len()
+    );
+    assert!(sent < 100_000, "{sent} bytes");
+    assert!(deploy <= restart + Duration::from_millis(200), "{deploys:?} against {restarts:?}");
+    Ok(())
+}
+
+/// The longest time without an answer while this is done.
+fn interruption(machine: &Machine, port: u16, act: impl FnOnce()) -> Duration {
+    let over = AtomicBool::new(false);
+    let address = format!("{}:{port}", machine.container_address);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+            let until = Instant::now() + super::kit::PATIENCE;
+            // To the first answer after all is done.
+            loop {
+                let ended = over.load(Ordering::SeqCst) || Instant::now() > until;
+                let good = answers(&address);
+                if good {
+                    longest = longest.max(last.elapsed());
+                    last = Instant::now();
+                }
+                if ended && (good || Instant::now() > until) {
+                    return longest;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        act();
+        over.store(true, Ordering::SeqCst);
+        client.join().expect("the client")
+    })
+}
+
+fn answers(address: &str) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect_timeout(&address.parse().ok()?, Duration::from_secs(2)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said).ok()?;
+        said.contains("200 OK").then_some(())
+    };
+    ask().is_some()
 }

@@ -306,7 +306,12 @@ pub fn steps(desk: &Desk, letter: char) -> Vec<Step> {
     vec![
         Step::Folder { path: format!("{service}/releases"), mode: 0o755, owner: None },
         Step::Folder { path: format!("{service}/shared/deep/er"), mode: 0o700, owner: None },
-        Step::Unpack { release: release(letter), into: format!("{service}/releases/{}", release(letter)), owner: None },
+        Step::Unpack {
+            release: release(letter),
+            into: format!("{service}/releases/{}", release(letter)),
+            owner: None,
+            from: None,
+        },
         put(desk, "world/new.conf", &format!("new {letter}"), 0o640),
         put(desk, "world/old.conf", &format!("changed {letter}"), 0o600),
         put(desk, "world/was-link", "a file now", 0o644),

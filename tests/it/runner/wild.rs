@@ -169,7 +169,7 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
                 kind: TreeKind::Made { content: Content::open("deep"), mode: 0o644 },
             });
             let into = desk.at("world/release");
-            let steps = vec![Step::Unpack { release: release('a'), into: into.clone(), owner: None }];
+            let steps = vec![Step::Unpack { release: release('a'), into: into.clone(), owner: None, from: None }];
             desk.commit(&desk.run(1, vec![stage(None, None, steps)]), std::slice::from_ref(&tree))?;
             for entry in &tree.entries {
                 let TreeKind::Made { content, .. } = &entry.kind else { continue };

@@ -91,12 +91,22 @@ undo_folder() {
   done
 }
 
-do_unpack() { # RELEASE OWNER INTO
+do_unpack() { # RELEASE OWNER INTO [FROM]
   [ ! -d "$3" ] || return 0
   note made && mv -- "$run/trees/$1" "$3.tmp-$id" || return
+  [ -z "$4" ] || complete "$3.tmp-$id" "$4" || return
   if [ -n "$2" ] && [ "$uid" = 0 ]; then chown -hR -- "$2" "$3.tmp-$id" || return; fi
   # A folder's name must not reach the disk before the bytes of its files.
   { sync -f -- "$3.tmp-$id" 2>/dev/null || sync; } && mv -- "$3.tmp-$id" "$3"
+}
+
+complete() { # TREE FROM: brings what the manifest names and was not sent; that it is the same is proven afterwards
+  sed -n 's,^[0-9a-f]*  \([^/].*\),\1,p' "$1/.portoser/manifest" >"$run/a" || return
+  while IFS= read -r path; do
+    [ -e "$1/$path" ] || [ -L "$1/$path" ] || printf './%s\n' "$path"
+  done <"$run/a" >"$run/b"
+  # One tar each way, as a process for each file would take long.
+  [ ! -s "$run/b" ] || (cd "$2" && tar cf - -T "$run/b") | (cd "$1" && tar xpf -)
 }
 
 undo_unpack() {
