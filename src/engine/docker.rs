@@ -73,7 +73,7 @@ impl Engine for Docker {
         for (_, data) in links {
             steps.push(Step::Folder { path: format!("{shared}/{data}"), mode: 0o755, owner: None });
         }
-        steps.push(Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None });
+        steps.push(Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None, from: None });
         steps.push(Step::Run { cmd: release::verify(&folder), undo: None });
         // All that can fail without harm comes before anything is stopped.
         steps.push(Step::CheckProject { folder: folder.clone() });
