@@ -3,6 +3,7 @@
 mod discover;
 mod faults;
 mod fleet;
+mod heal;
 mod import;
 mod injection;
 mod kill;
@@ -20,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         discover::trials(),
         faults::trials(),
         fleet::trials(),
+        heal::trials(),
         import::trials(),
         injection::trials(),
         kill::trials(),

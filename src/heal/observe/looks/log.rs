@@ -27,7 +27,8 @@ END
         set -- "$@" --since=-2min
       elif [ -n "$id" ]; then set -- "$by=$id" + "$of=$id"
       else continue; fi
-      bounded 5 journalctl $from -q --no-pager -o cat -n 60 "$@" | cut -c 1-500
+      # With a time, older journalctl takes `-n` for the first lines.
+      bounded 5 journalctl $from -q --no-pager -o cat "$@" | tail -n 80 | cut -c 1-500
     done
   else
     for one in "$base/services/$name"/process/*/log; do
@@ -55,8 +56,8 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         let one = scene.of(&LOOK, placed);
         match heard.answer(&LOOK, placed.service.name.as_str()) {
             Ok(text) => {
-                let lines: Vec<String> =
-                    text.lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect();
+                let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+                let lines: Vec<String> = series(&lines).iter().map(|line| (*line).to_owned()).collect();
                 let says = format!("{} lines of its last life", lines.len());
                 one.saying(lines).good(says)
             }
@@ -64,4 +65,47 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         }
     };
     scene.services.iter().filter(there).map(one).collect()
+}
+
+/// The lines from where the present series of restarts began. What was said before somebody last started the unit is another
+/// story, and may be mended.
+fn series<'a>(lines: &'a [&'a str]) -> &'a [&'a str] {
+    let first = lines.iter().rposition(|line| line.ends_with("Scheduled restart job, restart counter is at 1."));
+    let begins = |line: &&str| line.starts_with("Starting ") || line.starts_with("Started ");
+    let start = first.and_then(|first| {
+        let started = lines[..first].iter().rposition(begins)?;
+        // A unit of some types says both that it is starting and that it started, with lines of its own between.
+        let mut from = started;
+        while from > 0 && lines[started].starts_with("Started ") && !lines[from].starts_with("Starting ") {
+            from -= 1;
+        }
+        Some(if lines[from].starts_with("Starting ") { from } else { started })
+    });
+    &lines[start.unwrap_or_default()..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::series;
+
+    #[test]
+    fn what_was_said_before_the_last_start_is_left_out() {
+        let lines = [
+            "Starting a.service...",
+            "old trouble",
+            "a.service: Scheduled restart job, restart counter is at 1.",
+            "Stopped a.service.",
+            "Starting a.service...",
+            "Started a.service.",
+            "new trouble",
+            "a.service: Main process exited",
+            "a.service: Scheduled restart job, restart counter is at 1.",
+            "Starting a.service...",
+            "new trouble",
+            "a.service: Scheduled restart job, restart counter is at 2.",
+        ];
+        assert_eq!(series(&lines)[..3], ["Starting a.service...", "Started a.service.", "new trouble"]);
+        assert_eq!(series(&lines[..2]), &lines[..2]);
+        assert_eq!(series(&[]), &[] as &[&str]);
+    }
 }

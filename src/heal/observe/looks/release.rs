@@ -20,7 +20,9 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 one.good(format!("release {} is in force", record.release))
             }
             (Some(Err(why)), _) => one.with("state", "unreadable").bad(why.clone()),
-            (None, _) if there.releases.is_empty() => one.with("state", "absent").bad("it is not on the host"),
+            (None, _) if there.releases.is_empty() && there.proven.is_empty() => {
+                one.with("state", "absent").bad("it is not on the host")
+            }
             (None, _) => one.with("state", "dangling").bad("`current` leads to no release"),
         }
     };
