@@ -50,13 +50,13 @@ done | tail -n 36"#;
 /// The same for the containers of a project.
 const CONTAINERS: &str = r#"
 all=$(docker ps -aq --filter "label=com.docker.compose.project=${1%%/*}" --filter label=com.docker.compose.oneoff=False)
-docker inspect --format '{{.Id}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.OOMKilled}} {{.Name}} {{.State.Error}}' $all |
+docker inspect --format '{{.Id}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{with index .State "Health"}}{{.Status}}{{else}}-{{end}} {{.State.OOMKilled}} {{.Name}} {{.State.Error}}' $all |
 while read -r id state again code health killed name error; do
   case $state.$again.$health in running.0.healthy | running.0.-) docker logs --tail 4 "$id"; continue ;; esac
   printf 'container %s is %s, exit code %s, started again %s times, health %s\n' "${name#/}" "$state" "$code" "$again" "$health"
   [ "$killed" = false ] || printf 'it was killed by the OOM killer\n'
   [ -z "$error" ] || printf '%s\n' "$error"
-  [ "$health" = - ] || docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$id" | tail -n 3
+  [ "$health" = - ] || docker inspect --format '{{with index .State "Health"}}{{range .Log}}{{.Output}}{{end}}{{end}}' "$id" | tail -n 3
   docker logs --tail 12 "$id"
 done 2>&1"#;
 

@@ -21,7 +21,7 @@ const WORDS: usize = 160;
 /// from 200 on are systemd's own (systemd.exec(5), "Process Exit Codes").
 const RULES: &[(&str, &str, &str)] = &[
     (
-        r"No space left on device",
+        r"(?i)no space left on device",
         "the file system is full, of bytes or of inodes",
         "see `df -h` and `df -i` on the host; free some space, or set a `base` elsewhere",
     ),
@@ -117,8 +117,110 @@ const RULES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-static KNOWN: LazyLock<Vec<(Option<Regex>, &str, &str)>> =
-    LazyLock::new(|| RULES.iter().map(|(pattern, says, hint)| (Regex::new(pattern).ok(), *says, *hint)).collect());
+/// The same for what docker and compose say, which is nearer to the root than what the program in the container says.
+const DOCKER: &[(&str, &str, &str)] = &[
+    (
+        r"(?i)permission denied while trying to connect to the docker daemon",
+        "the login user may not use docker",
+        "add the user to the group `docker` there, or set `become: sudo`",
+    ),
+    (
+        r"Cannot connect to the Docker daemon|Couldn't connect to Docker daemon|error during connect",
+        "the docker daemon does not answer",
+        "see `systemctl status docker` on the host",
+    ),
+    (
+        r"neither docker compose nor docker-compose is on the host",
+        "compose is not on the host",
+        "install the package `docker-compose-plugin` (or `docker-compose`) there",
+    ),
+    (
+        r"the image (\S+) is not on the host, and may not be pulled",
+        "the image `$1` is not on the host, and `pull: never` forbids to fetch it",
+        "load it there (`docker load`), or take `pull: never` away",
+    ),
+    (
+        r"the image (\S+) is made for (\S+), and the engine of the host is (\S+)",
+        "the image `$1` is made for $2, and the host is $3",
+        "give an image that is made for the host's platform, or for several",
+    ),
+    (
+        r"(?i)pull access denied for ([^\s,]+)|manifest for (\S+) not found|(?:manifest unknown|repository does not exist|requested access to the resource is denied)",
+        "the registry does not have the image $1$2, or wants a login for it",
+        "see that name and tag are right; for a private registry run `docker login` on the host",
+    ),
+    (
+        r"(?i)dial tcp: lookup (\S+)|(?:Get|Head) .?https?://([^/\s]+)/v2/[^\n]*(?:timeout|refused|no route|unreachable|reset)",
+        "the registry `$1$2` cannot be reached from the host",
+        "see the host's network and proxy settings of docker; an image that is there needs no registry (`pull: never`)",
+    ),
+    (
+        r"(?i)bind source path does not exist: (\S+)",
+        "`$1` is to be mounted, and is not on the host",
+        "make it there, send it with `files`, or mount a named volume",
+    ),
+    (
+        r"the project (\S+) is there already, and was not brought up by portoser",
+        "a compose project `$1` runs there already, and portoser did not bring it up",
+        "stop it with its own files (`docker compose down` keeps volumes), and deploy again",
+    ),
+    (
+        r#"(?i)exec:? "?([^":\s]+)"?: (?:executable file not found in|stat [^:\n]*: no such file)"#,
+        "`$1` is not in the image",
+        "correct the first word of `command`, or of the health check's `test`",
+    ),
+    (r"(?i)exec format error", "the image is built for another kind of machine", "build it for the host's processor"),
+    (
+        r"(?i)unable to find user (\S+):",
+        "the image has no user `$1`",
+        "give `user` as a number, or a user that is in the image",
+    ),
+    (
+        r"(?i)The Compose file .* is invalid|validating [^:\n]+: |additional propert\w+ .* not allowed|yaml: |contains an invalid type",
+        "compose does not accept the compose file",
+        "see `docker compose config` on it; the older docker-compose on a host knows fewer keys",
+    ),
+    (
+        r"(?m)^container (\S+) is running, .* health unhealthy$",
+        "the health check of the container `$1` fails",
+        "what it said last is shown; mend the service, or its `healthcheck`",
+    ),
+    (
+        r"it was killed by the OOM killer",
+        "the kernel killed it, as memory ran out",
+        "raise `limits.memory`, let it use less, or give the host more memory",
+    ),
+    (
+        r"(?m)^container (\S+) is (?:exited|restarting|dead), exit code 137, ",
+        "the container `$1` was killed (SIGKILL), as the kernel does when memory runs out",
+        "see `dmesg` on the host; raise `limits.memory`, or let it use less",
+    ),
+    (
+        r"(?m)^container (\S+) is running, exit code 0, started again [1-9]\d* times",
+        "the container `$1` ended each time it was started",
+        "its last lines are shown; mend what they tell of, and deploy again",
+    ),
+    (
+        r"(?m)^container (\S+) is (?:exited|restarting|dead), exit code ([1-9]\d*), ",
+        "the container `$1` ended with exit code $2",
+        "its last lines are shown; mend what they tell of, and deploy again",
+    ),
+    (
+        r"(?m)^container (\S+) is (?:exited|restarting), exit code 0, ",
+        "the container `$1` ended by itself without a fault, and a service has to stay",
+        "let it stay in the foreground; for what runs once, set `restart: { policy: never }`",
+    ),
+];
+
+static KNOWN: LazyLock<Vec<(Option<Regex>, &str, &str)>> = LazyLock::new(|| {
+    RULES
+        .iter()
+        .take(2)
+        .chain(DOCKER)
+        .chain(&RULES[2..])
+        .map(|(pattern, says, hint)| (Regex::new(pattern).ok(), *says, *hint))
+        .collect()
+});
 
 /// The cause that the evidence of a failed step names. `port` is the service's.
 #[must_use]
@@ -143,7 +245,7 @@ fn captures<'a>(pattern: &str, text: &'a str) -> Option<Captures<'a>> {
 
 /// Another process holds the port.
 fn taken(text: &str, evidence: &[String], port: Option<u16>) -> Option<Cause> {
-    captures(r"(?i)address (?:is )?already in use|EADDRINUSE", text)?;
+    captures(r"(?i)address (?:is )?already in use|EADDRINUSE|port is already allocated", text)?;
     let holder = evidence.iter().find_map(|line| held(line).filter(|(number, _)| Some(*number) == port));
     let says = match (holder, port) {
         (Some((port, holder)), _) => format!("port {port} is taken by {holder}"),

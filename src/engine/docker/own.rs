@@ -97,14 +97,18 @@ fn over(
     let env = plan::environment(subject, &plan::variables(subject, &ReleaseId::from_digest(&[0; 32]), 1));
     let all = serde_json::to_string(&(&env, marks(entries))).unwrap_or_default();
     let whole = digest(&[text.as_bytes(), all.as_bytes()]);
+    // All that compose may put into a text.
+    let beside: Vec<_> = marks(entries).into_iter().filter(|(path, _)| *path == ".env").collect();
+    let values = serde_json::to_string(&(&env, beside)).unwrap_or_default();
     let (mut images, mut parts) = (BTreeMap::new(), Map::new());
     for (part, one) in known {
         // A part whose image is the same keeps its pin, so that its containers are left alone. What is built may differ with
         // any file.
         let image = one.get("image").and_then(Value::as_str).filter(|_| one.get("build").is_none());
         let version = match image {
-            Some(image) if !image.contains('$') => digest(&[image.as_bytes()]),
-            _ => whole.clone(),
+            Some(image) if image.contains('$') => digest(&[image.as_bytes(), values.as_bytes()]),
+            Some(image) => digest(&[image.as_bytes()]),
+            None => whole.clone(),
         };
         let pin = tag(service, part, &version);
         let mut over = json!({ "image": pin, "labels": { "portoser.service": service.name } });

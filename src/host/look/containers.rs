@@ -12,7 +12,7 @@ use crate::host::facts::{SeenContainer, SeenUnit};
 pub const INSPECT: &str = concat!(
     r#"[{{json (index .Config.Labels "com.docker.compose.project")}},"#,
     r#"{{json (index .Config.Labels "com.docker.compose.service")}},{{json .Name}},{{json .State.Status}},"#,
-    r#"{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},{{.RestartCount}},{{.State.ExitCode}},"#,
+    r#"{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}},{{.RestartCount}},{{.State.ExitCode}},"#,
     r#"{{.State.OOMKilled}},{{json .State.StartedAt}},{{json .State.Error}},{{json .Image}},{{json .Config.Image}},"#,
     r#"{{json .HostConfig.RestartPolicy.Name}},{{json .NetworkSettings.Ports}},{{.State.Pid}}]"#
 );

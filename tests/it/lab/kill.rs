@@ -34,11 +34,24 @@ enum Victim {
 type Point = (Victim, usize);
 
 fn table(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = usual(&machines);
-    let (events, lines) = measure(&machines[0]);
+    let native = |bench: &Bench, name: &str, host: &str, port: u16, version: &str, more: &str| {
+        bench.service(name, &[host], port, version, more)
+    };
+    all(&usual(&machines), native, |_, _| {}, SAMPLE)
+}
+
+/// A service as YAML: the bench, its name, host, port and version, and further keys.
+pub(super) type Service = fn(&Bench, &str, &str, u16, &str, &str) -> String;
+
+/// What must hold after each point.
+pub(super) type Holds = fn(&Bench, &Machine);
+
+/// The whole table, or a sample of so many points of each kind, for services that are written so.
+pub(super) fn all(machines: &[Machine], service: Service, holds: Holds, sample: usize) -> Result<(), Failed> {
+    let (events, lines) = measure(&machines[0], service);
     let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
     let spread = |victim: Victim, count: usize| {
-        let every = if full { 1 } else { count.div_ceil(SAMPLE) };
+        let every = if full { 1 } else { count.div_ceil(sample) };
         (0..=count).step_by(every).map(move |number| (victim, number))
     };
     let points: VecDeque<Point> = spread(Victim::Controller, events)
@@ -48,10 +61,10 @@ fn table(machines: Vec<Machine>) -> Result<(), Failed> {
     let (tried, began) = (points.len(), Instant::now());
     let points = Mutex::new(points);
     let failed = Mutex::new(Vec::new());
-    let lanes: Vec<&Machine> = machines.iter().chain(&machines).collect();
+    let lanes: Vec<&Machine> = machines.iter().chain(machines).collect();
     std::thread::scope(|scope| {
         for machine in lanes {
-            scope.spawn(|| lane(machine, &points, &failed));
+            scope.spawn(|| lane(machine, (service, holds), &points, &failed));
         }
     });
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -64,12 +77,20 @@ fn table(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 /// Takes one point after the other; a point that failed ends its bench, and the next begins with a fresh one.
-fn lane(machine: &Machine, points: &Mutex<VecDeque<Point>>, failed: &Mutex<Vec<String>>) {
+fn lane(
+    machine: &Machine,
+    (service, holds): (Service, Holds),
+    points: &Mutex<VecDeque<Point>>,
+    failed: &Mutex<Vec<String>>,
+) {
     let next = || points.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let mut stand: Option<Stand> = None;
     while let Some((victim, number)) = next() {
-        let mut one = stand.take().unwrap_or_else(|| Stand::new(machine));
-        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| one.point(victim, number)));
+        let mut one = stand.take().unwrap_or_else(|| Stand::new(machine, service));
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            one.point(victim, number);
+            holds(&one.bench, machine);
+        }));
         match tried {
             Ok(()) => stand = Some(one),
             Err(why) => {
@@ -82,8 +103,8 @@ fn lane(machine: &Machine, points: &Mutex<VecDeque<Point>>, failed: &Mutex<Vec<S
 }
 
 /// How many events a whole change has, and how many lines the host's journal of it.
-fn measure(machine: &Machine) -> (usize, usize) {
-    let mut stand = Stand::new(machine);
+fn measure(machine: &Machine, service: Service) -> (usize, usize) {
+    let mut stand = Stand::new(machine, service);
     let ran = stand.change().exits(0);
     let lines = machine.inside(&format!("cd {}/runs && wc -l <$(ls | tail -n 1)/journal", stand.bench.base()));
     (ran.events.len(), lines.trim().parse().expect("a number of lines"))
@@ -94,19 +115,20 @@ struct Stand {
     bench: Bench,
     ports: [u16; 2],
     version: usize,
+    service: Service,
     proxy: DelayProxy,
     _world: tokio::runtime::Runtime,
 }
 
 impl Stand {
-    fn new(machine: &Machine) -> Self {
+    fn new(machine: &Machine, service: Service) -> Self {
         let world =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let target = format!("{}:{}", machine.address, machine.port).parse().expect("an address");
         let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));
         let mut bench = Bench::new("kill", std::slice::from_ref(machine));
         bench.through(machine, proxy.port());
-        let mut stand = Self { bench, ports: [port(), port()], version: 0, proxy, _world: world };
+        let mut stand = Self { bench, ports: [port(), port()], version: 0, service, proxy, _world: world };
         stand.change().exits(0);
         stand
     }
@@ -122,8 +144,8 @@ impl Stand {
         let version = format!("v{}", self.version);
         let needs = format!("    needs: [{}-a]\n", bench.id);
         bench.registry(
-            &(bench.service("a", &[host], self.ports[0], &version, "")
-                + &bench.service("b", &[host], self.ports[1], &version, &needs)),
+            &((self.service)(bench, "a", host, self.ports[0], &version, "")
+                + &(self.service)(bench, "b", host, self.ports[1], &version, &needs)),
         );
     }
 

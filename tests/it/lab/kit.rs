@@ -307,11 +307,18 @@ find runs -name '.new-*' | sed 's/^/left behind: /'
 [ -z "$(ls queue 2>/dev/null)" ] || echo "queue: $(ls queue)"
 last=$(ls lock | grep -v out | tail -n 1); [ -z "$last" ] || [ -e "lock/$last.out" ] || echo "lock $last is held"
 for u in /etc/systemd/system/portoser-ID-*; do
+  [ -e "$u" ] || continue
   n=${u##*/portoser-}; n=${n%.service}; [ -d "services/${n%@*}" ] || echo "$u: whose?"
 done
 "#;
 
-const CLEAN: &str = r#"for r in BASE/runs/*/runner; do [ -e "$r" ] && read -r p x <"$r" && [ ! -e "${r%runner}end" ] && kill -9 "$p"; done 2>/dev/null
+const CLEAN: &str = r#"if command -v docker >/dev/null; then
+  for c in $(docker ps -aq --filter name=portoser-ID); do docker rm -f "$c"; done >/dev/null 2>&1
+  for v in $(docker volume ls -q --filter name=portoser-ID); do docker volume rm "$v"; done >/dev/null 2>&1
+  for n in $(docker network ls -q --filter name=ID); do docker network rm "$n"; done >/dev/null 2>&1
+  docker images --format '{{.Repository}}:{{.Tag}}' | grep '^portoser/ID' | while read -r i; do docker rmi "$i"; done >/dev/null 2>&1
+fi
+for r in BASE/runs/*/runner; do [ -e "$r" ] && read -r p x <"$r" && [ ! -e "${r%runner}end" ] && kill -9 "$p"; done 2>/dev/null
 systemctl stop 'portoser-ID-*' 2>/dev/null
 rm -f /etc/systemd/system/portoser-ID-* /etc/systemd/system/*.wants/portoser-ID-*
 systemctl daemon-reload 2>/dev/null; systemctl reset-failed 'portoser-ID-*' 2>/dev/null; umount BASE 2>/dev/null; rm -rf BASE

@@ -1,6 +1,7 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
 mod discover;
+mod docker;
 mod faults;
 mod fleet;
 mod heal;
@@ -19,6 +20,7 @@ use kit::Machine;
 pub fn trials() -> Vec<Trial> {
     [
         discover::trials(),
+        docker::trials(),
         faults::trials(),
         fleet::trials(),
         heal::trials(),
@@ -43,6 +45,11 @@ fn trial(name: &str, body: fn(Vec<Machine>) -> Result<(), Failed>) -> Trial {
         body(machines)?;
         Ok(Completion::Completed)
     })
+}
+
+/// The hosts with a Docker engine.
+fn engines(machines: &[Machine]) -> Vec<Machine> {
+    machines.iter().filter(|one| one.image.ends_with("-docker")).cloned().collect()
 }
 
 /// The hosts on which units run and python3 serves.

@@ -13,7 +13,7 @@ containers() { # PROJECT: a line for each container of it in $run/ps: name, stat
   while read -r one; do set -- "$@" "$one"; done <"$run/ids"
   : >"$run/ps"
   [ $# -gt 0 ] || return 0
-  bounded 60 docker inspect --format '{{.Name}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{with .HostConfig.RestartPolicy.Name}}{{.}}{{else}}no{{end}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.Id}}@{{.State.StartedAt}}' "$@" >"$run/ps"
+  bounded 60 docker inspect --format '{{.Name}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{with .HostConfig.RestartPolicy.Name}}{{.}}{{else}}no{{end}} {{with index .State "Health"}}{{.Status}}{{else}}-{{end}} {{.Id}}@{{.State.StartedAt}}' "$@" >"$run/ps"
 }
 
 project_state() { # sets $state to runs, rests or none, from $run/ps
@@ -79,6 +79,17 @@ undo_check_project() { :; }
 do_hold_project() { # PROJECT CURRENT FOLDER
   containers "$1" || return
   project_state
+  if [ $state != none ] && [ ! -L "$2" ]; then
+    # Nobody could bring back what another brought up; what a run of ours left behind need not come back.
+    while read -r name rest; do
+      rest=${rest##* }
+      owner=$(bounded 10 docker inspect --format '{{index .Config.Labels "portoser.service"}}' "${rest%@*}") || return
+      [ -z "$owner" ] || continue
+      printf 'the project %s is there already, and was not brought up by portoser: container %s\n' "$1" "${name#/}"
+      return 1
+    done <"$run/ps"
+    state=none
+  fi
   cp "$run/ps" "$u.before" && note $state
 }
 
@@ -106,8 +117,22 @@ do_project() { # PROJECT FOLDER CHANGE SIGNAL
   stop) compose "$2" stop ;;
   restart) compose "$2" restart ;;
   reload) compose "$2" kill -s "$4" ;;
-  down) compose "$2" down --remove-orphans ;;
+  down) compose "$2" down --remove-orphans && volumes_stay "$1" ;;
   esac || { project_says "$1"; return 1; }
+}
+
+volumes_stay() { # PROJECT: says what is left, as nobody else may take it away
+  bounded 60 docker volume ls -q --filter "label=com.docker.compose.project=$1" >"$run/volumes" || return
+  while read -r volume; do
+    say note "the volume $volume stays, with its data; \`docker volume rm $volume\` on the host deletes it"
+  done <"$run/volumes"
+}
+
+allocated() { # says which container holds the port that docker could not give
+  port=$(sed -n 's/.*:\([0-9]*\) failed: port is already allocated.*/\1/p' "$run/tail" | tail -n 1)
+  [ -n "$port" ] || return 0
+  bounded 10 docker ps --filter "publish=$port" --format '{{.Names}}' >"$run/a" || return 0
+  while read -r name; do say evidence "port $port is held by container $name"; done <"$run/a"
 }
 
 undo_project() { :; } # what was held does it
@@ -120,7 +145,7 @@ project_says() { # the state of what does not run, and its last words, as eviden
     printf 'container %s is %s, exit code %s, started again %s times, health %s\n' "$name" "$status" "$code" "$starts" "$health"
     why=$(docker inspect --format '{{if .State.OOMKilled}}it was killed by the OOM killer{{end}} {{.State.Error}}' "${life%@*}")
     [ "$why" = ' ' ] || printf '%s\n' "$why"
-    [ "$health" = - ] || docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "${life%@*}" | tail -n 3
+    [ "$health" = - ] || docker inspect --format '{{with index .State "Health"}}{{range .Log}}{{.Output}}{{end}}{{end}}' "${life%@*}" | tail -n 3
     bounded 10 docker logs --tail 12 "${life%@*}" 2>&1
   done <"$run/ps"
 }

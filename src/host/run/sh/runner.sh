@@ -103,6 +103,7 @@ evidence() { # the last lines that the step said; on a full disk it could not sa
   tail -n 20 "$run/out" | cut -c 1-1000 | tr -d '\000\r' >"$run/tail"
   while IFS= read -r text || [ -n "$text" ]; do say evidence "$text"; done <"$run/tail"
   case $(tr '[:upper:]' '[:lower:]' <"$run/tail") in
+  *'port is already allocated'*) allocated ;;
   *'address already in use'* | *'address is already in use'* | *eaddrinuse*) listeners ;;
   esac
 }

@@ -1,0 +1,254 @@
+//! Containers on real engines: Docker 20.10 with docker-compose 1.29, and Docker 26 with the compose plugin. The image is made on
+//! the host, of its own busybox, as no registry can be reached.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libtest_mimic::{Failed, Trial};
+
+use super::kit::{Bench, Machine, port};
+use super::{engines, kill, trial};
+
+/// So many points of each kind of death in an ordinary run.
+const SAMPLE: usize = 1;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("containers_come_change_fail_and_come_back", life),
+        trial("a_project_keeps_what_did_not_change", project),
+        trial("containers_killed_anywhere_are_old_or_new", killed),
+    ]
+}
+
+/// Makes the image `trial/http:1`, with a server of files.
+fn image(machine: &Machine) {
+    let made = machine.inside(IMAGE);
+    assert!(made.contains("ready"), "{}: {made}", machine.name);
+}
+
+const IMAGE: &str = r#"exec 9>/run/trial-image.lock; flock 9
+docker image inspect trial/http:1 >/dev/null 2>&1 && { echo ready; exit; }
+d=$(mktemp -d) && mkdir -p $d/bin $d/www && cp "$(command -v busybox)" $d/bin/busybox || exit
+for l in $(ldd $d/bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do mkdir -p "$d${l%/*}"; cp "$l" "$d$l"; done
+for t in sh sleep cat ls httpd echo true false touch id env; do ln -s busybox $d/bin/$t; done
+tar -C $d -c . | docker import -c 'ENV PATH=/bin' - trial/http:1 && rm -r $d && echo ready
+"#;
+
+/// A service of that image: it answers its version, is healthy unless that begins with `bad`, and ends at once for `crash`.
+fn service(bench: &Bench, name: &str, host: &str, port: u16, version: &str, more: &str) -> String {
+    let health = if version.starts_with("bad") { "unwell" } else { "health" };
+    let command = if version == "crash" { "echo gone; exit 3" } else { "exec httpd -f -p $PORT -h /www" };
+    format!(
+        "  {}-{name}:\n    type: docker\n    host: {host}\n    image: trial/http:1\n    pull: never\n    \
+         command: [sh, -c, \"{command}\"]\n    port: {port}\n    ports: [\"{port}:80\"]\n    \
+         volumes: [\"data:/data\", \"./www:/www:ro\"]\n    \
+         files: {{ www/index.html: {{ text: \"{version}\" }}, www/{health}: {{ text: ok }} }}\n    \
+         env: {{ ODD: \"a\\\"b $$ 'c' \\u2028 \\\\ d\" }}\n    checks: [{{ http: /health, start_period: 2s }}, {{ unit: true }}]\n    \
+         stop: {{ timeout: 1s }}\n{more}",
+        bench.id
+    )
+}
+
+/// Puts a file into the volume of a service, which must then be there for ever.
+fn canary(bench: &Bench, machine: &Machine, name: &str) {
+    machine.inside(&format!("echo alive >{}/canary", volume(bench, name)));
+}
+
+fn volume(bench: &Bench, name: &str) -> String {
+    format!("/var/lib/docker/volumes/portoser-{}-{name}_data/_data", bench.id)
+}
+
+fn is_alive(bench: &Bench, machine: &Machine, name: &str) {
+    let said = machine.inside(&format!("cat {}/canary", volume(bench, name)));
+    assert_eq!(said.trim(), "alive", "the volume's file on {}", machine.name);
+}
+
+fn life(machines: Vec<Machine>) -> Result<(), Failed> {
+    let operations = AtomicUsize::new(0);
+    side_by_side(&engines(&machines), |machine| one_life(machine, &operations))?;
+    eprintln!("lab: docker: a file in a volume lived through {} operations", operations.into_inner());
+    Ok(())
+}
+
+/// The same on all hosts at once.
+fn side_by_side(machines: &[Machine], body: impl Fn(&Machine) + Sync) -> Result<(), Failed> {
+    if machines.is_empty() {
+        return Err("the lab has no host with an engine (bookworm-docker, trixie-docker)".into());
+    }
+    std::thread::scope(|scope| {
+        let body = &body;
+        let all: Vec<_> = machines.iter().map(|machine| scope.spawn(move || body(machine))).collect();
+        let told = |why: Box<dyn std::any::Any + Send>| {
+            why.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".into())
+        };
+        let wrong: Vec<String> = all.into_iter().filter_map(|one| one.join().err().map(told)).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n\n").into()) }
+    })
+}
+
+fn one_life(machine: &Machine, operations: &AtomicUsize) {
+    image(machine);
+    let bench = Bench::new("dock", std::slice::from_ref(machine));
+    let (port, host) = (port(), machine.name.as_str());
+    let name = format!("{}-web", bench.id);
+    let write = |version: &str| bench.registry(&service(&bench, "web", host, port, version, ""));
+    let verb = |words: &[&str], code: i32| {
+        let ran = bench.run(words).exits(code);
+        if operations.fetch_add(1, Ordering::SeqCst) > 0 || !bench.answer(machine, port).is_empty() {
+            is_alive(&bench, machine, "web");
+        }
+        ran
+    };
+    let answers = |version: &str| {
+        assert_eq!(bench.answer(machine, port), version, "on {}", machine.name);
+        assert_eq!(bench.amiss(machine), "", "on {}", machine.name);
+    };
+    write("one");
+    bench.run(&["deploy", "--all"]).exits(0);
+    canary(&bench, machine, "web");
+    answers("one");
+    assert_eq!(verb(&["deploy", "--all", "--events"], 0).ended("nothing-to-do"), 1);
+    write("two");
+    assert_eq!(verb(&["deploy", "--all", "--events"], 0).ended("committed"), 1);
+    answers("two");
+    for broken in ["bad", "crash"] {
+        write(broken);
+        verb(&["deploy", "--all"], 5);
+        answers("two");
+    }
+    // An image that is not there fails before anything is stopped.
+    let text = std::fs::read_to_string(bench.at("registry.yml")).expect("the registry");
+    let before = containers(machine, &bench);
+    std::fs::write(bench.at("registry.yml"), text.replace("trial/http:1", "trial/none:9")).expect("a registry");
+    let missing = verb(&["deploy", "--all"], 5);
+    assert!(missing.err.contains("trial/none:9` is not on the host"), "{}", missing.err);
+    assert_eq!(containers(machine, &bench), before, "nothing was touched");
+    write("two");
+    verb(&["rollback", &name], 0);
+    answers("one");
+    verb(&["stop", &name], 0);
+    assert_eq!(bench.answer(machine, port), "");
+    verb(&["start", &name], 0);
+    verb(&["restart", &name], 0);
+    answers("one");
+    let said = bench.run(&["exec", &name, "--", "sh", "-c", "printf %s \"$ODD\"; exit 7"]);
+    assert_eq!((said.code, said.out.trim_end()), (Some(7), "a\"b $$ 'c' \u{2028} \\ d"), "{}", said.err);
+    assert!(bench.run(&["status", &name]).exits(0).out.contains("active (running)"));
+    // What is taken away by hand is seen, and comes back; what is edited is not written over.
+    machine.inside(&format!("docker rm -f $(docker ps -q --filter name=portoser-{name})"));
+    assert_eq!(bench.run(&["status", &name]).code, Some(8));
+    write("one");
+    verb(&["deploy", "--all"], 0);
+    answers("one");
+    machine.inside(&format!("echo edited >{}/services/{name}/current/www/index.html", bench.base()));
+    verb(&["deploy", "--all"], 9);
+    verb(&["deploy", "--all", "--overwrite"], 0);
+    answers("one");
+    let gone = verb(&["remove", &name, "--yes"], 0);
+    assert!(gone.err.contains(&format!("the volume portoser-{name}_data stays")), "{}", gone.err);
+    assert_eq!(containers(machine, &bench), "");
+    assert_eq!(machine.inside(&format!("docker images -q 'portoser/{name}/*'")), "", "our tags are gone");
+    verb(&["deploy", "--all"], 0);
+    answers("one");
+}
+
+/// The containers of a bench: their ids and when each was started.
+fn containers(machine: &Machine, bench: &Bench) -> String {
+    let list = format!("docker ps -aq --filter name=portoser-{}", bench.id);
+    machine.inside(&format!(
+        "for c in $({list}); do docker inspect -f '{{{{.Name}}}} {{{{.Id}}}} {{{{.State.StartedAt}}}}' $c; done | sort"
+    ))
+}
+
+const COMPOSE: &str = r#"version: "3.7"
+services:
+  web:
+    image: trial/http:1
+    command: ["sh", "-c", "cp /index /www/index.html; exec httpd -f -p 80 -h /www"]
+    ports: ["PORT:80"]
+    environment: { GREETING: "${GREETING:-none}" }
+    volumes: ["./index:/index:ro", "./uploads:/uploads"]
+    restart: unless-stopped
+    stop_grace_period: 1s
+  db:
+    image: trial/http:${TAG:-1}
+    command: ["sleep", "100000"]
+    volumes: ["data:/data"]
+    restart: unless-stopped
+    stop_grace_period: 1s
+  once:
+    image: trial/http:1
+    command: ["true"]
+volumes: { data: {} }
+"#;
+
+fn project(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&engines(&machines), |machine| {
+        image(machine);
+        let bench = Bench::new("shop", std::slice::from_ref(machine));
+        let (port, name) = (port(), format!("{}-shop", bench.id));
+        let folder = bench.at("shop");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("compose.yml"), COMPOSE.replace("PORT", &port.to_string())).expect("a compose file");
+        let index = |text: &str| std::fs::write(folder.join("index"), text).expect("a file");
+        let write = |more: &str| {
+            bench.registry(&format!(
+                "  {name}:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \
+                 port: {port}\n    env: {{ GREETING: \"a$b\" }}\n{more}",
+                machine.name
+            ));
+        };
+        write("");
+        index("one");
+        bench.run(&["deploy", "--all"]).exits(0);
+        assert_eq!(bench.answer(machine, port), "one");
+        let kept = |part: &str| {
+            let all = containers(machine, &bench);
+            all.lines()
+                .find(|line| line.contains(&format!("shop-{part}")) || line.contains(&format!("shop_{part}")))
+                .map(str::to_owned)
+        };
+        let before = (kept("db"), kept("web"));
+        assert!(before.0.is_some() && before.1.is_some(), "{}", containers(machine, &bench));
+        canary(&bench, machine, "shop");
+        let upload = format!("{}/services/{name}/shared/uploads/canary", bench.base());
+        bench.run(&["exec", &name, "--", "touch", "/uploads/canary"]).exits(0);
+        let said = bench.run(&["exec", &name, "--", "sh", "-c", "echo $GREETING"]).exits(0);
+        assert_eq!(said.out.trim_end(), "a$b");
+        // The database part is the same, so its container stays; the other comes anew.
+        index("two");
+        bench.run(&["deploy", "--all"]).exits(0);
+        assert_eq!(bench.answer(machine, port), "two");
+        assert_eq!(kept("db"), before.0, "the part that did not change was left alone");
+        assert_ne!(kept("web"), before.1);
+        index("three");
+        write("    checks: [{ http: /nothing, start_period: 1s }]\n");
+        bench.run(&["deploy", "--all"]).exits(5);
+        assert_eq!(bench.answer(machine, port), "two");
+        assert_eq!(kept("db"), before.0);
+        write("");
+        bench.run(&["rollback", &name]).exits(0);
+        assert_eq!(bench.answer(machine, port), "one");
+        std::fs::write(folder.join("compose.yml"), "services: { web: { image: 7, prots: [] } }\n").expect("a file");
+        let wrong = bench.run(&["deploy", "--all"]).exits(5);
+        assert!(wrong.err.contains("compose does not accept the compose file"), "{}", wrong.err);
+        assert_eq!(bench.answer(machine, port), "one");
+        assert_eq!(machine.inside(&format!("ls {upload}")).trim(), upload, "what was uploaded outlives its release");
+        bench.run(&["remove", &name, "--yes"]).exits(0);
+        assert_eq!(machine.inside(&format!("ls {upload}")).trim(), upload);
+        is_alive(&bench, machine, "shop");
+    })
+}
+
+fn killed(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = engines(&machines);
+    side_by_side(&machines, image)?;
+    let alone: kill::Holds = |bench, machine| {
+        let names = machine.inside(&format!(
+            "docker ps -a --format '{{{{.Names}}}} {{{{.State}}}}' --filter name=portoser-{}",
+            bench.id
+        ));
+        assert_eq!(names.lines().filter(|line| line.ends_with(" running")).count(), 2, "{names}");
+        assert_eq!(names.lines().count(), 2, "nothing is left of what died: {names}");
+    };
+    kill::all(&machines, service, alone, SAMPLE)
+}
