@@ -169,7 +169,11 @@ const DOCKER: &[(&str, &str, &str)] = &[
         "`$1` is not in the image",
         "correct the first word of `command`, or of the health check's `test`",
     ),
-    (r"(?i)exec format error", "the image is built for another kind of machine", "build it for the host's processor"),
+    (
+        r"exec \S+: exec format error",
+        "the image is built for another kind of machine",
+        "build it for the host's processor",
+    ),
     (
         r"(?i)unable to find user (\S+):",
         "the image has no user `$1`",
