@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::docker::Docker;
 use crate::model::{HostName, OnLostContact, Scope, ServiceName};
 
+use super::healing::Heal;
 pub use crate::model::{Ask, Body, Check, From, Http, Tls};
 
 /// All that the registry says, for one chosen environment.
@@ -89,6 +90,8 @@ pub struct Host {
     pub platform: Platform,
     /// Environment variables for every service on this host.
     pub env: BTreeMap<String, String>,
+    /// The most that may be done for services on it.
+    pub heal: Heal,
 }
 
 /// What kind of thing a service is, and what that kind needs.
@@ -181,6 +184,7 @@ pub struct Service {
     pub harden: bool,
     pub labels: BTreeMap<String, String>,
     pub protected: bool,
+    pub heal: Heal,
 }
 
 /// The variables that `run`, `env`, hooks and templates may name as `${NAME}` (templates: `{{ NAME }}`).

@@ -7,6 +7,7 @@ mod draft;
 mod edit;
 pub(crate) mod fault;
 mod find;
+mod healing;
 mod import;
 mod load;
 pub(crate) mod number;
@@ -16,6 +17,7 @@ mod settle;
 pub(crate) mod text;
 pub(crate) mod tree;
 mod units;
+mod window;
 mod written;
 
 pub use checked::*;
@@ -23,10 +25,12 @@ pub use docker::{COMPOSE_FILES, Docker, Healthcheck, Image, Mount, MountSource, 
 pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries};
 pub use fault::{Fault, Faults, Place, nearest};
 pub use find::{FILE_NAMES, config_folder, find};
+pub use healing::{Heal, HealPolicy};
 pub use import::{Around, Fitted, Import, Note, Origin, Outcome, fit, import, name_of};
 pub use load::{format, load, load_all, load_text};
 pub use schema::schema;
 pub use settle::{BadVariable, expand};
 pub use tree::Format;
 pub use units::{BadUnit, parse_duration, parse_size, write_duration, write_size};
+pub use window::Window;
 pub use written::{write_host, write_service};

@@ -251,6 +251,13 @@ text!(
     "use a-z, 0-9 and `-`, start with a letter, end with a letter or digit, at most 63 characters",
     crate::model::ServiceName::fits
 );
+text!(
+    /// Times of a week.
+    Week, false, Some("^((mon|tue|wed|thu|fri|sat|sun)([,-](mon|tue|wed|thu|fri|sat|sun))* )?[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"),
+    "a window of the week",
+    "write days and times of 24 hours in UTC, such as `sat 22:00-04:00`, `mon-fri 01:00-05:00`, or `01:00-05:00` for every day",
+    |text| super::window::Window::parse(text).is_some()
+);
 gate!(
     /// The first word of a command.
     Program, None, "a program",

@@ -7,6 +7,7 @@ use super::checked::{
     ManagedFile, Native, Os, Policy, Python, Service,
 };
 use super::docker::{Docker, Healthcheck, Project};
+use super::healing::{Heal, HealPolicy};
 use super::units::{write_duration, write_size};
 use crate::model::{OnLostContact, Scope};
 
@@ -47,6 +48,7 @@ pub fn write_host(host: &Host) -> Value {
         ("become", json!(if host.r#become == Become::Sudo { "sudo" } else { "none" })),
         ("platform", object([("os", json!(os)), ("init", json!(init))])),
         ("env", json!(host.env)),
+        ("heal", write_heal(&host.heal)),
     ])
 }
 
@@ -100,6 +102,7 @@ pub fn write_service(service: &Service) -> Value {
         ("harden", native(ours(json!(service.harden)))),
         ("labels", json!(service.labels)),
         ("protected", json!(service.protected)),
+        ("heal", write_heal(&service.heal)),
     ]);
     if let Value::Object(written) = &mut written {
         match &service.kind {
@@ -185,6 +188,26 @@ fn write_policy(policy: &Policy) -> Value {
         "keep_releases": policy.keep_releases,
         "keep_for": write_duration(policy.keep_for),
     })
+}
+
+fn write_heal(heal: &Heal) -> Value {
+    let policy = match heal.policy {
+        HealPolicy::Off => "off",
+        HealPolicy::Observe => "observe",
+        HealPolicy::Suggest => "suggest",
+        HealPolicy::Safe => "safe",
+        HealPolicy::Full => "full",
+    };
+    object([
+        ("policy", json!(policy)),
+        ("tries", json!(heal.tries)),
+        ("within", json!(write_duration(heal.within))),
+        ("cooldown", json!(write_duration(heal.cooldown))),
+        ("looks", json!(heal.looks)),
+        ("apart", json!(write_duration(heal.apart))),
+        ("breaker", json!(heal.breaker)),
+        ("windows", heal.windows.iter().map(ToString::to_string).collect()),
+    ])
 }
 
 fn write_limits(limits: &Limits) -> Value {

@@ -1,6 +1,7 @@
 //! Hosts and defaults as written.
 
 use super::check::Timing;
+use super::heal::Heal;
 use super::service::{Deploy, Limits, Log, Restart, Stop};
 use crate::model::Scope;
 use crate::registry::checked::{Become, Connection, Init, Os};
@@ -41,6 +42,8 @@ draft! {
         harden: Bool,
         /// Whether units belong to the system or to the login user.
         scope: Choice<Scope>,
+        /// How services are healed.
+        heal: Heal,
     }
 }
 
@@ -69,6 +72,8 @@ draft! {
         platform: Platform,
         /// Environment variables for every service on this host.
         env: Map<Variable, Word>,
+        /// The most that may be done to heal services on it.
+        heal: Heal,
     }
 }
 

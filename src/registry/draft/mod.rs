@@ -3,11 +3,13 @@
 
 mod check;
 mod docker;
+mod heal;
 mod host;
 mod service;
 
 pub(super) use check::*;
 pub(super) use docker::*;
+pub(super) use heal::*;
 pub(super) use host::*;
 pub(super) use service::*;
 

@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::docker::{Healthcheck, PortText};
+use super::heal::Heal;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::RestartPolicy;
 use crate::registry::docker::Pull;
@@ -106,6 +107,8 @@ draft! {
         labels: Map<LabelKey, Label>,
         /// Changes to it need its typed name or `--approve NAME`.
         protected: Bool,
+        /// How it is healed.
+        heal: Heal,
     }
 }
 

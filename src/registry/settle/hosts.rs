@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Site;
+use super::{Site, policy};
 use crate::model::HostName;
 use crate::registry::checked::{Become, Connection, Host, Platform};
 use crate::registry::draft;
@@ -32,6 +32,7 @@ pub(super) fn make(site: &Site<'_>, name: HostName, host: &draft::Host) -> Host 
         r#become: gain.map_or(Become::None, |choice| choice.0),
         platform: platform.unwrap_or_default(),
         env,
+        heal: policy::heal_on(&host.heal, &defaults.heal),
         name,
     }
 }

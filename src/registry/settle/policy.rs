@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::{Batch, Limits, LogLimits, Policy, Restart, RestartPolicy, Stop};
 use crate::registry::draft;
+use crate::registry::healing::{Heal, HealPolicy};
 use crate::registry::read::Field;
+use crate::registry::window::Window;
 
 /// The runner counts whole seconds, and a sign of life may take one to arrive.
 const SHORTEST: Duration = Duration::from_secs(2);
@@ -62,6 +64,28 @@ pub(super) fn stop(own: &Field<draft::Stop>, default: &Field<draft::Stop>) -> St
     Stop {
         signal: pick!(own, default, signal).map_or("SIGTERM", |choice| choice.0.0).to_owned(),
         timeout: pick!(own, default, timeout).map_or(Duration::from_secs(30), |time| time.0),
+    }
+}
+
+/// The most that a host allows. The defaults speak of services: a host that says nothing allows everything.
+pub(super) fn heal_on(own: &Field<draft::Heal>, default: &Field<draft::Heal>) -> Heal {
+    let policy = own.value().and_then(|written| written.policy.value()).map_or(HealPolicy::Full, |choice| choice.0);
+    Heal { policy, ..heal(own, default) }
+}
+
+/// How a service is healed.
+pub(super) fn heal(own: &Field<draft::Heal>, default: &Field<draft::Heal>) -> Heal {
+    let usual = Heal::default();
+    let windows = pick!(own, default, windows).map(|list| list.values().filter_map(|week| Window::parse(&week.0)));
+    Heal {
+        policy: pick!(own, default, policy).map_or(usual.policy, |choice| choice.0),
+        tries: pick!(own, default, tries).map_or(usual.tries, |count| count.get()),
+        within: pick!(own, default, within).map_or(usual.within, |time| time.0),
+        cooldown: pick!(own, default, cooldown).map_or(usual.cooldown, |time| time.0),
+        looks: pick!(own, default, looks).map_or(usual.looks, |count| count.get()),
+        apart: pick!(own, default, apart).map_or(usual.apart, |time| time.0),
+        breaker: pick!(own, default, breaker).map_or(usual.breaker, |count| count.get()),
+        windows: windows.map(Iterator::collect).unwrap_or(usual.windows),
     }
 }
 

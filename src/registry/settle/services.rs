@@ -66,6 +66,7 @@ pub(super) fn make(
         harden: !docker && service.harden.value().or(unit.harden.value()).is_some_and(|yes| yes.0),
         labels: labels(&service.labels),
         protected: service.protected.value().is_some_and(|yes| yes.0),
+        heal: policy::heal(&service.heal, &defaults.heal),
     })
 }
 
