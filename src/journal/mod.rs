@@ -6,8 +6,10 @@ mod database;
 mod entry;
 mod error;
 mod folder;
+mod lease;
 mod read;
 mod release;
+mod remedy;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -21,7 +23,9 @@ use crate::model::Clock;
 pub use entry::{EndOfRun, HistoryEntry, Run, StartOfRun};
 pub use error::JournalError;
 pub use folder::usual_folder;
+pub use lease::Lease;
 pub use release::{Difference, Release, differences};
+pub use remedy::{Remedy, StartOfRemedy, Verdict};
 pub use write::OpenRun;
 
 /// The journal of this machine. Clones share one connection.

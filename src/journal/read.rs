@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::host::Record;
 use crate::journal::{EndOfRun, HistoryEntry, Journal, JournalError, Release, Run};
-use crate::model::{Outcome, RunId, ServiceName};
+use crate::model::{RunId, ServiceName};
 
 type Read<T> = rusqlite::Result<T>;
 
@@ -118,13 +118,13 @@ impl Journal {
         let mut runs = self.all(sql, params, run)?;
         for run in &mut runs {
             let sql = "SELECT outcome, count(*) FROM outcome WHERE run = ?1 GROUP BY outcome ORDER BY outcome";
-            let count = |row: &Row<'_>| Ok((outcome(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs()));
+            let count = |row: &Row<'_>| Ok((optional_word(row, 0)?, row.get::<_, i64>(1)?.unsigned_abs()));
             run.outcomes = self.all(sql, params![run.id.as_str()], count)?;
         }
         Ok(runs)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -176,7 +176,7 @@ fn entry(row: &Row<'_>) -> Read<HistoryEntry> {
         host: name(row, 6)?,
         before: optional_name(row, 7)?,
         after: optional_name(row, 8)?,
-        outcome: outcome(row, 9)?,
+        outcome: optional_word(row, 9)?,
         // A clock that was set back makes no negative time.
         took: ended.map(|ended| Duration::try_from(ended.duration_since(began)).unwrap_or_default()),
         error: row.get(11)?,
@@ -188,15 +188,18 @@ fn release(row: &Row<'_>) -> Read<Release> {
     Ok(Release { first_run: name(row, 0)?, at: time(row, 1)?, record })
 }
 
-fn bad(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn bad(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
-fn name<T: TryFrom<String, Error = crate::model::BadName>>(row: &Row<'_>, column: usize) -> Read<T> {
+pub(super) fn name<T: TryFrom<String, Error = crate::model::BadName>>(row: &Row<'_>, column: usize) -> Read<T> {
     T::try_from(row.get::<_, String>(column)?).map_err(|error| bad(column, error))
 }
 
-fn optional_name<T: TryFrom<String, Error = crate::model::BadName>>(row: &Row<'_>, column: usize) -> Read<Option<T>> {
+pub(super) fn optional_name<T: TryFrom<String, Error = crate::model::BadName>>(
+    row: &Row<'_>,
+    column: usize,
+) -> Read<Option<T>> {
     let text = row.get::<_, Option<String>>(column)?;
     text.map(T::try_from).transpose().map_err(|error| bad(column, error))
 }
@@ -205,16 +208,17 @@ fn json(row: &Row<'_>, column: usize) -> Read<Value> {
     serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| bad(column, error))
 }
 
-fn outcome(row: &Row<'_>, column: usize) -> Read<Option<Outcome>> {
+/// A value that is written as one word, the same as in JSON.
+pub(super) fn optional_word<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Read<Option<T>> {
     let text = row.get::<_, Option<String>>(column)?;
     text.map(|text| serde_json::from_value(Value::String(text))).transpose().map_err(|error| bad(column, error))
 }
 
-fn time(row: &Row<'_>, column: usize) -> Read<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> Read<Timestamp> {
     Timestamp::from_millisecond(row.get(column)?).map_err(|error| bad(column, error))
 }
 
-fn optional_time(row: &Row<'_>, column: usize) -> Read<Option<Timestamp>> {
+pub(super) fn optional_time(row: &Row<'_>, column: usize) -> Read<Option<Timestamp>> {
     let time = row.get::<_, Option<i64>>(column)?;
     time.map(Timestamp::from_millisecond).transpose().map_err(|error| bad(column, error))
 }

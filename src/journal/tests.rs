@@ -41,11 +41,41 @@ fn told(journal: &Journal, start: &StartOfRun, words: &str) -> (OpenRun, [Event;
     (run, events)
 }
 
+fn remedy(start: &StartOfRun, text: &str) -> StartOfRemedy {
+    StartOfRemedy {
+        run: start.id.clone(),
+        service: ServiceName::try_from("api").ok(),
+        host: HostName::try_from("web1").expect("a name"),
+        problem: text.to_owned(),
+        remedy: text.to_owned(),
+        evidence: serde_json::json!([text]),
+    }
+}
+
+#[test]
+fn a_remedy_is_told_while_it_runs_and_when_it_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(folder.path()).expect("opens");
+    let start = start(1, &vec!["x".to_owned(); 6], false);
+    journal.begin_run(&start).expect("begins");
+    let remedies = || journal.remedies(Timestamp::UNIX_EPOCH).expect("readable");
+    let number = journal.begin_remedy(&remedy(&start, "port '1'")).expect("begins");
+    assert_eq!((remedies()[0].verdict, remedies()[0].ended), (None, None));
+    journal.begin_remedy(&StartOfRemedy { service: None, ..remedy(&start, "disk") }).expect("begins");
+    journal.end_remedy(number, Verdict::Helped).expect("ends");
+    let all = remedies();
+    assert_eq!(all.len(), 2);
+    assert_eq!((all[0].verdict, all[0].problem.as_str()), (Some(Verdict::Helped), "port '1'"));
+    assert!(all[0].ended >= Some(all[0].began) && all[1].service.is_none() && all[1].verdict.is_none());
+    assert!(journal.remedies(all[0].began + jiff::SignedDuration::from_hours(1)).expect("readable").is_empty());
+}
+
 /// Where a row may be damaged.
 const COLUMNS: &[(&str, &str)] = &[
     ("run", "id verb who registry environment request started ended code digest resumes"),
     ("outcome", "run service host before after outcome began ended error"),
     ("event", "run number at line"),
+    ("remedy", "run service host problem remedy began ended outcome evidence"),
 ];
 
 fn values() -> impl Strategy<Value = Value> {
@@ -85,6 +115,8 @@ proptest! {
         let journal = Journal::open(folder.path()).expect("opens");
         let start = start(1, &vec!["x".to_owned(); 5], false);
         told(&journal, &start, "x").0.end(5).expect("ends");
+        let number = journal.begin_remedy(&remedy(&start, "x")).expect("begins");
+        journal.end_remedy(number, Verdict::NoHelp).expect("ends");
         journal.connection().pragma_update(None, "foreign_keys", false).expect("set");
         for (table, column, value) in damage {
             let (table, columns) = COLUMNS[table.index(COLUMNS.len())];
@@ -99,6 +131,7 @@ proptest! {
             journal.history(None, 10).map(drop),
             journal.changes(None, 10).map(drop),
             journal.events(&start.id).map(drop),
+            journal.remedies(Timestamp::UNIX_EPOCH).map(drop),
         ];
         for answer in answers {
             prop_assert!(matches!(answer, Ok(()) | Err(JournalError::Damaged { .. })), "{:?}", answer);

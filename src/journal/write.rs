@@ -195,9 +195,9 @@ impl Pending {
     }
 }
 
-/// An outcome as it is written in the journal: the same word as in JSON.
-pub(super) fn word(outcome: &Outcome) -> String {
-    serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+/// A value as it is written in the journal: the same word as in JSON.
+pub(super) fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn write(transaction: Transaction<'_>, run: &RunId, pending: &Pending) -> rusqlite::Result<()> {
