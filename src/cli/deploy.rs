@@ -81,7 +81,7 @@ pub(super) struct Manner {
 impl Manner {
     fn terms(&self, run: &RunId) -> Terms {
         let pace = Pace { batch: self.batch, max_fail: self.max_fail, keep: self.keep };
-        Terms { run: run.clone(), pace }
+        Terms { run: run.clone(), pace, second_look: None }
     }
 }
 

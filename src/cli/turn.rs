@@ -1,6 +1,6 @@
 //! `portoser start`, `stop`, `restart`, `reload` and `remove`: what is asked of services that are on their hosts already.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,11 +103,11 @@ pub(super) fn carry(
     app.wait_lock = wait_lock;
     let (resumes, done) = resumes.map(|Resumed { run, done }| (run, done)).unzip();
     app.resumes = resumes;
-    let wanted = TurnRequest { turn, skip_unseen, done: done.unwrap_or_default() };
+    let wanted = TurnRequest { turn, skip_unseen, done: done.unwrap_or_default(), mends: BTreeMap::new() };
     let run = app.run_id();
     // A restart goes over the hosts as a deploy does; the others need no such care.
     let batch = (turn != Turn::Change(UnitChange::Restart)).then_some(Batch::Percent(100));
-    let terms = Terms { run: run.clone(), pace: Pace { batch, max_fail: None, keep: true } };
+    let terms = Terms { run: run.clone(), pace: Pace { batch, max_fail: None, keep: true }, second_look: None };
     let job = async |ground: Arc<Ground>| {
         let fault = |fault: Fault| {
             let all = select(&ground.registry, &selection).map_or(0, |(_, hosts)| hosts.len());

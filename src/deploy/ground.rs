@@ -46,7 +46,7 @@ impl Ground {
 
     /// The same ground where nothing is told, for questions that are no part of the story.
     #[must_use]
-    pub(super) fn hushed(&self) -> Arc<Self> {
+    pub(crate) fn hushed(&self) -> Arc<Self> {
         Arc::new(Self {
             run: self.run.clone(),
             verb: self.verb.clone(),

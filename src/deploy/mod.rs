@@ -37,7 +37,7 @@ pub use select::{SelectFault, Selection, select};
 pub use source::{SourceFault, tree};
 pub use status::{Found, Standing, status};
 pub use turn::state;
-pub use walk::{Ended, Pace};
+pub use walk::{Ended, Looking, Pace, SecondLook};
 pub use words::{Heard, LogTerms, Words, exec, logs, pass, side_by_side, start};
 
 use crate::model::{FailureKind, Outcome};

@@ -12,17 +12,19 @@ use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::prepare::{Prepared, by_host};
 use crate::deploy::state::{HostEnd, Lock};
-use crate::deploy::walk::{Ended, Pace, Walk};
+use crate::deploy::walk::{Ended, Pace, SecondLook, Walk};
 use crate::host::Layout;
 use crate::host::run::{Compression, HostRun, Order, Stage, Tree};
 use crate::model::{Event, HostName, OnLostContact, RunId, ServiceName};
 use crate::plan::{Change, Plan};
 
 /// How a plan is carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Terms {
     pub run: RunId,
     pub pace: Pace,
+    /// What says whether a remedy helped.
+    pub second_look: Option<SecondLook>,
 }
 
 /// How long the steps of one stage may take before the others stop waiting for it. Steps have their own deadlines.
@@ -84,6 +86,7 @@ async fn open(
                     ground: ground.clone(),
                     plan: prepared.plan.clone(),
                     pace: terms.pace,
+                    second_look: terms.second_look.clone(),
                     far: prepared.survey.far.clone(),
                     facts: facts.collect(),
                     units: units.collect(),

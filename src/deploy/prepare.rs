@@ -15,7 +15,7 @@ use crate::host::Seen;
 use crate::host::run::{Compression, HostRun};
 use crate::model::{Event, HostName, ServiceName};
 use crate::plan::{
-    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Plan, Sources, Target, Turn, back, plan, turn,
+    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, plan, turn,
 };
 
 /// How long bringing earlier runs to their end may take.
@@ -39,6 +39,8 @@ pub struct TurnRequest {
     pub skip_unseen: bool,
     /// Where an earlier run did it already. What is healthy there is not restarted or reloaded again.
     pub done: BTreeSet<(ServiceName, HostName)>,
+    /// What a remedy does, where one is applied.
+    pub mends: BTreeMap<(ServiceName, HostName), Vec<Mend>>,
 }
 
 /// A plan, and what it was made from.
@@ -245,14 +247,13 @@ async fn conclude(
         Aim::Turn { request, .. } => {
             let proven = |place: &&(ServiceName, HostName)| survey.health.get(place) == Some(&Health::Good);
             let done = &request.done.iter().filter(proven).cloned().collect();
-            turn(&Asked { registry, waves, hosts: &hosts, seen, engines, turn: request.turn, strays, done }).map(
-                |turned| {
-                    for (service, host) in turned.absent {
-                        ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
-                    }
-                    turned.plan
-                },
-            )
+            let (hosts, mends, wanted) = (&hosts, &request.mends, request.turn);
+            turn(&Asked { registry, waves, hosts, seen, engines, turn: wanted, strays, done, mends }).map(|turned| {
+                for (service, host) in turned.absent {
+                    ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
+                }
+                turned.plan
+            })
         }
     };
     match planned {

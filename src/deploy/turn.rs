@@ -19,6 +19,9 @@ impl Walk {
         let (Some(far), Some(engine)) = (self.far.get(&change.host), engine) else {
             return Err(unseen("the host is out of reach".into()));
         };
+        if turn == Turn::Mend {
+            return self.helped(change).await;
+        }
         let question = question(&change.record, self.facts.get(&change.host).map(|facts| facts.base.clone()));
         // A program without a handler dies of the signal, maybe a moment later: its checks are asked before the look.
         let reload = turn == Turn::Change(UnitChange::Reload);
@@ -67,6 +70,14 @@ impl Walk {
         }
     }
 
+    /// Whether a remedy helped, by the second look of the one who chose it. What did not help is undone.
+    async fn helped(&self, change: &Change) -> Result<Outcome, Red> {
+        let red = |says| Red { check: "second look".into(), says, evidence: Vec::new(), unseen: false };
+        let Some(look) = &self.second_look else { return Err(red("nobody looks whether it helped".into())) };
+        look(change.service.clone(), change.host.clone()).await.map_err(red)?;
+        Ok(Outcome::Committed)
+    }
+
     /// The first unit of a service that is not the process any more which it was when the plan was made.
     fn replaced(&self, engine: &dyn Engine, change: &Change, seen: &Seen) -> Option<String> {
         let before = self.units.get(&change.host)?;
@@ -111,6 +122,8 @@ fn amiss(engine: &dyn Engine, change: &Change, turn: Turn, seen: &Seen) -> Optio
     match turn {
         Turn::Change(UnitChange::Stop) => busy().map(|name| format!("{name} still runs")),
         Turn::Change(_) => (!engine.runs(&change.record, seen)).then(|| "it does not run".into()),
+        // Its own second look judges it.
+        Turn::Mend => None,
         Turn::Remove => {
             let left = seen.services.get(&change.service).is_some_and(|found| found.current.is_some());
             let ours = change.record.supervisor == Supervisor::Compose

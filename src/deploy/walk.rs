@@ -2,6 +2,7 @@
 //! What fails goes back, and what goes back is proven too.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,11 +32,18 @@ pub struct Pace {
     pub keep: bool,
 }
 
+/// Looks whether a remedy helped a service on a host; otherwise says what is still wrong.
+pub type SecondLook = Arc<dyn Fn(ServiceName, HostName) -> Looking + Send + Sync>;
+
+/// A second look that is being taken.
+pub type Looking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
 /// A plan on its way.
 pub(super) struct Walk {
     pub ground: Arc<Ground>,
     pub plan: Arc<Plan>,
     pub pace: Pace,
+    pub second_look: Option<SecondLook>,
     pub far: BTreeMap<HostName, Far>,
     pub facts: BTreeMap<HostName, Facts>,
     /// The units of each host, as they were when the plan was made.
@@ -233,6 +241,10 @@ impl Walk {
 
     /// Whether the release before is healthy again. Where there was none, there is nothing to prove.
     async fn old(&self, change: &Change) -> Outcome {
+        if change.action == Action::Turn(Turn::Mend) {
+            // It was not healthy before the remedy, and is as it was.
+            return Outcome::Unhealthy;
+        }
         let Some(record) = &change.before_record else {
             // What did not run before and could not be made to run is as it was, which is not healthy. A release whose
             // record cannot be read cannot be proven.

@@ -34,6 +34,8 @@ pub enum Turn {
     Change(UnitChange),
     /// It is taken from the host, its shared folder excepted.
     Remove,
+    /// A remedy is applied to it, which a second look has to confirm.
+    Mend,
 }
 
 impl Turn {

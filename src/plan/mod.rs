@@ -25,4 +25,4 @@ pub use parsed::Parsed;
 pub use render::{SourceTree, Sources, Variables, environment, fill, instances, names_its_folder, tree, variables};
 pub use seal::{mark, ours, seal};
 pub use show::show;
-pub use turn::{Asked, Turned, turn};
+pub use turn::{Asked, Mend, Turned, turn};

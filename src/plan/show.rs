@@ -16,6 +16,7 @@ pub fn show(plan: &Plan, steps: bool) -> String {
         let what = match (change.action, &change.before) {
             (Action::Turn(Turn::Change(turn)), _) => format!("{turn} {after}"),
             (Action::Turn(Turn::Remove), _) => format!("remove {after}"),
+            (Action::Turn(Turn::Mend), _) => format!("mend {after}"),
             (Action::Nothing, _) => format!("in place ({after})"),
             (Action::Refresh, _) => format!("write its record anew ({after})"),
             (Action::Restart, _) => format!("start again ({after})"),

@@ -4,11 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::{Layout, Seen};
-use crate::model::{HostName, ServiceName, UnitChange};
+use crate::model::{HostName, ServiceName, Step, UnitChange};
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::engine::{Engine, Refused};
 use crate::plan::make::RefusedAt;
 use crate::registry::Registry;
+
+/// A part of a remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mend {
+    /// What runs is changed, in its engine's way.
+    Change(UnitChange),
+    /// Steps of the host's, whatever the engine.
+    Steps(Vec<Step>),
+    /// Old releases of the services that were looked at go: all but the one in force and the one to go back to.
+    PruneReleases,
+}
 
 /// All that the plan depends on.
 pub struct Asked<'a> {
@@ -23,6 +34,8 @@ pub struct Asked<'a> {
     pub strays: &'a BTreeSet<ServiceName>,
     /// Where it was done and is proven: what runs there is left alone.
     pub done: &'a BTreeSet<(ServiceName, HostName)>,
+    /// What a remedy does, where one is applied.
+    pub mends: &'a BTreeMap<(ServiceName, HostName), Vec<Mend>>,
 }
 
 /// The plan, and the places where nothing is there to be stopped or removed.
@@ -93,6 +106,15 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         }
         Turn::Change(change) => (Action::Turn(asked.turn), engine.change(record, &layout, change)),
         Turn::Remove => (Action::Turn(asked.turn), engine.remove(record, &layout)),
+        Turn::Mend => {
+            let Some(mends) = asked.mends.get(&(service.clone(), host.clone())) else { return Ok(None) };
+            let steps = mends.iter().flat_map(|mend| match mend {
+                Mend::Change(change) => engine.change(record, &layout, *change),
+                Mend::Steps(steps) => steps.clone(),
+                Mend::PruneReleases => prune(seen, &layout),
+            });
+            (Action::Turn(asked.turn), steps.collect())
+        }
     };
     Ok(Some(Change {
         service: service.clone(),
@@ -108,6 +130,21 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         steps,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
     }))
+}
+
+/// Removes what no rollback needs. What is not proven to be old stays.
+fn prune(seen: &Seen, layout: &Layout) -> Vec<Step> {
+    let old = |(name, found): (&ServiceName, &crate::host::SeenService)| {
+        let current = found.current.clone()?;
+        let mut keep = BTreeSet::from([current.clone()]);
+        keep.extend(found.proven.iter().rev().filter(|id| **id != current).take(1).cloned());
+        (!found.releases.is_subset(&keep)).then(|| Step::Prune {
+            folder: layout.releases(name),
+            keep: keep.into_iter().collect(),
+            older_than: std::time::Duration::ZERO,
+        })
+    };
+    seen.services.iter().filter_map(old).collect()
 }
 
 #[cfg(test)]
@@ -202,6 +239,7 @@ mod tests {
             engines: &[&Units],
             turn: turn_wanted,
             strays: &BTreeSet::new(),
+            mends: &BTreeMap::new(),
             done: &BTreeSet::from([(name("api"), host_name())]),
         })
     }
