@@ -18,6 +18,10 @@ mod registry;
 
 use std::time::Duration;
 
+/// What is measured in this process allocates as the program does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // Cargo hands over `--bench` and whatever stands behind `--`; a word picks a part.
     let part = std::env::args().skip(1).find(|word| !word.starts_with('-'));
