@@ -24,7 +24,7 @@ pub(super) struct Diagnose {
 impl Diagnose {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let app = session::look(face)?;
-        let selection = self.selection(&app.registry)?;
+        let selection = selection(&app.registry, &self.names)?;
         let library = library(face, &app.registry.file)?;
         let run = app.run_id();
         let found = block_on(async |stop| {
@@ -45,22 +45,22 @@ impl Diagnose {
             Exit::DONE
         })
     }
+}
 
-    /// What the names mean. A name that is both a service's and a host's means the service.
-    fn selection(&self, registry: &Registry) -> Result<Selection, Failure> {
-        let mut selection = Selection { all: self.names.is_empty(), ..Selection::default() };
-        for name in &self.names {
-            match thing(registry, name)? {
-                Thing::Service(service) => selection.services.push(service.name.clone()),
-                Thing::Host(host) => selection.hosts.push(host.name.clone()),
-            }
+/// What the names mean. A name that is both a service's and a host's means the service.
+pub(super) fn selection(registry: &Registry, names: &[String]) -> Result<Selection, Failure> {
+    let mut selection = Selection { all: names.is_empty(), ..Selection::default() };
+    for name in names {
+        match thing(registry, name)? {
+            Thing::Service(service) => selection.services.push(service.name.clone()),
+            Thing::Host(host) => selection.hosts.push(host.name.clone()),
         }
-        Ok(selection)
     }
+    Ok(selection)
 }
 
 /// Where a problem or an observation is.
-fn place(host: impl std::fmt::Display, service: Option<&impl std::fmt::Display>) -> String {
+pub(super) fn place(host: impl std::fmt::Display, service: Option<&impl std::fmt::Display>) -> String {
     service.map_or_else(|| host.to_string(), |service| format!("{service} on {host}"))
 }
 

@@ -22,6 +22,7 @@ mod diagnose;
 mod discover;
 mod exec;
 mod graph;
+mod heal;
 mod history;
 mod host;
 mod impact;
@@ -42,6 +43,7 @@ mod show;
 mod ssh;
 mod status;
 mod stream;
+mod sweep;
 mod turn;
 mod validate;
 
@@ -89,6 +91,7 @@ verbs! {
         discover::Discover,
         exec::Exec,
         graph::Graph,
+        heal::Heal,
         history::History,
         host::Host,
         impact::Impact,
@@ -113,6 +116,7 @@ verbs! {
         turn::Start,
         status::Status,
         turn::Stop,
+        sweep::Sweep,
         validate::Validate,
     }
 }

@@ -1,11 +1,11 @@
 //! Diagnose: what is observed of services, of what they need, and of their hosts, judged as a whole. Changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::deploy::{Fault, Ground, Selection, select};
+use crate::deploy::{Far, Fault, Ground, Selection, select};
 use crate::heal::playbook::Library;
-use crate::heal::{Observation, Problem, Sight, World, analyze, observe};
+use crate::heal::{Observation, Observed, Problem, Sight, World, analyze, observe};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
 use crate::registry::Registry;
@@ -22,9 +22,22 @@ pub struct Diagnosis {
 /// Looks at the selection with all that it needs, and judges.
 pub async fn diagnose(ground: &Arc<Ground>, selection: &Selection, library: &Library) -> Result<Diagnosis, Fault> {
     let (services, hosts) = reach(&ground.registry, selection)?;
-    let observations: Vec<_> = observe(ground, &services, &hosts).await.into_values().flatten().collect();
+    let (diagnosis, far) = look(ground, &services, &hosts, library).await;
+    ground.part(&far).await;
+    Ok(diagnosis)
+}
+
+/// Looks at these services on these hosts, and judges. The connections stay open.
+pub(super) async fn look(
+    ground: &Arc<Ground>,
+    services: &BTreeSet<ServiceName>,
+    hosts: &BTreeSet<HostName>,
+    library: &Library,
+) -> (Diagnosis, BTreeMap<HostName, Far>) {
+    let Observed { found, far } = observe(ground, services, hosts).await;
+    let observations: Vec<_> = found.into_values().flatten().collect();
     let problems = analyze(&world(ground), &observations, library);
-    Ok(Diagnosis { observations, problems })
+    (Diagnosis { observations, problems }, far)
 }
 
 /// What the registry knows of services.
@@ -40,7 +53,10 @@ fn world(ground: &Ground) -> World {
 }
 
 /// The services meant with all that they need, and every host that has a part in it.
-fn reach(registry: &Registry, selection: &Selection) -> Result<(BTreeSet<ServiceName>, BTreeSet<HostName>), Fault> {
+pub(super) fn reach(
+    registry: &Registry,
+    selection: &Selection,
+) -> Result<(BTreeSet<ServiceName>, BTreeSet<HostName>), Fault> {
     let alone = selection.services.is_empty() && selection.labels.is_empty() && !selection.all;
     let known = selection.hosts.iter().all(|host| registry.hosts.contains_key(host));
     let (chosen, mut hosts) = match select(registry, selection) {

@@ -6,8 +6,10 @@ mod diagnose;
 mod observe;
 pub mod playbook;
 mod sight;
+mod solve;
 
 pub use analyze::{Problem, World, analyze, fingerprint};
 pub use diagnose::{Diagnosis, diagnose};
-pub use observe::{look_names, observe};
+pub use observe::{Observed, look_names, observe};
 pub use sight::{Observation, Sight};
+pub use solve::{Cure, HealFault, Healing, Held, Refrained, Treated, Wish, heal, may};

@@ -201,6 +201,8 @@ pub(super) fn now(row: &Row, verb: &str) -> String {
         ("reload", Some(Outcome::Committed)) => "reloaded, and healthy",
         ("stop", Some(Outcome::Committed)) => "stopped",
         ("remove", Some(Outcome::Committed)) => "removed",
+        ("heal" | "sweep", Some(Outcome::Committed)) => "remedy kept: a second look says that it helped",
+        ("heal" | "sweep", Some(Outcome::RolledBack | Outcome::Unhealthy)) => "remedy undone: it did not help",
         _ => "",
     };
     if !turned.is_empty() {

@@ -86,7 +86,7 @@ pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Pr
                     hint: book.hint.clone(),
                     sure: hit.sure,
                     symptom: book.symptom,
-                    latent: book.latent,
+                    latent: book.latent || book.symptom && serves(service, &here),
                     risk: book.risk,
                     deeds: book.deeds.clone(),
                     until: book.until.clone(),
@@ -110,6 +110,12 @@ pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Pr
 /// The hosts and the services on them, hosts first.
 fn places(seen: &[Observation]) -> BTreeSet<(&HostName, Option<&ServiceName>)> {
     seen.iter().map(|one| (&one.host, one.service.as_ref())).collect()
+}
+
+/// Whether a service does what is asked of it: its own checks were asked and are good. A symptom breaks nothing then.
+fn serves(service: Option<&ServiceName>, here: &[&Observation]) -> bool {
+    let mut checks = here.iter().filter(|one| one.look == "check" && one.service.as_ref() == service).peekable();
+    service.is_some() && checks.peek().is_some() && checks.all(|one| one.sight == Sight::Good)
 }
 
 /// What is bad and known to no playbook.

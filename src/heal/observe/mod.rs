@@ -27,6 +27,9 @@ const DIAL: Duration = Duration::from_secs(3);
 /// The longest pause between two questions of a check that answered badly.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What did not answer for so long is no blip; to ask it again would take as long again.
+const BLIP: Duration = Duration::from_secs(2);
+
 /// How often a check that answers badly is asked at most.
 const TURNS: u32 = 3;
 
@@ -41,41 +44,45 @@ pub(super) fn service_looks() -> Vec<&'static str> {
     ALL.iter().filter(|look| look.about == About::Service).map(|look| look.name).collect()
 }
 
+/// What was observed by host, and the connections, which stay open for whoever goes on with them.
+#[derive(Default)]
+pub struct Observed {
+    pub found: BTreeMap<HostName, Vec<Observation>>,
+    pub far: BTreeMap<HostName, Far>,
+}
+
 /// Looks at these services on these hosts, side by side. Every host has an answer, be it that it was not seen.
-pub async fn observe(
-    ground: &Arc<Ground>,
-    services: &BTreeSet<ServiceName>,
-    hosts: &BTreeSet<HostName>,
-) -> BTreeMap<HostName, Vec<Observation>> {
+pub async fn observe(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Observed {
     let mut tasks = JoinSet::new();
     for host in hosts.iter().filter_map(|name| ground.registry.hosts.get(name)) {
         let (ground, host, services) = (ground.clone(), host.clone(), services.clone());
         tasks.spawn(async move {
-            let found = one(&ground, &host, &services).await;
-            (host.name.clone(), found)
+            let (far, found) = one(&ground, &host, &services).await;
+            (host.name.clone(), far, found)
         });
     }
-    let mut all = BTreeMap::new();
+    let mut all = Observed::default();
     while let Some(ended) = tasks.join_next().await {
         match ended {
-            Ok((host, found)) => all.insert(host, found),
+            Ok((host, far, found)) => {
+                all.far.extend(far.map(|far| (host.clone(), far)));
+                all.found.insert(host, found);
+            }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
+        }
     }
     all
 }
 
-async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>) -> Vec<Observation> {
+async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>) -> (Option<Far>, Vec<Observation>) {
     let scene = scene(ground, host, services);
     ground.tell(Event::Looking { host: host.name.clone() });
     let began = Instant::now();
     let far = match ground.reach(&host.name).await {
         Ok(far) => far,
-        Err(lost) => return unseen(&scene, &Unseen::Lost(lost)),
+        Err(lost) => return (None, unseen(&scene, &Unseen::Lost(lost))),
     };
-    let heard = hear(ground, &scene, &far).await;
-    far.link.close().await;
-    match heard {
+    let found = match hear(ground, &scene, &far).await {
         Ok(heard) => {
             ground.tell(Event::Looked { host: host.name.clone(), took: began.elapsed() });
             let mut found = vec![looks::reach(&scene, None)];
@@ -83,7 +90,8 @@ async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>
             found
         }
         Err(why) => unseen(&scene, &why),
-    }
+    };
+    (Some(far), found)
 }
 
 /// What is said of a host that could not be seen: that, and nothing about what is on it.
@@ -157,16 +165,21 @@ fn connects(check: &Check) -> bool {
     check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. })
 }
 
-type Early = Vec<(ServiceName, Check, Verdict)>;
+/// What a check of a service says.
+type Asked = (ServiceName, Check, Verdict);
+
+/// An answer, and how long it took.
+type Early = (ServiceName, Check, Verdict, Duration);
 
 /// The checks through the connection, once each; they cost no time of their own.
-async fn early(scene: &Scene<'_>, far: &Far) -> Early {
+async fn early(scene: &Scene<'_>, far: &Far) -> Vec<Early> {
     let mut asked = JoinSet::new();
     for (number, (service, check)) in checks(scene).enumerate().filter(|(_, (_, check))| connects(check)) {
         let (far, name) = (far.clone(), service.name.clone());
         asked.spawn(async move {
+            let began = Instant::now();
             let verdict = check::ask(&check, &check::Subject::nobody(), |need| far.fetch(need)).await;
-            (number, (name, check, verdict))
+            (number, (name, check, verdict, began.elapsed()))
         });
     }
     let mut all = asked.join_all().await;
@@ -175,23 +188,24 @@ async fn early(scene: &Scene<'_>, far: &Far) -> Early {
 }
 
 /// What all checks say. One bad answer may be a blip, so what runs is asked again; what does not run is not asked.
-async fn verdicts(scene: &Scene<'_>, far: &Far, found: &Beside, early: Early) -> Early {
+async fn verdicts(scene: &Scene<'_>, far: &Far, found: &Beside, early: Vec<Early>) -> Vec<Asked> {
     let mut all = Vec::new();
     for (service, check) in checks(scene) {
         let there = found.seen.services.get(&service.name).and_then(|there| there.readable());
         let Some(record) = there else { continue };
         let (subject, units) = (subject(record, &found.seen.facts), &found.seen.units);
-        let first = early.iter().find(|(name, other, _)| *name == service.name && *other == check);
-        let mut verdict = match first {
-            Some((_, _, verdict)) => verdict.clone(),
-            None => check::ask(&check, &subject, |need| far.fetch(need)).await,
+        let first = early.iter().find(|(name, other, ..)| *name == service.name && *other == check);
+        let began = Instant::now();
+        let (mut verdict, took) = match first {
+            Some((.., verdict, took)) => (verdict.clone(), *took),
+            None => (check::ask(&check, &subject, |need| far.fetch(need)).await, began.elapsed()),
         };
         let placed = scene.services.iter().find(|placed| placed.service.name == service.name);
         let named = placed.into_iter().flat_map(|placed| &placed.units);
         let runs = named.map(|unit| units.get(&unit.1)).all(|unit| unit.is_none_or(|unit| unit.runs()));
         let turns = if runs { check.retries.min(TURNS) } else { 1 };
         for _ in 1..turns {
-            if verdict.is_good() {
+            if verdict.is_good() || took > BLIP {
                 break;
             }
             tokio::time::sleep(check.interval.min(PAUSE)).await;

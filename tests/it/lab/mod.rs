@@ -5,6 +5,7 @@ mod docker;
 mod faults;
 mod fleet;
 mod heal;
+mod healing;
 mod import;
 mod injection;
 mod kill;
@@ -24,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         faults::trials(),
         fleet::trials(),
         heal::trials(),
+        healing::trials(),
         import::trials(),
         injection::trials(),
         kill::trials(),

@@ -1,0 +1,198 @@
+//! `portoser heal`: remedies for what is the matter, as far as the registry allows them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::cli::diagnose::{place, selection};
+use crate::cli::playbook::library;
+use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
+use crate::deploy::{Ground, Selection};
+use crate::heal::playbook::Risk;
+use crate::heal::{Cure, HealFault, Healing, Problem, Refrained, Sight, Treated, heal};
+use crate::journal::Verdict;
+use crate::model::FailureKind;
+
+/// Find what is the matter with services and hosts, and mend what may be mended
+///
+/// Looks as `diagnose` does, several times where something is wrong; then applies the remedy of the root problem as a
+/// transaction on its host, looks again, and undoes what did not help. `heal:` in the registry says what may be done without a
+/// person, how often, and when. Ends with 8 when something is still wrong, and else with 4 when something could not be seen.
+#[derive(Debug, clap::Args)]
+pub(super) struct Heal {
+    /// Services or hosts; everything, if none is named
+    #[arg(value_name = "SERVICE|HOST")]
+    names: Vec<String>,
+    /// Take this risk now, whatever the policy and its windows say
+    #[arg(long, value_name = "RISK")]
+    risk: Option<RiskWord>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A risk as it is typed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum RiskWord {
+    /// Nobody notices more than they do already
+    Safe,
+    /// The service is away for a moment
+    Disruptive,
+    /// What only a person can decide
+    Ask,
+}
+
+impl From<RiskWord> for Risk {
+    fn from(word: RiskWord) -> Self {
+        match word {
+            RiskWord::Safe => Self::Safe,
+            RiskWord::Disruptive => Self::Disruptive,
+            RiskWord::Ask => Self::Ask,
+        }
+    }
+}
+
+impl Heal {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let cure = Cure { risk: self.risk.map(Risk::from), only_look: self.dry_run };
+        go(face, "heal", |registry| selection(registry, &self.names), cure, false)
+    }
+}
+
+/// Heals a selection and tells what came of it. With `news`, nothing is printed when all is well.
+pub(super) fn go(
+    face: &Face,
+    verb: &'static str,
+    select: impl Fn(&crate::registry::Registry) -> Result<Selection, Failure>,
+    cure: Cure,
+    news: bool,
+) -> Result<Exit, Failure> {
+    let app = if cure.only_look { session::look(face)? } else { session::open(face)? };
+    let selection = select(&app.registry)?;
+    let library = Arc::new(library(face, &app.registry.file)?);
+    let run = app.run_id();
+    let request = json!({
+        "services": selection.services, "hosts": selection.hosts, "all": selection.all, "dry_run": cure.only_look,
+    });
+    let mut found = None;
+    let job = async |ground: Arc<Ground>| {
+        let healing = heal(&ground, &selection, &library, &app.journal, cure).await.map_err(|fault| match fault {
+            HealFault::Deploy(fault) => session::failed("healing", &fault),
+            HealFault::Journal(error) => Failure::from(error),
+        })?;
+        let ended = judge(&healing);
+        found = Some(healing);
+        ended.map(|()| Vec::new())
+    };
+    // What came of it is the one document, and news to cron; how it came about is talk.
+    let (json, events) = (face.flags.json, face.flags.events);
+    let quiet = face.flags.quiet || news || json;
+    let told = (!events).then(|| Face::new(Flags { json: false, quiet, ..face.flags.clone() }));
+    let told = told.as_ref().unwrap_or(face);
+    let ended = block_on(async |stop| session::carry(told, &app, (&run, verb), request, stop, job).await)?;
+    if let Some(healing) = &found {
+        let well = healing.treated.is_empty() && healing.last.problems.is_empty();
+        if events {
+            face.json_line(&json!({ "event": "healing", "healing": document(healing) }));
+        } else if json {
+            face.document(&document(healing));
+        } else if !(news && well && healing.last.count(Sight::Unseen) == 0) {
+            show(face, healing);
+        }
+        // The document says it all; a second one about the failure would not be JSON.
+        if json && let Err(failure) = &ended {
+            return Ok(Exit(failure.kind().code()));
+        }
+    }
+    ended
+}
+
+/// Good only when nothing is wrong any more, and all was seen.
+fn judge(healing: &Healing) -> Result<(), Failure> {
+    let left = healing.last.roots().filter(|problem| !problem.latent).count();
+    let unseen = healing.last.count(Sight::Unseen);
+    if left > 0 {
+        let says = if left == 1 { "1 problem is left".to_owned() } else { format!("{left} problems are left") };
+        return Err(Failure::say(FailureKind::Unhealthy, says).hint("`portoser diagnose` shows all that was seen"));
+    }
+    if unseen > 0 {
+        let says = format!("{unseen} of {} looks could not be taken", healing.last.observations.len());
+        return Err(Failure::say(FailureKind::Unreachable, says).hint("`portoser diagnose` shows which, and why"));
+    }
+    Ok(())
+}
+
+fn show(face: &Face, healing: &Healing) {
+    let line = |text: String| face.data(safe(&text));
+    for one in &healing.treated {
+        let (word, problem) = (verdict(one), &one.problem);
+        line(format!("{word:<8} {}: {}", place(&problem.host, problem.service.as_ref()), problem.because));
+        line(format!("         {}, {:.1} s", remedy(one), one.took.as_secs_f64()));
+        if let Some(says) = &one.says {
+            line(format!("         {says}"));
+        }
+    }
+    for Refrained { problem, why } in &healing.refrained {
+        let word = if problem.latent { "LATENT" } else { "LEFT" };
+        line(format!("{word:<8} {}: {}", place(&problem.host, problem.service.as_ref()), problem.because));
+        for (what, why) in why {
+            line(format!("         not done: {what}: {why}"));
+        }
+        if let Some(hint) = problem.hint.as_ref().filter(|_| why.is_empty()) {
+            line(format!("         hint: {hint}"));
+        }
+    }
+    if healing.treated.is_empty() && healing.refrained.is_empty() {
+        line(match healing.first.problems.len() {
+            0 => format!("nothing is wrong, score {} of 100", healing.last.score()),
+            _ => "what was wrong passed by itself".to_owned(),
+        });
+    }
+}
+
+fn verdict(one: &Treated) -> &'static str {
+    match one.verdict {
+        Verdict::Helped => "HEALED",
+        Verdict::NoHelp => "NO HELP",
+        Verdict::Failed => "FAILED",
+    }
+}
+
+fn remedy(one: &Treated) -> String {
+    if one.remedy.starts_with("ladder: ") {
+        return one.remedy.clone();
+    }
+    let deeds: Vec<String> = one.problem.deeds.iter().map(ToString::to_string).collect();
+    format!("{}: {}", one.remedy, deeds.join(", then "))
+}
+
+fn document(healing: &Healing) -> Value {
+    let about = |problem: &Problem| {
+        json!({
+            "problem": problem.name, "host": problem.host, "service": problem.service, "because": problem.because,
+            "sure": problem.sure, "latent": problem.latent, "fingerprint": problem.fingerprint,
+        })
+    };
+    let with = |mut value: Value, more: Value| {
+        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+            value.extend(more);
+        }
+        value
+    };
+    let treated = healing.treated.iter().map(|one| {
+        let more = json!({
+            "remedy": one.remedy, "verdict": one.verdict, "seconds": one.took.as_secs_f64(), "says": one.says,
+        });
+        with(about(&one.problem), more)
+    });
+    let refrained = healing.refrained.iter().map(|one| {
+        let why = one.why.iter().map(|(what, why)| json!({ "remedy": what, "why": why }));
+        with(about(&one.problem), json!({ "not_done": why.collect::<Vec<_>>() }))
+    });
+    json!({
+        "score": { "before": healing.first.score(), "after": healing.last.score() },
+        "treated": treated.collect::<Vec<_>>(),
+        "left": refrained.collect::<Vec<_>>(),
+        "unseen": healing.last.count(Sight::Unseen),
+    })
+}

@@ -1,0 +1,34 @@
+//! `portoser sweep`: one pass over everything, for cron.
+
+use crate::cli::diagnose::selection;
+use crate::cli::heal::go;
+use crate::cli::{Exit, Face, Failure, session};
+use crate::heal::Cure;
+use crate::model::FailureKind;
+
+/// Heal everything once, and say nothing when all is well; for cron
+///
+/// As `heal`, with what the registry allows and nothing more. Prints nothing when nothing is wrong and all was seen, so that
+/// cron mails only news. One sweep of a registry at a time: a second one ends at once with 7. Ends with 8 when something is
+/// still wrong, and else with 4 when something could not be seen.
+#[derive(Debug, clap::Args)]
+pub(super) struct Sweep {
+    /// Services or hosts; everything, if none is named
+    #[arg(value_name = "SERVICE|HOST")]
+    names: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Sweep {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let app = session::open(face)?;
+        let Some(_lease) = app.journal.lease("sweep", &app.registry.file.to_string_lossy())? else {
+            return Err(Failure::say(FailureKind::Locked, "another sweep of this registry is under way")
+                .hint("let it end, or run sweeps less often"));
+        };
+        let cure = Cure { risk: None, only_look: self.dry_run };
+        go(face, "sweep", |registry| selection(registry, &self.names), cure, true)
+    }
+}

@@ -1,0 +1,32 @@
+//! The ladder: general remedies for what no playbook has one for, the least first. It is short, and each rung is bounded by
+//! policy like any remedy.
+
+use crate::heal::playbook::Risk;
+use crate::heal::solve::deed::Way;
+use crate::model::UnitChange;
+use crate::plan::Mend;
+
+/// A general remedy.
+pub(super) struct Rung {
+    pub name: &'static str,
+    pub risk: Risk,
+    pub way: fn() -> Way,
+    pub says: &'static str,
+}
+
+/// From the least to the most.
+pub(super) const RUNGS: &[Rung] = &[
+    Rung { name: "start", risk: Risk::Safe, way: || Way::Mend(Mend::Change(UnitChange::Start)), says: "start it" },
+    Rung {
+        name: "restart",
+        risk: Risk::Disruptive,
+        way: || Way::Mend(Mend::Change(UnitChange::Restart)),
+        says: "restart it",
+    },
+    Rung {
+        name: "roll-back",
+        risk: Risk::Disruptive,
+        way: || Way::Back,
+        says: "go back to the release that was proven before",
+    },
+];

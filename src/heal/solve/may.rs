@@ -1,0 +1,207 @@
+//! Whether a remedy may be applied now: by policy, risk, budget, cool-down, breaker and window. A pure function of what the
+//! registry says, what was done before, and the time. Every refusal says why, and when it ends if it ends by itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::heal::playbook::Risk;
+use crate::journal::{Remedy, Verdict};
+use crate::model::{HostName, ServiceName};
+use crate::registry::{Heal, HealPolicy, write_duration};
+
+/// A remedy that is thought of, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    pub host: &'a HostName,
+    /// None when the problem is the host's own.
+    pub service: Option<&'a ServiceName>,
+    /// The problem's name or fingerprint.
+    pub problem: &'a str,
+    /// What it is called in the journal.
+    pub remedy: &'a str,
+    pub risk: Risk,
+    /// Whether a person asked for it now; then policy and windows have nothing to say.
+    pub asked: bool,
+}
+
+/// Why a remedy is not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The policy, and the risk that it does not take.
+    Policy(HealPolicy, Risk),
+    /// It interrupts, and no window is open.
+    Window,
+    /// It was tried for this problem and did not help.
+    NoHelp { remedy: String },
+    /// As many remedies as the budget has were applied; one is free again after this time.
+    Budget { tries: usize, within: Duration, wait: Duration },
+    /// The same problem was treated just now.
+    Cooldown { wait: Duration },
+    /// So many remedies on the host did not help.
+    Breaker { failed: usize, wait: Duration },
+    /// A remedy is under way there, or its controller was lost.
+    Running { run: String },
+    /// A person stopped the service, in this run.
+    Stopped { run: String },
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = |time: &Duration| write_duration(Duration::from_secs(time.as_secs().max(1)));
+        match self {
+            Self::Policy(HealPolicy::Off, _) => f.write_str("healing is off here"),
+            Self::Policy(HealPolicy::Observe, _) => f.write_str("the policy is `observe`"),
+            Self::Policy(HealPolicy::Suggest, _) => f.write_str("the policy is `suggest`"),
+            Self::Policy(_, Risk::Ask) => f.write_str("only a person can say whether it is right"),
+            Self::Policy(..) => f.write_str("it interrupts the service, and the policy is `safe`"),
+            Self::Window => f.write_str("it interrupts the service, and no window is open"),
+            Self::NoHelp { remedy } => write!(f, "`{remedy}` did not help before"),
+            Self::Budget { tries, within, wait } => {
+                write!(f, "{tries} remedies in {} are the most; the next in {}", whole(within), whole(wait))
+            }
+            Self::Cooldown { wait } => write!(f, "this problem was treated just now; again in {}", whole(wait)),
+            Self::Breaker { failed, wait } => {
+                write!(f, "{failed} remedies on this host did not help; it is left alone for {}", whole(wait))
+            }
+            Self::Running { run } => write!(f, "a remedy of run {run} is not over"),
+            Self::Stopped { run } => write!(f, "it was stopped on purpose, by `portoser stop` in run {run}"),
+        }
+    }
+}
+
+/// A remedy whose end was never written counts as running for this long; its host has settled by then.
+const LONGEST: SignedDuration = SignedDuration::from_mins(15);
+
+/// Whether the remedy may be applied now. `past` are the remedies that this machine remembers, the oldest first.
+///
+/// # Errors
+/// The first reason against it.
+pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: Timestamp) -> Result<(), Held> {
+    let policy = service.policy.min(host.policy);
+    if !wish.asked {
+        let most = match policy {
+            HealPolicy::Off | HealPolicy::Observe | HealPolicy::Suggest => None,
+            HealPolicy::Safe => Some(Risk::Safe),
+            HealPolicy::Full => Some(Risk::Disruptive),
+        };
+        if most.is_none_or(|most| wish.risk > most) {
+            return Err(Held::Policy(policy, wish.risk));
+        }
+        let open = |heal: &Heal| heal.open(now.as_second());
+        if wish.risk >= Risk::Disruptive && !(open(service) && open(host)) {
+            return Err(Held::Window);
+        }
+    }
+    let here: Vec<&Remedy> = past.iter().filter(|one| one.host == *wish.host && one.began <= now).collect();
+    let since = |one: &Remedy| Duration::try_from(now.duration_since(one.began)).unwrap_or_default();
+    let recent = |one: &&&Remedy| since(one) < service.within;
+    if let Some(one) = here.iter().find(|one| one.verdict.is_none() && now.duration_since(one.began) < LONGEST) {
+        return Err(Held::Running { run: one.run.to_string() });
+    }
+    let failed: Vec<_> = here.iter().filter(recent).filter(|one| one.verdict != Some(Verdict::Helped)).collect();
+    if failed.len() >= host.breaker.min(service.breaker) {
+        let wait = failed.last().map_or(service.within, |one| service.within.saturating_sub(since(one)));
+        return Err(Held::Breaker { failed: failed.len(), wait });
+    }
+    let own: Vec<_> = here.iter().filter(|one| one.service.as_ref() == wish.service).collect();
+    let spent: Vec<_> = own.iter().filter(|one| recent(one)).collect();
+    if spent.len() >= service.tries {
+        // The oldest of those that count leaves the budget first.
+        let oldest = spent.get(spent.len() - service.tries);
+        let wait = oldest.map_or(service.within, |one| service.within.saturating_sub(since(one)));
+        return Err(Held::Budget { tries: service.tries, within: service.within, wait });
+    }
+    let same = |one: &&&&&Remedy| one.problem == wish.problem;
+    if spent.iter().filter(same).any(|one| one.remedy == wish.remedy && one.verdict != Some(Verdict::Helped)) {
+        return Err(Held::NoHelp { remedy: wish.remedy.to_owned() });
+    }
+    // What helped and has to be done again at once does not help. After one that did not, the next may follow.
+    let helped = spent.iter().filter(same).rfind(|one| one.verdict == Some(Verdict::Helped));
+    match helped.map(|one| service.cooldown.saturating_sub(since(one))) {
+        Some(wait) if !wait.is_zero() => Err(Held::Cooldown { wait }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_219_200;
+
+    fn wish(risk: Risk) -> (HostName, ServiceName, Risk) {
+        (HostName::try_from("web1").expect("a name"), ServiceName::try_from("api").expect("a name"), risk)
+    }
+
+    fn past(ago: i64, problem: &str, remedy: &str, verdict: Option<Verdict>) -> Remedy {
+        let (host, service, _) = wish(Risk::Safe);
+        let began = Timestamp::from_second(NOW - ago).expect("in range");
+        let run = crate::model::RunId::new(began, 1);
+        let (problem, remedy) = (problem.to_owned(), remedy.to_owned());
+        Remedy { run, service: Some(service), host, problem, remedy, began, ended: None, verdict }
+    }
+
+    fn asked(heal: &Heal, risk: Risk, past: &[Remedy], asked: bool) -> Result<(), Held> {
+        let (host, service, risk) = wish(risk);
+        let wish = Wish { host: &host, service: Some(&service), problem: "down", remedy: "start", risk, asked };
+        let all = Heal { policy: HealPolicy::Full, ..Heal::default() };
+        may(&wish, heal, &all, past, Timestamp::from_second(NOW).expect("in range"))
+    }
+
+    #[test]
+    fn the_policy_bounds_the_risk() {
+        use HealPolicy::{Full, Observe, Off, Safe, Suggest};
+        for (policy, risk, good) in [
+            (Off, Risk::Safe, false),
+            (Observe, Risk::Safe, false),
+            (Suggest, Risk::Safe, false),
+            (Safe, Risk::Safe, true),
+            (Safe, Risk::Disruptive, false),
+            (Full, Risk::Disruptive, true),
+            (Full, Risk::Ask, false),
+        ] {
+            let heal = Heal { policy, ..Heal::default() };
+            assert_eq!(asked(&heal, risk, &[], false).is_ok(), good, "{policy:?} {risk:?}");
+            assert_eq!(asked(&heal, risk, &[], true), Ok(()), "a person may");
+        }
+    }
+
+    #[test]
+    fn what_interrupts_waits_for_a_window() {
+        let windows: Vec<_> = crate::registry::Window::parse("sun 00:00-24:00").into_iter().collect();
+        let heal = Heal { policy: HealPolicy::Full, windows, ..Heal::default() };
+        assert_eq!(asked(&heal, Risk::Disruptive, &[], false), Err(Held::Window));
+        assert_eq!(asked(&heal, Risk::Safe, &[], false), Ok(()));
+    }
+
+    #[test]
+    fn budget_cool_down_and_breaker_hold_even_when_a_person_asks() {
+        let heal = Heal::default();
+        let helped = |ago, problem: &str| past(ago, problem, "other", Some(Verdict::Helped));
+        let bad = |ago, remedy: &str| past(ago, "down", remedy, Some(Verdict::NoHelp));
+        let wait = Duration::from_secs;
+        for (past, held) in [
+            (vec![helped(400, "down")], None),
+            (vec![helped(100, "down")], Some(Held::Cooldown { wait: wait(200) })),
+            (vec![helped(100, "else")], None),
+            (vec![bad(10, "restart")], None),
+            (vec![bad(10, "start")], Some(Held::NoHelp { remedy: "start".into() })),
+            (
+                vec![helped(3000, "a"), helped(2000, "b"), helped(1000, "c")],
+                Some(Held::Budget { tries: 3, within: wait(3600), wait: wait(600) }),
+            ),
+            (vec![helped(3601, "a"), helped(2000, "b"), helped(1000, "c")], None),
+            (vec![past(60, "down", "x", None)], Some(Held::Running { run: past(60, "", "", None).run.to_string() })),
+            (vec![past(-60, "down", "start", Some(Verdict::NoHelp))], None),
+        ] {
+            let shown = format!("{past:?}");
+            assert_eq!(asked(&heal, Risk::Safe, &past, true).err(), held, "{shown}");
+        }
+        let patient = Heal { tries: 100, ..Heal::default() };
+        let many: Vec<_> = (0..5).map(|n| bad(500 - n * 100, "x")).collect();
+        let held = Held::Breaker { failed: 5, wait: wait(3500) };
+        assert_eq!(asked(&patient, Risk::Safe, &many, true), Err(held));
+    }
+}

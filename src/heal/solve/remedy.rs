@@ -1,0 +1,170 @@
+//! One remedy: its steps as a transaction on the host, and the second look that keeps or undoes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::deploy::{
+    Ended, Fault, Ground, Pace, Prepared, Request, SecondLook, Selection, Terms, TurnRequest, deploy, prepare,
+    prepare_back, prepare_turn,
+};
+use crate::heal::diagnose::look;
+use crate::heal::playbook::Library;
+use crate::heal::solve::deed::Way;
+use crate::heal::{Diagnosis, Observation, Problem, Sight};
+use crate::journal::Verdict;
+use crate::model::{HostName, Outcome, RunId, ServiceName};
+use crate::plan::{Action, Mend, Target, Turn};
+
+/// Between two second looks.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// The looks that must be good when nobody says which.
+const USUAL: &[&str] = &["unit", "process", "container", "port", "check", "restarts"];
+
+/// A remedy, and what it is for.
+#[derive(Clone)]
+pub(super) struct Remedy {
+    pub host: HostName,
+    /// The problem's name.
+    pub problem: String,
+    /// The service whose stage it is in the run: its own, or any that lies on the host.
+    pub bearer: ServiceName,
+    pub ways: Vec<Way>,
+    pub until: Option<(Vec<String>, Duration)>,
+    /// How soon, where nobody says which looks.
+    pub patience: Duration,
+}
+
+/// A remedy that can begin.
+pub(super) struct Ready {
+    prepared: Prepared,
+    terms: Terms,
+    remedy: Remedy,
+    judged_by_gate: bool,
+    /// What the second look said last, if it was not content.
+    amiss: Arc<Mutex<Option<String>>>,
+}
+
+/// Plans the remedy; nothing is touched yet.
+///
+/// # Errors
+/// Why it cannot be planned, in one line.
+pub(super) async fn plan(
+    ground: &Arc<Ground>,
+    library: &Arc<Library>,
+    remedy: Remedy,
+    run: RunId,
+) -> Result<Ready, String> {
+    let selection =
+        Selection { services: vec![remedy.bearer.clone()], hosts: vec![remedy.host.clone()], ..Selection::default() };
+    let say = |fault: Fault| fault.lines().into_iter().next().unwrap_or_else(|| fault.to_string());
+    let request = || Request { selection: selection.clone(), overwrite: true, only_look: false };
+    let restore = remedy.ways.contains(&Way::Restore);
+    let back = remedy.ways.contains(&Way::Back);
+    let prepared = if restore {
+        let prepared = prepare(ground, &request()).await.map_err(say)?;
+        let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
+        if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
+            return Err("what the registry wants now is another release than the one that lies there".into());
+        }
+        prepared
+    } else if back {
+        prepare_back(ground, &request(), &Target::Before).await.map_err(say)?
+    } else {
+        let mends = remedy.ways.iter().filter_map(|way| match way {
+            Way::Mend(mend) => Some(mend.clone()),
+            Way::Restore | Way::Back => None,
+        });
+        let mends: Vec<Mend> = mends.collect();
+        let mends = BTreeMap::from([((remedy.bearer.clone(), remedy.host.clone()), mends)]);
+        let request = TurnRequest { turn: Turn::Mend, skip_unseen: false, done: BTreeSet::new(), mends };
+        prepare_turn(ground, &selection, request).await.map_err(say)?
+    };
+    let amiss = Arc::new(Mutex::new(None));
+    let second_look = Some(second_look(ground, library, &remedy, amiss.clone()));
+    let terms = Terms { run, pace: Pace { batch: None, max_fail: None, keep: true }, second_look };
+    Ok(Ready { prepared, terms, remedy, judged_by_gate: restore || back, amiss })
+}
+
+impl Ready {
+    /// Applies the remedy and looks again.
+    pub(super) async fn apply(self, ground: &Arc<Ground>) -> (Verdict, Option<String>) {
+        let Self { prepared, terms, remedy, judged_by_gate, amiss } = self;
+        let look = terms.second_look.clone();
+        let ended = match deploy(ground, prepared, &terms).await {
+            Ok(ended) => ended,
+            Err(fault) => return (Verdict::Failed, Some(fault.to_string())),
+        };
+        let verdict = verdict(&ended);
+        // A gate proves the release; whether the problem is gone is another question.
+        if verdict == Verdict::Helped
+            && judged_by_gate
+            && let Some(look) = look
+            && let Err(says) = look(remedy.bearer, remedy.host).await
+        {
+            return (Verdict::NoHelp, Some(says));
+        }
+        let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
+        (verdict, says.filter(|_| verdict != Verdict::Helped))
+    }
+}
+
+fn verdict(ended: &[Ended]) -> Verdict {
+    let has = |outcome| ended.iter().any(|one| one.outcome == outcome);
+    if has(Outcome::RollbackFailed) || has(Outcome::NotTouched) {
+        Verdict::Failed
+    } else if has(Outcome::RolledBack) || has(Outcome::Unhealthy) {
+        Verdict::NoHelp
+    } else {
+        Verdict::Helped
+    }
+}
+
+/// Looks until the problem is gone and what must be good is good, or the time is over.
+fn second_look(
+    ground: &Arc<Ground>,
+    library: &Arc<Library>,
+    remedy: &Remedy,
+    said: Arc<Mutex<Option<String>>>,
+) -> SecondLook {
+    let (ground, library, remedy) = (ground.hushed(), library.clone(), remedy.clone());
+    let usual = || (USUAL.iter().map(|name| (*name).to_owned()).collect(), remedy.patience);
+    let named = remedy.until.is_some();
+    let (looks, within) = remedy.until.clone().unwrap_or_else(usual);
+    Arc::new(move |_, host| {
+        let (ground, library, remedy, looks) = (ground.clone(), library.clone(), remedy.clone(), looks.clone());
+        let said = said.clone();
+        Box::pin(async move {
+            let until = Instant::now() + within;
+            loop {
+                let services = BTreeSet::from([remedy.bearer.clone()]);
+                let (found, _) = look(&ground, &services, &BTreeSet::from([host.clone()]), &library).await;
+                let Some(amiss) = amiss(&found, &remedy, &looks, named) else { return Ok(()) };
+                if Instant::now() + PAUSE > until {
+                    let says = format!("{amiss}, {} s later", within.as_secs());
+                    *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(says.clone());
+                    return Err(says);
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        })
+    })
+}
+
+/// What is not good yet of what must be good. What was not seen is not good, and if nothing was asked, nothing is known.
+fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> Option<String> {
+    let same = |one: &&Problem| one.name == remedy.problem && one.host == remedy.host;
+    let about = |one: &&Problem| one.service.is_none() || one.service.as_ref() == Some(&remedy.bearer);
+    if let Some(problem) = found.problems.iter().filter(same).find(about) {
+        return Some(problem.because.clone());
+    }
+    let about = |one: &&Observation| one.service.is_none() || one.service.as_ref() == Some(&remedy.bearer);
+    let asked: Vec<_> = found.observations.iter().filter(about).filter(|one| looks.contains(&one.look)).collect();
+    let bad = |one: &&&Observation| one.sight == Sight::Bad || named && one.sight == Sight::Unseen;
+    if let Some(one) = asked.iter().find(bad) {
+        return Some(format!("{}: {}", one.look, one.says));
+    }
+    let good = asked.iter().any(|one| one.sight == Sight::Good);
+    (!good).then(|| format!("none of {} was seen to be good", looks.join(", ")))
+}
