@@ -11,7 +11,7 @@ use crate::deploy::far::{Far, Unseen, subject};
 use crate::deploy::ground::Ground;
 use crate::deploy::select::is_placed;
 use crate::host::look::Question;
-use crate::host::{Record, Seen};
+use crate::host::{Record, Seen, Supervisor};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName};
 use crate::plan::{Engine, Health};
 use crate::registry::{Kind, Service};
@@ -149,6 +149,10 @@ async fn look(
             continue;
         }
         let bad = early.iter().any(|(name, verdict)| *name == service.name && !verdict.is_good());
+        // A container runs on while its own health check fails.
+        let unwell =
+            |name: &String| seen.units.get(name).is_some_and(|unit| matches!(&*unit.sub, "unhealthy" | "starting"));
+        let bad = bad || (record.supervisor == Supervisor::Compose && engine.names(record).iter().any(unwell));
         let verdict =
             if bad { again(&far, service, record, &seen).await } else { late(&far, service, record, &seen).await };
         health.push((service.name.clone(), verdict));

@@ -33,7 +33,7 @@ struct Rendered {
     links: Vec<TreeEntry>,
     /// The names of its parts.
     parts: Vec<String>,
-    /// The tags of ours, and the image that each pins (of the compose file: its part, behind a `@`).
+    /// The tags of ours, and the image that each pins; `part NAME` where only compose knows it, or builds it.
     images: BTreeMap<String, String>,
     networks: Vec<String>,
     /// The part that `exec` is for.

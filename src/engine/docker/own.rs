@@ -115,7 +115,9 @@ fn over(
         if main == Some(part) && !env.is_empty() {
             over["environment"] = json!(env);
         }
-        images.insert(pin, format!("part {part}"));
+        // What compose puts nothing into needs no compose to be known.
+        let plain = image.filter(|image| !image.contains('$'));
+        images.insert(pin, plain.map_or_else(|| format!("part {part}"), str::to_owned));
         parts.insert(part.clone(), over);
     }
     let mut over = json!({ "services": parts });
@@ -206,5 +208,45 @@ fn bound(volume: &Value) -> Option<(String, bool)> {
             Some((source.to_owned(), read_only))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(paths: &[&str]) -> Vec<TreeEntry> {
+        let kind = |path: &str| match path.strip_suffix('/') {
+            Some(_) => TreeKind::Folder,
+            None => TreeKind::Made { content: Content::open("x"), mode: 0o644 },
+        };
+        paths.iter().map(|path| TreeEntry { path: path.trim_end_matches('/').into(), kind: kind(path) }).collect()
+    }
+
+    /// The links that a volume makes beside these files, or why it is refused.
+    fn linked(volume: Value, paths: &[&str]) -> Result<Vec<(String, String)>, String> {
+        let mut links = BTreeMap::new();
+        data("web", &json!({ "volumes": [volume] }), &entries(paths), &mut links).map_err(|why| why.what)?;
+        let target = |entry: TreeEntry| match entry.kind {
+            TreeKind::Link { target } => (entry.path, target),
+            _ => (entry.path, String::new()),
+        };
+        Ok(links.into_values().map(target).collect())
+    }
+
+    #[test]
+    fn what_is_written_beside_the_file_outlives_the_release() {
+        let shared = |path: &str, up: &str| Ok(vec![(path.to_owned(), format!("{up}shared/{path}"))]);
+        assert_eq!(linked(json!("./data:/data"), &["conf/", "conf/a"]), shared("data", "../../"));
+        assert_eq!(linked(json!("./a/b/:/data"), &[]), shared("a/b", "../../../"));
+        assert_eq!(linked(json!({ "type": "bind", "source": "./d", "target": "/d" }), &[]), shared("d", "../../"));
+        // What is sent is the release's own: files, and folders that are only read.
+        assert_eq!(linked(json!("./conf:/conf:ro,z"), &["conf/", "conf/a"]), Ok(vec![]));
+        assert_eq!(linked(json!("./nginx.conf:/etc/nginx.conf"), &["nginx.conf"]), Ok(vec![]));
+        assert_eq!(linked(json!("data:/data"), &[]), Ok(vec![]));
+        assert_eq!(linked(json!("/srv:/data"), &[]), Ok(vec![]));
+        for lost in ["./conf:/conf", ".:/app", "./:/app", "../data:/data"] {
+            assert!(linked(json!(lost), &["conf/", "conf/a"]).is_err(), "{lost}");
+        }
     }
 }

@@ -1,9 +1,14 @@
 //! Containers on real engines: Docker 20.10 with docker-compose 1.29, and Docker 26 with the compose plugin. The image is made on
 //! the host, of its own busybox, as no registry can be reached.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::{Failed, Trial};
+use portoser::registry::{Format, load_text};
+use serde_json::{Value, json};
+
+use crate::hostile::values;
 
 use super::kit::{Bench, Machine, port};
 use super::{engines, kill, trial};
@@ -16,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("containers_come_change_fail_and_come_back", life),
         trial("a_project_keeps_what_did_not_change", project),
         trial("containers_killed_anywhere_are_old_or_new", killed),
+        trial("hostile_values_reach_a_container_exactly", injection),
     ]
 }
 
@@ -62,9 +68,17 @@ fn is_alive(bench: &Bench, machine: &Machine, name: &str) {
     assert_eq!(said.trim(), "alive", "the volume's file on {}", machine.name);
 }
 
+/// The engines of a trial: both, or in an ordinary run the one whose name begins so.
+fn chosen(machines: &[Machine], usual: &str) -> Vec<Machine> {
+    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let mut all = engines(machines);
+    all.retain(|machine| full || machine.image.starts_with(usual));
+    all
+}
+
 fn life(machines: Vec<Machine>) -> Result<(), Failed> {
     let operations = AtomicUsize::new(0);
-    side_by_side(&engines(&machines), |machine| one_life(machine, &operations))?;
+    side_by_side(&chosen(&machines, "trixie"), |machine| one_life(machine, &operations))?;
     eprintln!("lab: docker: a file in a volume lived through {} operations", operations.into_inner());
     Ok(())
 }
@@ -182,7 +196,7 @@ volumes: { data: {} }
 "#;
 
 fn project(machines: Vec<Machine>) -> Result<(), Failed> {
-    side_by_side(&engines(&machines), |machine| {
+    side_by_side(&chosen(&machines, "bookworm"), |machine| {
         image(machine);
         let bench = Bench::new("shop", std::slice::from_ref(machine));
         let (port, name) = (port(), format!("{}-shop", bench.id));
@@ -240,7 +254,7 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn killed(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = engines(&machines);
+    let machines = chosen(&machines, "trixie");
     side_by_side(&machines, image)?;
     let alone: kill::Holds = |bench, machine| {
         let names = machine.inside(&format!(
@@ -251,4 +265,77 @@ fn killed(machines: Vec<Machine>) -> Result<(), Failed> {
         assert_eq!(names.lines().count(), 2, "nothing is left of what died: {names}");
     };
     kill::all(&machines, service, alone, SAMPLE)
+}
+
+fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&engines(&machines), |machine| {
+        image(machine);
+        let bench = Bench::new("odd", std::slice::from_ref(machine));
+        let takes = |service: Value| {
+            let text = json!({ "version": 1, "hosts": { "h": {} }, "services": { "s": service } }).to_string();
+            load_text(&text, Format::Yaml, Path::new("/registry.yml"), None).is_ok()
+        };
+        let all = values(&PathBuf::from(format!("/tmp/pwned-{}", bench.id)));
+        let words: Vec<&String> = all
+            .iter()
+            .filter(|value| value.len() < 10_000)
+            .filter(|value| {
+                takes(json!({ "type": "docker", "host": "h", "image": "x", "command": ["x", written(value)] }))
+            })
+            .collect();
+        assert!(words.len() >= 200, "{} of {}", words.len(), all.len());
+        let label =
+            |value: &&&String| takes(json!({ "type": "docker", "host": "h", "image": "x", "labels": { "l": value } }));
+        let labels: serde_json::Map<String, Value> = words
+            .iter()
+            .filter(label)
+            .enumerate()
+            .map(|(number, value)| (format!("l{number}"), json!(value)))
+            .collect();
+        let env: serde_json::Map<String, Value> =
+            words.iter().enumerate().map(|(number, value)| (format!("H{number}"), written(value))).collect();
+        let script = "cat /proc/$$/cmdline >/data/words; cat /proc/$$/environ >/data/env; exec sleep 1000";
+        let command: Vec<Value> = ["sh", "-c", script, "sh"]
+            .map(Value::from)
+            .into_iter()
+            .chain(words.iter().map(|value| written(value)))
+            .collect();
+        let service = json!({
+            "type": "docker", "host": machine.name, "image": "trial/http:1", "pull": "never", "command": command, "env": env,
+            "labels": labels, "volumes": ["data:/data"], "stop": { "timeout": "1s" },
+        });
+        bench.registry(&format!("  {}-one: {service}\n", bench.id));
+        bench.run(&["deploy", "--all"]).exits(0);
+        let read = |file: &str| machine.inside(&format!("cat {}/{file}", volume(&bench, "one")));
+        let got = read("words");
+        let got: Vec<&str> = got.split('\0').skip(4).collect();
+        assert_eq!(got.len() - 1, words.len(), "the number of words");
+        for (got, value) in got.iter().zip(&words) {
+            assert_eq!(got, value, "a word");
+        }
+        let got = read("env");
+        for (number, value) in words.iter().enumerate() {
+            let name = format!("H{number}=");
+            let found = got.split('\0').find_map(|entry| entry.strip_prefix(&name));
+            assert_eq!(found, Some(value.as_str()), "a variable");
+        }
+        let container = format!("$(docker ps -q --filter name=portoser-{})", bench.id);
+        let got = machine.inside(&format!("docker inspect -f '{{{{json .Config.Labels}}}}' {container}"));
+        let got: Value = serde_json::from_str(&got).expect("labels");
+        for (name, value) in &labels {
+            assert_eq!(&got[name], value, "a label");
+        }
+        assert_eq!(machine.inside("ls -d /tmp/pwned* 2>/dev/null"), "", "something was run on the host");
+        eprintln!(
+            "lab: {}: {} hostile values reached a container exactly, as words, variables and {} labels",
+            machine.name,
+            words.len(),
+            labels.len()
+        );
+    })
+}
+
+/// A value as the registry writes it: `${` is the registry's own; all else is meant as it stands.
+fn written(value: &str) -> Value {
+    json!(value.replace("${", "$${"))
 }
