@@ -16,7 +16,7 @@ use crate::deploy::walk::{Ended, Pace, SecondLook, Walk};
 use crate::host::Layout;
 use crate::host::run::{Compression, HostRun, Order, Stage, Tree};
 use crate::model::{Event, HostName, OnLostContact, RunId, ServiceName};
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Plan, Turn};
 
 /// How a plan is carried out.
 #[derive(Clone)]
@@ -171,8 +171,13 @@ fn lost_after(ground: &Ground, change: &Change) -> Duration {
 fn stage(ground: &Ground, change: &Change, whole: Duration) -> Stage {
     let policy = ground.registry.services.get(&change.service).map(|service| service.deploy.on_lost_contact);
     let turn = change.action.turn().is_some();
-    // What the user stopped or started on purpose stays so, whoever is lost; and it proves no release.
-    let lost = if turn { OnLostContact::Keep } else { policy.unwrap_or(OnLostContact::Undo) };
+    let lost = match change.action.turn() {
+        None => policy.unwrap_or(OnLostContact::Undo),
+        // Nobody is left to say whether it helped.
+        Some(Turn::Mend) => OnLostContact::Undo,
+        // What the user stopped or started on purpose stays so, whoever is lost; and it proves no release.
+        Some(_) => OnLostContact::Keep,
+    };
     Stage {
         service: change.service.clone(),
         expect: change.before.clone(),

@@ -71,8 +71,9 @@ impl fmt::Display for Held {
     }
 }
 
-/// A remedy whose end was never written counts as running for this long; its host has settled by then.
-const LONGEST: SignedDuration = SignedDuration::from_mins(15);
+/// A remedy whose end was never written counts as running for this long. If its controller was lost, its host has settled by
+/// then; if it still runs, the lock of the host holds the next one back.
+const LONGEST: SignedDuration = SignedDuration::from_mins(2);
 
 /// Whether the remedy may be applied now. `past` are the remedies that this machine remembers, the oldest first.
 ///
@@ -114,7 +115,11 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         return Err(Held::Budget { tries: service.tries, within: service.within, wait });
     }
     let same = |one: &&&&&Remedy| one.problem == wish.problem;
-    if spent.iter().filter(same).any(|one| one.remedy == wish.remedy && one.verdict != Some(Verdict::Helped)) {
+    if spent
+        .iter()
+        .filter(same)
+        .any(|one| one.remedy == wish.remedy && one.verdict.is_some_and(|verdict| verdict != Verdict::Helped))
+    {
         return Err(Held::NoHelp { remedy: wish.remedy.to_owned() });
     }
     // What helped and has to be done again at once does not help. After one that did not, the next may follow.
@@ -194,6 +199,8 @@ mod tests {
             ),
             (vec![helped(3601, "a"), helped(2000, "b"), helped(1000, "c")], None),
             (vec![past(60, "down", "x", None)], Some(Held::Running { run: past(60, "", "", None).run.to_string() })),
+            // A controller was lost: what it tried was taken back, and says nothing about the remedy.
+            (vec![past(600, "down", "start", None)], None),
             (vec![past(-60, "down", "start", Some(Verdict::NoHelp))], None),
         ] {
             let shown = format!("{past:?}");
