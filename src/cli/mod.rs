@@ -28,6 +28,7 @@ mod host;
 mod impact;
 mod import;
 mod init;
+mod lessons;
 mod list;
 mod logs;
 mod order;
@@ -97,6 +98,7 @@ verbs! {
         impact::Impact,
         import::Import,
         init::Init,
+        lessons::Lessons,
         list::List,
         logs::Logs,
         order::Order,

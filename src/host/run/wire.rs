@@ -1,4 +1,4 @@
-//! The wire format of a run (`docs/wire.md`): orders that go in, reports that come out. What cannot be read is `Noise`.
+//! The wire format of a run: orders that go in, reports that come out. What cannot be read is `Noise`.
 
 use jiff::Timestamp;
 
