@@ -42,7 +42,7 @@ pub(super) struct Run {
 
 /// What came of it on one host.
 #[derive(Debug, Default)]
-struct Ran {
+pub(super) struct Ran {
     ended: Option<Result<End, (String, String)>>,
     took: Duration,
     out: Vec<String>,
@@ -95,7 +95,7 @@ impl Run {
     }
 }
 
-async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: Vec<Words>, stop: &Stop) -> Vec<Ran> {
+pub(super) async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: Vec<Words>, stop: &Stop) -> Vec<Ran> {
     let labels: Vec<String> = words.iter().map(|words| words.label.clone()).collect();
     let width = labels.iter().map(String::len).max().unwrap_or_default();
     let mut results: Vec<Ran> = labels.iter().map(|_| Ran::default()).collect();

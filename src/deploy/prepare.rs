@@ -242,7 +242,8 @@ async fn conclude(
         }
         Aim::Back { target, overwrite } => {
             let (overwrite, hosts) = (*overwrite, hosts.clone());
-            back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite })
+            let planned = back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite });
+            planned.inspect(|plan| warn(ground, plan))
         }
         Aim::Turn { request, .. } => {
             let proven = |place: &&(ServiceName, HostName)| survey.health.get(place) == Some(&Health::Good);
@@ -269,6 +270,16 @@ async fn conclude(
         Err(refused) => {
             ground.part(&survey.far).await;
             Err(Fault::Refused(refused))
+        }
+    }
+}
+
+/// Tells what a way back does not take back.
+fn warn(ground: &Ground, plan: &Plan) {
+    for change in &plan.changes {
+        if let Some(text) = change.across() {
+            let text = format!("{}: {text}", change.service);
+            ground.tell(Event::Note { host: Some(change.host.clone()), text });
         }
     }
 }

@@ -26,8 +26,28 @@ const RULES: &[(&str, &str, &str)] = &[
         "see `df -h` and `df -i` on the host; free some space, or set a `base` elsewhere",
     ),
     (
-        r"No matching distribution found for ([^\n]+)",
-        "there is no version of `$1` for this interpreter and platform",
+        r"DO NOT MATCH THE HASHES[^\n]*\n\s*(\S+)|Hash mismatch for `([^`\n]+)`",
+        "what was fetched for `$1$2` has not the hash that the lock says",
+        "lock anew if the package was replaced on purpose; otherwise do not trust where it comes from",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate",
+        "the host does not trust the certificate of the package index",
+        "name the authorities in `build_env`: PIP_CERT for pip and SSL_CERT_FILE for uv, with a file of the host",
+    ),
+    (
+        r"Failed to download `https://[^`\n]*/cpython-(\d+\.\d+)",
+        "Python $1 is not on the host, and uv cannot fetch it",
+        "install that version on the host, give `python` another one, or let the host reach github.com",
+    ),
+    (
+        r"Failed to (?:fetch|download):? `?(https?://[^/`\s]+)|connection broken by '(\w+)",
+        "the package index cannot be reached from the host ($1$2)",
+        "give the host a way out (HTTPS_PROXY in `build_env`), name another `index`, or send `wheels` along",
+    ),
+    (
+        r"No matching distribution found for ([^\n]+)|there is no version of (\S+) and you require|Because (\S+) was not found in the p",
+        "there is no version of `$1$2$3` for this interpreter and platform",
         "correct the lock; with `wheels`, put the wheel into that folder: `pip download` fetches it",
     ),
     (

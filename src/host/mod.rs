@@ -5,6 +5,7 @@ pub mod cause;
 mod facts;
 mod layout;
 pub mod look;
+pub mod prepare;
 mod record;
 pub mod run;
 

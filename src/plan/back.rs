@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::{Layout, Record, Seen, SeenService};
-use crate::model::{HostName, ReleaseId, ServiceName, quote};
+use crate::model::{HostName, ReleaseId, ServiceName};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused};
@@ -147,7 +147,7 @@ fn change(
     let (action, reasons) = judge(engine, &record, found, seen);
     let layout = Layout::new(&seen.facts.base);
     let steps = if action == Action::Nothing { Vec::new() } else { engine.activate(&record, &layout, found) };
-    Ok(Change {
+    let mut change = Change {
         service: service.clone(),
         host: host.clone(),
         action,
@@ -160,7 +160,10 @@ fn change(
         besides: None,
         steps,
         after: Vec::new(),
-    })
+    };
+    let across = change.across();
+    change.reasons.splice(0..0, across);
+    Ok(change)
 }
 
 fn judge(engine: &dyn Engine, record: &Record, found: &SeenService, seen: &Seen) -> (Action, Vec<String>) {
@@ -171,11 +174,6 @@ fn judge(engine: &dyn Engine, record: &Record, found: &SeenService, seen: &Seen)
         };
     }
     let mut reasons = Vec::new();
-    if let (Some(current), Some(once)) = (&found.current, found.readable().and_then(|now| now.once.as_ref())) {
-        let words: Vec<_> = once.words.iter().map(|word| quote(word)).collect();
-        reasons
-            .push(format!("this goes back across `{}`, which ran with {current} and is not undone", words.join(" ")));
-    }
     if !found.proven.contains(&record.release) {
         reasons.push("it was never proven on this host".into());
     }

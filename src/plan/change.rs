@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::host::Record;
 use crate::host::run::{Tree, TreeEntry};
-use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange};
+use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange, quote};
 use crate::plan::seal::seal;
 
 /// What will be done for a service on a host.
@@ -83,6 +83,15 @@ pub struct Change {
 }
 
 impl Change {
+    /// What another release than the one before does not take back: the command that ran once with that one.
+    #[must_use]
+    pub fn across(&self) -> Option<String> {
+        let before = self.before_record.as_ref().filter(|before| before.release != self.record.release)?;
+        let words: Vec<_> = before.once.as_ref()?.words.iter().map(|word| quote(word)).collect();
+        let short = before.release.as_str().get(..8).unwrap_or_default();
+        Some(format!("this goes back across `{}`, which ran with {short} and is not undone", words.join(" ")))
+    }
+
     /// The trees to send, if any must be sent.
     pub fn trees(&self) -> impl Iterator<Item = Tree> {
         let release = self.files.as_ref().map(|files| {

@@ -2,6 +2,7 @@
 
 mod add;
 mod check;
+mod prepare;
 mod trust;
 
 use crate::cli::{Exit, Face, Failure, verbs};
@@ -11,11 +12,12 @@ verbs! {
     Of {
         add::Add,
         check::Check,
+        prepare::Prepare,
         trust::Trust,
     }
 }
 
-/// Add hosts to the registry, check what works on them, and trust their keys
+/// Add hosts to the registry, check what works on them, bring what they lack, and trust their keys
 #[derive(Debug, clap::Args)]
 pub(super) struct Host {
     #[command(subcommand)]

@@ -47,6 +47,14 @@ pub(super) fn kind(
     let wheels = service.wheels.given().map(|line| files::on_disk(site, line, Want::Folder, &at.key("wheels"), to));
     let once = service.once.value().and_then(|written| hook(written, known, &at.key("once"), to));
     let lock = service.source.given().and_then(|source| lock(site, source, &at.key("source"), to));
+    match lock {
+        Some(Lock::Requirements) => {
+            unknown(service.extras.given().map(|at| at.place), "extras", at, to);
+            unknown(service.groups.given().map(|at| at.place), "groups", at, to);
+        }
+        Some(Lock::Wheel) => unknown(service.groups.given().map(|at| at.place), "groups", at, to),
+        _ => {}
+    }
     let words = known.words(&service.run.given()?.value, &at.key("run"), to);
     Some(Python {
         words,
@@ -59,6 +67,14 @@ pub(super) fn kind(
         wheels,
         once,
     })
+}
+
+/// Names that what is there does not know.
+fn unknown(place: Option<Place>, key: &str, at: &Trail<'_>, to: &mut Reader) {
+    if let Some(place) = place {
+        let fault = to.fault(place, &at.key(key), format!("the source says nothing of {key}"));
+        fault.hint("they stand in `uv.lock` and `pyproject.toml`; take the key away");
+    }
 }
 
 fn names(list: &Field<List<PackageName>>) -> Vec<String> {

@@ -10,6 +10,7 @@ mod import;
 mod injection;
 mod kill;
 mod kit;
+mod prepare;
 mod python;
 mod record;
 mod stack;
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         import::trials(),
         injection::trials(),
         kill::trials(),
+        prepare::trials(),
         python::trials(),
         record::trials(),
         stack::trials(),

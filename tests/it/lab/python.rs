@@ -12,11 +12,12 @@ use crate::fixture::delay_proxy::DelayProxy;
 use crate::fixture::wheel;
 
 use super::kit::{Bench, Machine, port};
-use super::{trial, usual};
+use super::{kill, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("python_comes_changes_fails_and_goes", life),
+        trial("python_killed_anywhere_is_old_or_new_and_converges", killed),
         trial("python_with_one_changed_file_sends_that_file_and_interrupts_as_a_restart_does", little),
     ]
 }
@@ -30,19 +31,19 @@ class Server(WSGIServer): allow_reuse_address = True
 def app(env, start):
     bad = VERSION.startswith("bad") and env["PATH_INFO"] == "/health"
     start("503 Bad" if bad else "200 OK", [("Content-Type", "text/plain")])
-    return [f"{VERSION} with {greet.VERSION}".encode()]
+    return [(VERSION if "ALONE" in os.environ else f"{VERSION} with {greet.VERSION}").encode()]
 make_server("0.0.0.0", int(os.environ["PORT"]), app, Server).serve_forever()
 "#;
 
 /// The project of one service in a bench.
-pub(super) struct Project<'a> {
-    pub bench: &'a Bench,
-    pub port: u16,
+struct Project<'a> {
+    bench: &'a Bench,
+    port: u16,
 }
 
 impl Project<'_> {
-    /// Writes source, lock and registry: this version of the source with this one of its package.
-    pub fn write(&self, version: &str, package: &str, more: &str) {
+    /// Writes source, lock and wheels: this version of the source with this one of its package.
+    fn lay(&self, version: &str, package: &str) {
         let (app, wheels) = (self.bench.at("app"), self.bench.at("wheels"));
         for folder in [&app, &wheels] {
             std::fs::create_dir_all(folder).expect("a folder");
@@ -52,6 +53,11 @@ impl Project<'_> {
         }
         std::fs::write(app.join("app.py"), APP.replace("@VERSION@", version)).expect("the source");
         std::fs::write(app.join("requirements.txt"), format!("greet=={package}\n")).expect("the lock");
+    }
+
+    /// The same, with the registry.
+    fn write(&self, version: &str, package: &str, more: &str) {
+        self.lay(version, package);
         let hosts: Vec<&str> = self.bench.machines.iter().map(|one| one.name.as_str()).collect();
         let (id, hosts, port) = (&self.bench.id, hosts.join(", "), self.port);
         self.bench.registry(&format!(
@@ -70,7 +76,11 @@ impl Project<'_> {
 const RUN: &str = "    run: [python, ./app.py]\n";
 
 fn life(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = usual(&machines);
+    let mut machines = usual(&machines);
+    if std::env::var_os("PORTOSER_LAB_FULL").is_none() {
+        // Each host makes several virtual environments with its own pip, which takes its time.
+        machines.truncate(1);
+    }
     let all = machines.len();
     let bench = Bench::new("py", &machines);
     let project = Project { bench: &bench, port: port() };
@@ -112,14 +122,18 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
     project.write("bad", "2.0", RUN);
     deploy().exits(5);
     answers("two with 1.0");
-    project.write("four", "2.0", RUN);
+    project.write("four", "2.0", &once);
     deploy().exits(0);
     answers("four with 2.0");
-    bench.run(&["rollback", "--all"]).exits(0);
+    let back = bench.run(&["rollback", "--all"]).exits(0);
+    assert!(back.err.contains("this goes back across `sh -c"), "{}", back.err);
     answers("two with 1.0");
     let said: Vec<_> =
         machines.iter().map(|one| one.inside(&format!("cat {}/services/*/shared/once", bench.base()))).collect();
-    assert_eq!(said[0], "plain\n1.0\n", "once, by its user, with its programs, and not again when it comes back");
+    assert_eq!(
+        said[0], "plain\n1.0\nplain\n2.0\n",
+        "once, by its user, with its programs, and not again when it comes back"
+    );
     assert!(said[1..].iter().all(|said| said.contains("No such file")), "on the first host only: {said:?}");
     let exec = bench
         .run(&[
@@ -142,6 +156,29 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
     }
     eprintln!("lab: python: first deploy on {all} hosts {:?}, one changed file {:?}", first.took, change.took);
     Ok(())
+}
+
+/// How many points of each kind an ordinary run kills at: a virtual environment takes its time.
+const SAMPLE: usize = 2;
+
+/// A Python service, and a native one that needs it. Every fourth version has another virtual environment.
+fn killed(machines: Vec<Machine>) -> Result<(), Failed> {
+    let service: kill::Service = |bench, name, host, port, version, more| {
+        if name == "b" {
+            return bench.service(name, &[host], port, version, more);
+        }
+        Project { bench, port }.lay(version, "1.0");
+        let number: usize = version.trim_start_matches('v').parse().expect("a number");
+        format!(
+            "  {}-{name}:\n    type: python\n    host: {host}\n    source: app\n    wheels: wheels\n    port: {port}\n    \
+             checks: [{{ http: /health }}]\n    env: {{ ALONE: \"1\" }}\n    build_env: {{ VERSION: \"{}\" }}\n{RUN}{more}",
+            bench.id,
+            number / 4
+        )
+    };
+    let machines = usual(&machines);
+    let few = if std::env::var_os("PORTOSER_LAB_FULL").is_some() { &machines[..] } else { &machines[..1] };
+    kill::all(few, service, |_, _| {}, SAMPLE)
 }
 
 /// So many redeploys and restarts are compared.
