@@ -1,5 +1,8 @@
 //! `portoser diagnose`: what is the matter with services and hosts, and why.
 
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::cli::playbook::library;
@@ -7,7 +10,7 @@ use crate::cli::registry::{Thing, thing};
 use crate::cli::{Exit, Face, Failure, block_on, safe, session};
 use crate::deploy::Selection;
 use crate::heal::{Diagnosis, Observation, Problem, Sight, diagnose};
-use crate::model::FailureKind;
+use crate::model::{FailureKind, RunId};
 use crate::registry::Registry;
 
 /// Look at services and hosts from every side, and say what is the matter and from which root it grows
@@ -19,6 +22,9 @@ pub(super) struct Diagnose {
     /// Services or hosts; everything, if none is named
     #[arg(value_name = "SERVICE|HOST")]
     names: Vec<String>,
+    /// Write all that was seen and concluded to this file, as JSON, for a ticket; secrets are masked
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
 }
 
 impl Diagnose {
@@ -32,6 +38,9 @@ impl Diagnose {
             events.close();
             diagnose(&ground, &selection, &library).await.map_err(|fault| session::failed("looking", &fault))
         })??;
+        if let Some(file) = &self.bundle {
+            bundle(file, &run, &document(&found))?;
+        }
         if face.flags.json || face.flags.events {
             face.document(&document(&found));
         } else {
@@ -57,6 +66,19 @@ pub(super) fn selection(registry: &Registry, names: &[String]) -> Result<Selecti
         }
     }
     Ok(selection)
+}
+
+/// Writes the bundle. It may tell much of the hosts, so nobody else may read it.
+fn bundle(file: &Path, run: &RunId, document: &Value) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let failed = |error: &std::io::Error| {
+        Failure::new(FailureKind::Internal, error).doing(format!("writing {}", file.display()))
+    };
+    let all = json!({ "portoser": env!("CARGO_PKG_VERSION"), "run": run, "diagnosis": document });
+    let text = crate::cli::safe_json(&all, true).map_err(|error| failed(&std::io::Error::other(error)))?;
+    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let mut to = open.map_err(|error| failed(&error).hint("name a file that is not there yet"))?;
+    writeln!(to, "{text}").map_err(|error| failed(&error))
 }
 
 /// Where a problem or an observation is.

@@ -105,6 +105,14 @@ pub enum Kind {
     Python(Python),
 }
 
+impl Kind {
+    /// Whether it runs in containers.
+    #[must_use]
+    pub fn is_docker(&self) -> bool {
+        matches!(self, Self::Docker(_))
+    }
+}
+
 /// A native service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Native {

@@ -2,6 +2,7 @@
 //! A look is one file under `looks/` and one line in `ALL`.
 
 mod looks;
+mod mask;
 mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,8 @@ async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>
             ground.tell(Event::Looked { host: host.name.clone(), took: began.elapsed() });
             let mut found = vec![looks::reach(&scene, None)];
             found.extend(ALL.iter().flat_map(|look| (look.judge)(&scene, &heard)));
+            let secrets = mask::secrets(&ground.registry);
+            found.iter_mut().for_each(|one| mask::mask(one, &secrets));
             found
         }
         Err(why) => unseen(&scene, &why),
@@ -121,6 +124,7 @@ async fn hear(ground: &Ground, scene: &Scene<'_>, far: &Far) -> Result<Heard, Un
         base: scene.host.base.clone(),
         services: scene.services.iter().map(|placed| placed.service.name.clone()).collect(),
         units: scene.services.iter().flat_map(|placed| placed.units.clone()).collect(),
+        docker: scene.services.iter().any(|placed| placed.service.kind.is_docker()),
         ..Question::default()
     };
     let script = script(scene);

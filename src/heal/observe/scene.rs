@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::check::Verdict;
 use crate::heal::Observation;
 use crate::host::look::{Beside, process_name};
-use crate::host::{Seen, SeenService, SeenUnit};
+use crate::host::{Seen, SeenContainer, SeenService, SeenUnit};
 use crate::model::{Check, HostName, Scope, ServiceName};
 use crate::registry::{Host, Registry, Service};
 
@@ -147,6 +147,12 @@ impl Heard {
         };
         let instance = |name: String| Instance { unit: units.get(&name), shown: self.shown(&name), name };
         record.units.iter().map(|unit| instance(name(unit))).collect()
+    }
+
+    /// The containers of a service.
+    pub(super) fn containers(&self, placed: &Placed<'_>) -> impl Iterator<Item = &SeenContainer> {
+        let instances = self.instances(placed).into_iter();
+        instances.flat_map(|instance| self.seen().containers.get(&instance.name).into_iter().flatten())
     }
 
     /// What systemd says of a unit.

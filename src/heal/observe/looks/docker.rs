@@ -1,4 +1,4 @@
-//! docker: whether the daemon answers, on a host that has docker and starts it.
+//! docker: whether the daemon answers, on a host that starts it or has services in containers.
 
 use crate::heal::Observation;
 use crate::heal::observe::scene::{About, Heard, Look, Scene, once};
@@ -17,8 +17,10 @@ look_docker() {
 "#;
 
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
+    let needed = scene.services.iter().any(|placed| placed.service.kind.is_docker());
     if !heard.seen().facts.tools.contains("docker") {
-        return Vec::new();
+        let one = scene.of_host(&LOOK).with("enabled", "absent");
+        return if needed { vec![one.bad("docker is not on the host")] } else { Vec::new() };
     }
     let text = match heard.answer(&LOOK, "") {
         Ok(text) => text,
@@ -31,7 +33,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         return vec![one.good(format!("the docker daemon {last} answers"))];
     }
     // A client without a daemon that anybody starts is no fault of the host.
-    if wanted != "enabled" {
+    if wanted != "enabled" && !needed {
         return Vec::new();
     }
     let denied = last.contains("permission denied");

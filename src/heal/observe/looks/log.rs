@@ -11,6 +11,14 @@ pub(super) const LOOK: Look = Look { name: "log", about: About::Service, shell: 
 const SHELL: &str = r#"
 look_log() { # SERVICE SCOPE UNIT...
   name=$1 scope=$2; shift 2
+  if [ "$scope" = compose ]; then
+    command -v docker >/dev/null || { lacks docker; return; }
+    for one in $(bounded 5 docker ps -aq --filter "label=com.docker.compose.project=portoser-$name" | head -n 8); do
+      from=$(bounded 5 docker inspect --format '{{.State.StartedAt}}' "$one")
+      bounded 5 docker logs --since "$from" "$one" 2>&1 | tail -n 40 | cut -c 1-500
+    done
+    return
+  fi
   if [ "$init" = systemd ]; then
     command -v journalctl >/dev/null || { lacks journalctl; return; }
     for unit; do
@@ -43,6 +51,7 @@ fn calls(scene: &Scene<'_>) -> Vec<Vec<String>> {
         let name = placed.service.name.to_string();
         let scope = placed.units.first().map_or(Scope::System, |unit| unit.0);
         let scope = if scope == Scope::User { "user" } else { "system" };
+        let scope = if placed.service.kind.is_docker() { "compose" } else { scope };
         let mut words = vec![name.clone(), name, scope.to_owned()];
         words.extend(placed.units.iter().map(|unit| unit.1.clone()));
         words

@@ -5,6 +5,7 @@ mod base;
 mod ceiling;
 mod check;
 mod clock;
+mod container;
 mod disk;
 mod docker;
 mod drift;
@@ -35,6 +36,7 @@ mod tasks;
 mod tmp;
 mod unit;
 mod user;
+mod venv;
 
 use crate::heal::observe::scene::Look;
 
@@ -65,10 +67,12 @@ pub(super) const ALL: &[Look] = &[
     enabled::LOOK,
     stale::LOOK,
     process::LOOK,
+    container::LOOK,
     open_files::LOOK,
     ceiling::LOOK,
     port::LOOK,
     program::LOOK,
+    venv::LOOK,
     user::LOOK,
     access::LOOK,
     environment::LOOK,

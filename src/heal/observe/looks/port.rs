@@ -68,6 +68,9 @@ fn held(
     let own = instances.iter().any(|instance| {
         instance.name == unit || instance.unit.is_some_and(|unit| unit.pid > 0 && family.descends(*pid, unit.pid))
     });
+    // Docker listens for its containers; which one, their own ports tell.
+    let published = || heard.containers(placed).any(|one| one.state == "running" && publishes(&one.ports, port));
+    let own = own || (placed.service.kind.is_docker() && published());
     let one = one.with("pid", pid).with("holder", name).with("holder_unit", unit);
     if own {
         return one.with("state", "own").good(format!("it listens on port {port}"));
@@ -82,6 +85,13 @@ fn held(
         _ => ("stranger", format!("pid {pid} ({name}, {unit})")),
     };
     one.with("state", state).with("who", &who).bad(format!("port {port} is held by {who}"))
+}
+
+/// Whether one of these ports of containers, as `8080->80/tcp`, is this port of the host.
+fn publishes(ports: &[String], port: u16) -> bool {
+    ports.iter().any(|one| {
+        one.split_once("->").is_some_and(|(outer, _)| outer.rsplit(':').next() == Some(port.to_string().as_str()))
+    })
 }
 
 /// Who is whose child, and who stands where.

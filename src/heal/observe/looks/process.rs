@@ -37,7 +37,8 @@ pub(super) fn facts<'h>(heard: &'h Heard, pid: u32) -> Option<impl Fn(&str) -> O
 
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let mut found = Vec::new();
-    for placed in &scene.services {
+    // Docker tells of the processes of containers.
+    for placed in scene.services.iter().filter(|placed| !placed.service.kind.is_docker()) {
         for instance in heard.instances(placed) {
             let Some(unit) = instance.unit.filter(|unit| unit.runs() && unit.pid > 0) else { continue };
             let one = scene.of(&LOOK, placed).of(&instance.name).with("pid", unit.pid).with("unit", &instance.name);
