@@ -69,7 +69,11 @@ fn held(
         instance.name == unit || instance.unit.is_some_and(|unit| unit.pid > 0 && family.descends(*pid, unit.pid))
     });
     // Docker listens for its containers; which one, their own ports tell.
-    let published = || heard.containers(placed).any(|one| one.state == "running" && publishes(&one.ports, port));
+    let published = || {
+        heard
+            .containers(placed)
+            .any(|one| matches!(one.state.as_str(), "running" | "paused") && publishes(&one.ports, port))
+    };
     let own = own || (placed.service.kind.is_docker() && published());
     let one = one.with("pid", pid).with("holder", name).with("holder_unit", unit);
     if own {
