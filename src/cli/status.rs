@@ -125,6 +125,6 @@ fn document(one: &Standing) -> Value {
     };
     json!({
         "service": one.service, "host": one.host, "registered": one.registered, "seen": true, "release": found.release,
-        "healthy": one.registered.then(|| found.is_healthy()), "health": health, "says": says, "drift": found.drift, "units": units.collect::<Vec<_>>(),
+        "healthy": one.registered.then(|| found.is_healthy()), "health": health, "says": says, "drift": found.drift, "units": units.collect::<Vec<_>>(), "containers": found.containers,
     })
 }

@@ -7,7 +7,7 @@ use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::select::{Selection, select};
 use crate::deploy::survey::{Depth, Survey, survey};
-use crate::host::{Record, SeenUnit};
+use crate::host::{Record, SeenContainer, SeenUnit};
 use crate::model::{HostName, ReleaseId, ServiceName};
 use crate::plan::Health;
 
@@ -30,6 +30,8 @@ pub struct Found {
     pub uptime: Option<Duration>,
     /// Its units by name; none for a unit that the host says nothing of.
     pub units: Vec<(String, Option<SeenUnit>)>,
+    /// Its containers, by part.
+    pub containers: Vec<SeenContainer>,
     /// What its checks say. They are asked of what runs only.
     pub health: Option<Health>,
     /// Files that were changed on the host.
@@ -89,6 +91,8 @@ fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostNam
     match &there.record {
         Some(Ok(record)) => {
             let names = engine(record).map(|engine| engine.names(record)).unwrap_or_default();
+            let containers = names.iter().filter_map(|name| seen.containers.get(name));
+            found.containers = containers.flatten().cloned().collect();
             found.units = names.into_iter().map(|name| (name.clone(), seen.units.get(&name).cloned())).collect();
         }
         Some(Err(why)) => found.health = Some(Health::Unseen(why.clone())),

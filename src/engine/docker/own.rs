@@ -1,7 +1,7 @@
 //! The user's own compose file: used as it is, with an override of ours that pins images and marks containers. Here it is only
 //! read for what must be known before anything is done: its parts, and where it keeps data beside itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -36,6 +36,7 @@ pub(super) fn render(
             "give `compose_service`, or name the variables in the file",
         ));
     }
+    defined(subject, &known, entries, &name)?;
     let mut links = BTreeMap::new();
     for (part, one) in &known {
         data(part, one, entries, &mut links)?;
@@ -67,6 +68,60 @@ fn file(subject: &Subject<'_>, path: &Path) -> Result<(String, String), Refused>
     };
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok((name, String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// Compose takes a variable that nothing defines for an empty text; here it is refused. Where a `.env` is sent, that may define
+/// it.
+fn defined(
+    subject: &Subject<'_>,
+    known: &BTreeMap<String, Value>,
+    entries: &[TreeEntry],
+    file: &str,
+) -> Result<(), Refused> {
+    if entries.iter().any(|entry| entry.path == ".env") {
+        return Ok(());
+    }
+    let env = plan::environment(subject, &plan::variables(subject, &ReleaseId::from_digest(&[0; 32]), 1));
+    let mut missing = BTreeSet::new();
+    for one in known.values() {
+        bare(one, &mut missing);
+    }
+    // These are always there when compose is called.
+    missing.retain(|name| !env.contains_key(name) && !matches!(name.as_str(), "HOME" | "PATH" | "PWD"));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<&str> = missing.iter().map(String::as_str).collect();
+    Err(Refused::new(
+        format!("`{file}` names variables that nothing defines: {}", all.join(", ")),
+        "give them in `env`, or a default in the file (`${NAME:-default}`); a `.env` that .gitignore names is not sent",
+    ))
+}
+
+/// The variables that the texts of a value name without a default: `$NAME` and `${NAME}`. `$$` stands for a `$`.
+fn bare(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            let mut rest = text.as_str();
+            while let Some(at) = rest.find('$') {
+                rest = &rest[at + 1..];
+                if let Some(after) = rest.strip_prefix('$') {
+                    rest = after;
+                    continue;
+                }
+                let braced = rest.strip_prefix('{');
+                let name: String =
+                    braced.unwrap_or(rest).chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let ends = braced.is_none_or(|braced| braced[name.len()..].starts_with('}'));
+                if ends && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+                    names.insert(name);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| bare(item, names)),
+        Value::Object(keys) => keys.values().for_each(|value| bare(value, names)),
+        _ => {}
+    }
 }
 
 /// The part that `env` and `exec` are for.
@@ -232,6 +287,14 @@ mod tests {
             _ => (entry.path, String::new()),
         };
         Ok(links.into_values().map(target).collect())
+    }
+
+    #[test]
+    fn variables_without_a_default_are_found() {
+        let mut names = BTreeSet::new();
+        let text = "$A ${B} ${C:-x} ${D-x} ${E:?no} $$F $${G} $1 ${} ${H:+x} a$";
+        bare(&json!({ "environment": [text], "ports": [80] }), &mut names);
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["A", "B"]);
     }
 
     #[test]
