@@ -19,8 +19,8 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             let one = scene.of(&LOOK, placed).of(&instance.name).with("unit", &instance.name);
             let one = one.with("restarts", unit.restarts);
             let lately = unit.age(heard.seen().facts.uptime).is_none_or(|age| age < LATELY);
-            let waits = unit.sub == "auto-restart";
-            let looping = (waits || unit.runs()) && unit.restarts >= MANY && lately;
+            // Between two lives it may be waiting, starting or running; what rests is no loop any more.
+            let looping = !unit.rests() && unit.restarts >= MANY && lately;
             found.push(match unit.restarts {
                 0 => one.good("it was not restarted"),
                 count => one.judged(!looping, format!("it was started again {count} times by its supervisor")),
