@@ -46,6 +46,12 @@ pub async fn deploy(ground: &Arc<Ground>, mut prepared: Prepared, terms: &Terms)
     for _ in 0..TIMES {
         let walk = match open(ground, &prepared, terms, ticket.take(), until).await? {
             Opened::All(walk) => Arc::new(walk),
+            Opened::Stale(_) if terms.second_look.is_some() => {
+                // The remedy was chosen for what was seen, and that is not there any more.
+                let host = prepared.hosts.iter().next().cloned();
+                ground.part(&prepared.survey.far).await;
+                return Err(host.map_or(Fault::Interrupted, |host| Fault::Stale { host, times: 1 }));
+            }
             Opened::Stale(place) => {
                 ticket = place;
                 prepared = prepared.again(ground).await?;

@@ -71,7 +71,7 @@ impl Walk {
     }
 
     /// Whether a remedy helped, by the second look of the one who chose it. What did not help is undone.
-    async fn helped(&self, change: &Change) -> Result<Outcome, Red> {
+    pub(super) async fn helped(&self, change: &Change) -> Result<Outcome, Red> {
         let red = |says| Red { check: "second look".into(), says, evidence: Vec::new(), unseen: false };
         let Some(look) = &self.second_look else { return Err(red("nobody looks whether it helped".into())) };
         look(change.service.clone(), change.host.clone()).await.map_err(red)?;

@@ -206,6 +206,11 @@ impl Walk {
                 return Err(self.lost(change, state.lost.as_deref()));
             }
         };
+        let proven = match proven {
+            // A gate proves the release; whether the problem is gone is another question.
+            Ok(()) if self.second_look.is_some() => self.helped(change).await.map(drop),
+            proven => proven,
+        };
         if let Err(red) = proven {
             self.failed(change, &change.record, red).await;
             return Err(Failed::Here);
@@ -241,7 +246,7 @@ impl Walk {
 
     /// Whether the release before is healthy again. Where there was none, there is nothing to prove.
     async fn old(&self, change: &Change) -> Outcome {
-        if change.action == Action::Turn(Turn::Mend) {
+        if self.second_look.is_some() {
             // It was not healthy before the remedy, and is as it was.
             return Outcome::Unhealthy;
         }

@@ -76,7 +76,7 @@ pub fn back(inputs: &BackInputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
 
 /// The last release that was proven here before the current one first was, and that still lies here. What was proven since
 /// was left for a reason.
-fn proven_before(found: &SeenService) -> Option<&ReleaseId> {
+pub(super) fn proven_before(found: &SeenService) -> Option<&ReleaseId> {
     let current = found.current.as_ref()?;
     let known = found.proven.iter().position(|id| id == current).unwrap_or(found.proven.len());
     found.proven[..known].iter().rev().find(|id| found.releases.contains(*id))

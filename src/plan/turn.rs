@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::{Layout, Seen};
 use crate::model::{HostName, ServiceName, Step, UnitChange};
+use crate::plan::back::proven_before;
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::engine::{Engine, Refused};
 use crate::plan::make::RefusedAt;
@@ -83,7 +84,10 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         Refused::new(format!("its engine `{}` is not one of ours", record.engine), "use a newer portoser")
     })?;
     let layout = Layout::new(&seen.facts.base);
-    if let Some(blind) = engine.blind(seen) {
+    // A remedy for the host needs no sight of the service in whose name it is done: it may be what brings the sight back.
+    let mends = asked.mends.get(&(service.clone(), host.clone())).map(Vec::as_slice).unwrap_or_default();
+    let changes = asked.turn != Turn::Mend || mends.iter().any(|mend| matches!(mend, Mend::Change(_)));
+    if let Some(blind) = engine.blind(seen).filter(|_| changes) {
         return Err(blind);
     }
     let ran = engine.runs(record, seen);
@@ -136,8 +140,10 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
 fn prune(seen: &Seen, layout: &Layout) -> Vec<Step> {
     let old = |(name, found): (&ServiceName, &crate::host::SeenService)| {
         let current = found.current.clone()?;
-        let mut keep = BTreeSet::from([current.clone()]);
-        keep.extend(found.proven.iter().rev().filter(|id| **id != current).take(1).cloned());
+        // Without a release to go back to it is not known what is old.
+        let before = proven_before(found)?.clone();
+        let newest = found.proven.last().cloned();
+        let keep: BTreeSet<_> = [current, before].into_iter().chain(newest).collect();
         (!found.releases.is_subset(&keep)).then(|| Step::Prune {
             folder: layout.releases(name),
             keep: keep.into_iter().collect(),

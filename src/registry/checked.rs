@@ -92,6 +92,8 @@ pub struct Host {
     pub env: BTreeMap<String, String>,
     /// The most that may be done for services on it.
     pub heal: Heal,
+    /// How problems of its own, which are no service's, are healed.
+    pub heal_itself: Heal,
 }
 
 /// What kind of thing a service is, and what that kind needs.

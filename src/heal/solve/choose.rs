@@ -9,7 +9,7 @@ use crate::heal::solve::ladder::{RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
 use crate::heal::solve::remedy::Remedy;
 use crate::heal::{Diagnosis, Problem, Sight};
-use crate::journal::JournalError;
+use crate::journal::{HistoryEntry, JournalError};
 use crate::model::{Scope, ServiceName};
 
 /// How long a service that needs no time to start has to be well after a remedy.
@@ -25,6 +25,8 @@ pub(super) struct Candidate {
     /// None: it is not in our power.
     pub ways: Option<Vec<Way>>,
     pub says: String,
+    /// The looks that saw the problem.
+    pub looks: Vec<String>,
 }
 
 impl Healer<'_> {
@@ -33,11 +35,19 @@ impl Healer<'_> {
         let service = problem.service.as_ref().and_then(|name| self.ground.registry.services.get(name));
         let found =
             Found { problem, seen: &seen.observations, scope: service.map_or(Scope::System, |service| service.scope) };
+        let evidence = problem.evidence.iter().filter_map(|number| seen.observations.get(*number));
+        let looks: Vec<String> = evidence.map(|one| one.look.clone()).collect();
         let mut all = Vec::new();
         if !problem.deeds.is_empty() {
             let says: Vec<String> = problem.deeds.iter().map(ToString::to_string).collect();
             let ways: Option<Vec<Way>> = problem.deeds.iter().map(|deed| way(deed, &found)).collect();
-            all.push(Candidate { name: problem.name.clone(), risk: problem.risk, ways, says: says.join(", then ") });
+            all.push(Candidate {
+                name: problem.name.clone(),
+                risk: problem.risk,
+                ways,
+                says: says.join(", then "),
+                looks: looks.clone(),
+            });
         }
         // What breaks nothing yet is not worth an interruption that may help or not.
         if problem.symptom && !problem.latent && service.is_some() {
@@ -50,6 +60,7 @@ impl Healer<'_> {
                 risk: rung.risk,
                 ways: Some(vec![(rung.way)()]),
                 says: rung.says.to_owned(),
+                looks: looks.clone(),
             }));
         }
         all
@@ -61,7 +72,7 @@ impl Healer<'_> {
         problem: &Problem,
         candidate: &Candidate,
     ) -> Result<Result<Remedy, String>, JournalError> {
-        let (service, host) = (self.of_service(problem.service.as_ref()), self.of_host(&problem.host));
+        let (service, host) = (self.of(problem), self.of_host(&problem.host));
         let now = self.ground.clock.now();
         let within = jiff::SignedDuration::try_from(service.within.max(host.within)).unwrap_or_default();
         let since = now.checked_sub(within).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -75,7 +86,11 @@ impl Healer<'_> {
             asked: self.cure.risk.is_some_and(|risk| candidate.risk <= risk),
         };
         let held = match may(&wish, &service, &host, &self.journal.remedies(since)?, now) {
-            Ok(()) if !wish.asked => self.stopped(problem)?,
+            Ok(()) if !wish.asked => match self.stopped(problem)? {
+                None if self.protected(problem) => Some(Held::Protected),
+                None if problem.latent && candidate.risk > Risk::Safe => Some(Held::Latent),
+                held => held,
+            },
             held => held.err(),
         };
         if let Some(held) = held {
@@ -97,8 +112,9 @@ impl Healer<'_> {
             None => until.as_ref().map_or(MOMENT, |until| until.1),
         };
         let until = until.map(|(looks, within)| (looks, within.min(patience)));
+        let evidence = candidate.looks.clone();
         let (host, problem) = (problem.host.clone(), problem.name.clone());
-        Ok(Ok(Remedy { host, problem, bearer, ways, until, patience }))
+        Ok(Ok(Remedy { host, problem, bearer, ways, until, patience, evidence }))
     }
 
     /// How long the service may take to be well after a remedy: as long as its checks give it after a start, and a moment.
@@ -108,11 +124,20 @@ impl Healer<'_> {
         checks.iter().map(|check| check.start_period).max().unwrap_or_default() + MOMENT
     }
 
+    /// Whether a person has to approve what is done to it.
+    fn protected(&self, problem: &Problem) -> bool {
+        let registry = &self.ground.registry;
+        let service = problem.service.as_ref().and_then(|name| registry.services.get(name));
+        registry.protected || service.is_some_and(|service| service.protected)
+    }
+
     /// Whether the last thing that was done to the service there was to stop it, as far as this machine remembers.
     fn stopped(&self, problem: &Problem) -> Result<Option<Held>, JournalError> {
         let Some(service) = &problem.service else { return Ok(None) };
         let done = self.journal.changes(Some(service), RECENT)?;
-        let last = done.into_iter().find(|entry| entry.host == problem.host);
+        // A remedy is no person's word, and that of a host's problem stands in the name of any service there.
+        let person = |entry: &HistoryEntry| entry.host == problem.host && !matches!(&*entry.verb, "heal" | "sweep");
+        let last = done.into_iter().find(person);
         Ok(last.filter(|entry| entry.verb == "stop").map(|entry| Held::Stopped { run: entry.run.to_string() }))
     }
 

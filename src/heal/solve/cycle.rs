@@ -93,12 +93,12 @@ pub async fn heal(
     let mut last = first.clone();
     let mut treated = Vec::new();
     let refrained = loop {
-        let sure = healer.sure(&last).await;
+        let (sure, seen) = healer.sure(&last).await;
         let mut refrained = Vec::new();
         let mut done = None;
         for problem in &sure {
             let mut why = Vec::new();
-            for candidate in healer.candidates(problem, &last) {
+            for candidate in healer.candidates(problem, &seen) {
                 match healer.attempt(problem, &candidate).await? {
                     Ok(one) => {
                         done = Some(one);
@@ -129,8 +129,12 @@ impl Healer<'_> {
         found
     }
 
-    pub(super) fn of_service(&self, name: Option<&ServiceName>) -> Heal {
-        name.and_then(|name| self.ground.registry.services.get(name)).map(|one| one.heal.clone()).unwrap_or_default()
+    /// What holds for a problem: the service's own words, or those of the host for what is the host's own.
+    pub(super) fn of(&self, problem: &Problem) -> Heal {
+        let registry = &self.ground.registry;
+        let service = problem.service.as_ref().and_then(|name| registry.services.get(name));
+        let own = || registry.hosts.get(&problem.host).map(|host| host.heal_itself.clone());
+        service.map(|service| service.heal.clone()).or_else(own).unwrap_or_default()
     }
 
     pub(super) fn of_host(&self, name: &HostName) -> Heal {
@@ -138,9 +142,10 @@ impl Healer<'_> {
     }
 
     /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
-    async fn sure(&self, first: &Diagnosis) -> Vec<Problem> {
+    async fn sure(&self, first: &Diagnosis) -> (Vec<Problem>, Diagnosis) {
+        let mut last = first.clone();
         let mut roots: Vec<Problem> = first.roots().cloned().collect();
-        let services = roots.iter().map(|root| self.of_service(root.service.as_ref()));
+        let services = roots.iter().map(|root| self.of(root));
         let (mut looks, mut apart) = (1, Duration::ZERO);
         for heal in services {
             (looks, apart) = (looks.max(heal.looks), apart.max(heal.apart));
@@ -149,16 +154,20 @@ impl Healer<'_> {
             looks = 1;
         }
         for _ in 1..looks {
-            if roots.is_empty() || self.ground.stop.is_cancelled() {
+            if roots.is_empty() {
                 break;
             }
+            if self.ground.stop.is_cancelled() {
+                // What was seen less often than it has to be is not acted on.
+                return (Vec::new(), last);
+            }
             tokio::time::sleep(apart).await;
-            let again = self.look().await;
-            let still = |root: &Problem| again.roots().find(|other| same(root, other)).cloned();
+            last = self.look().await;
+            let still = |root: &Problem| last.roots().find(|other| same(root, other)).cloned();
             // The last look's own words and numbers are what is acted on.
             roots = roots.iter().filter_map(still).collect();
         }
-        roots
+        (roots, last)
     }
 
     /// Applies a remedy, if it may be; otherwise says why not.
@@ -175,6 +184,13 @@ impl Healer<'_> {
             Ok(ready) => ready,
             Err(why) => return Ok(Err(why)),
         };
+        // Whoever was at work there may have mended it while we waited for the host.
+        if !self.look().await.roots().any(|root| same(root, problem)) {
+            return Ok(Err("it passed by itself".into()));
+        }
+        if self.ground.stop.is_cancelled() {
+            return Ok(Err("the run was stopped".into()));
+        }
         let began = Instant::now();
         let number = self.journal.begin_remedy(&StartOfRemedy {
             run: self.ground.run.clone(),

@@ -27,8 +27,11 @@ pub(super) struct Found<'a> {
 
 impl Found<'_> {
     fn value(&self, name: &str) -> Option<&str> {
+        let here = |one: &&Observation| {
+            one.host == self.problem.host && (one.service.is_none() || one.service == self.problem.service)
+        };
         let evidence = self.problem.evidence.iter().filter_map(|number| self.seen.get(*number));
-        evidence.filter_map(|one| one.values.get(name)).map(String::as_str).next()
+        evidence.filter(here).filter_map(|one| one.values.get(name)).map(String::as_str).next()
     }
 
     /// The folder of ours on the host, as the host told.
@@ -37,11 +40,11 @@ impl Found<'_> {
         self.seen.iter().find(here)?.values.get("path").map(String::as_str)
     }
 
-    /// A path on the host that lies in a release of ours.
+    /// A path on the host that lies in a folder of ours which holds no data of the user's.
     fn ours(&self, name: &str) -> Option<&str> {
         let path = self.value(name)?;
         let within = path.strip_prefix(self.base()?)?.strip_prefix("/services/")?;
-        (!within.split('/').any(|part| part == "..")).then_some(path)
+        (!within.split('/').any(|part| matches!(part, ".." | "shared"))).then_some(path)
     }
 
     fn pid(&self) -> Option<String> {
@@ -63,19 +66,11 @@ pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Option<Way> {
             steps(vec![run(systemctl(found.scope, "enable", unit), Some(systemctl(found.scope, "disable", unit)))])
         }
         ("start", "docker") => {
-            let system = Scope::System;
-            let back = systemctl(system, "stop", "docker.service");
-            steps(vec![run(systemctl(system, "start", "docker.service"), Some(back))])
+            // Its undo stops the daemon only if it did not run before.
+            let (unit, scope) = ("docker.service".to_owned(), Scope::System);
+            steps(vec![Step::Unit { unit, scope, change: UnitChange::Start }])
         }
-        ("continue", "process") => {
-            let pid = found.pid()?;
-            steps(vec![run(script("continue", CONTINUE, &pid), Some(script("pause", PAUSE, &pid)))])
-        }
-        ("free", "port") => {
-            let (pid, port) = (found.pid()?, found.value("port")?.to_owned());
-            let base = found.base()?.to_owned();
-            steps(vec![run(script("free-port", FREE, &pid).args([port, base]), None)])
-        }
+        ("continue", "process") => steps(vec![run(script("continue", CONTINUE, &found.pid()?), None)]),
         ("prune", "releases") => Some(Way::Mend(Mend::PruneReleases)),
         ("prune", "journal") => steps(vec![run(script("shorten-the-journal", JOURNAL, ""), None)]),
         ("prune", "caches") => steps(vec![run(script("empty-package-caches", CACHES, ""), None)]),
@@ -121,26 +116,9 @@ fn script(name: &str, text: &str, word: &str) -> Cmd {
     if word.is_empty() { cmd } else { cmd.arg(word) }
 }
 
-/// Only a process that is stopped goes on; another one that has its number by now is left alone.
+/// Only a process that is stopped goes on; another one that has its number by now is left alone. What goes on is not stopped
+/// again: a process that does nothing helps nobody.
 const CONTINUE: &str = "grep -q '^State:[[:space:]]*T' /proc/$1/status || exit 0; kill -CONT $1";
-const PAUSE: &str = "[ ! -d /proc/$1 ] || kill -STOP $1";
-
-/// Ends a process only if it still stands in a folder of ours and belongs to no unit of a supervisor's.
-const FREE: &str = r#"
-at=$(readlink "/proc/$1/cwd") || exit 0
-case $at in "$3"/services/*) ;; *) echo "pid $1 is not ours: it stands in $at" >&2; exit 1 ;; esac
-case $(cat "/proc/$1/cgroup") in
-  */portoser-* | */ssh*.service* | */session-*.scope*) ;;
-  *.service*) echo "pid $1 belongs to a unit of the host's" >&2; exit 1 ;;
-esac
-kill "$1" 2>/dev/null
-n=0
-while [ -d "/proc/$1" ]; do
-  n=$((n + 1)); [ "$n" -lt 50 ] || { kill -KILL "$1" 2>/dev/null; break; }
-  sleep 0.1
-done
-exit 0
-"#;
 
 const JOURNAL: &str = "command -v journalctl >/dev/null || exit 0; journalctl --rotate; journalctl --vacuum-size=64M";
 

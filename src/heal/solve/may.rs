@@ -43,6 +43,10 @@ pub enum Held {
     Breaker { failed: usize, wait: Duration },
     /// A remedy is under way there, or its controller was lost.
     Running { run: String },
+    /// The registry wants a person's approval.
+    Protected,
+    /// It breaks nothing yet, and the remedy would interrupt what works.
+    Latent,
     /// A person stopped the service, in this run.
     Stopped { run: String },
 }
@@ -66,6 +70,8 @@ impl fmt::Display for Held {
                 write!(f, "{failed} remedies on this host did not help; it is left alone for {}", whole(wait))
             }
             Self::Running { run } => write!(f, "a remedy of run {run} is not over"),
+            Self::Protected => f.write_str("it is protected; a person may give --risk"),
+            Self::Latent => f.write_str("it breaks nothing yet, and the remedy would interrupt what works"),
             Self::Stopped { run } => write!(f, "it was stopped on purpose, by `portoser stop` in run {run}"),
         }
     }

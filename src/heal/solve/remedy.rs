@@ -19,6 +19,9 @@ use crate::plan::{Action, Mend, Target, Turn};
 /// Between two second looks.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// What is good must be good again after this time before it is believed.
+const STAY: Duration = Duration::from_secs(2);
+
 /// The looks that must be good when nobody says which.
 const USUAL: &[&str] = &["unit", "process", "container", "port", "check", "restarts"];
 
@@ -34,14 +37,14 @@ pub(super) struct Remedy {
     pub until: Option<(Vec<String>, Duration)>,
     /// How soon, where nobody says which looks.
     pub patience: Duration,
+    /// The looks that saw the problem; they must see that it is gone.
+    pub evidence: Vec<String>,
 }
 
 /// A remedy that can begin.
 pub(super) struct Ready {
     prepared: Prepared,
     terms: Terms,
-    remedy: Remedy,
-    judged_by_gate: bool,
     /// What the second look said last, if it was not content.
     amiss: Arc<Mutex<Option<String>>>,
 }
@@ -65,6 +68,10 @@ pub(super) async fn plan(
     let prepared = if restore {
         let prepared = prepare(ground, &request()).await.map_err(say)?;
         let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
+        let edited = prepared.plan.changes.iter().flat_map(|change| &change.reasons).any(|line| edited(line));
+        if edited {
+            return Err("files of it were edited on the host, and nothing writes over edits by itself".into());
+        }
         if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
             return Err("what the registry wants now is another release than the one that lies there".into());
         }
@@ -84,30 +91,26 @@ pub(super) async fn plan(
     let amiss = Arc::new(Mutex::new(None));
     let second_look = Some(second_look(ground, library, &remedy, amiss.clone()));
     let terms = Terms { run, pace: Pace { batch: None, max_fail: None, keep: true }, second_look };
-    Ok(Ready { prepared, terms, remedy, judged_by_gate: restore || back, amiss })
+    Ok(Ready { prepared, terms, amiss })
 }
 
 impl Ready {
     /// Applies the remedy and looks again.
     pub(super) async fn apply(self, ground: &Arc<Ground>) -> (Verdict, Option<String>) {
-        let Self { prepared, terms, remedy, judged_by_gate, amiss } = self;
-        let look = terms.second_look.clone();
+        let Self { prepared, terms, amiss } = self;
         let ended = match deploy(ground, prepared, &terms).await {
             Ok(ended) => ended,
             Err(fault) => return (Verdict::Failed, Some(fault.to_string())),
         };
         let verdict = verdict(&ended);
-        // A gate proves the release; whether the problem is gone is another question.
-        if verdict == Verdict::Helped
-            && judged_by_gate
-            && let Some(look) = look
-            && let Err(says) = look(remedy.bearer, remedy.host).await
-        {
-            return (Verdict::NoHelp, Some(says));
-        }
         let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
         (verdict, says.filter(|_| verdict != Verdict::Helped))
     }
+}
+
+/// Whether a line of the drift tells of a file that is there and is another one; `sha256sum` says more of one that is gone.
+fn edited(line: &str) -> bool {
+    line.ends_with(": FAILED")
 }
 
 fn verdict(ended: &[Ended]) -> Verdict {
@@ -136,11 +139,19 @@ fn second_look(
         let (ground, library, remedy, looks) = (ground.clone(), library.clone(), remedy.clone(), looks.clone());
         let said = said.clone();
         Box::pin(async move {
-            let until = Instant::now() + within;
+            let (until, mut once) = (Instant::now() + within, false);
             loop {
                 let services = BTreeSet::from([remedy.bearer.clone()]);
                 let (found, _) = look(&ground, &services, &BTreeSet::from([host.clone()]), &library).await;
-                let Some(amiss) = amiss(&found, &remedy, &looks, named) else { return Ok(()) };
+                let Some(amiss) = amiss(&found, &remedy, &looks, named) else {
+                    // What runs for a moment after each start is good at any one look.
+                    if std::mem::replace(&mut once, true) {
+                        return Ok(());
+                    }
+                    tokio::time::sleep(STAY).await;
+                    continue;
+                };
+                once = false;
                 if Instant::now() + PAUSE > until {
                     let says = format!("{amiss}, {} s later", within.as_secs());
                     *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(says.clone());
@@ -161,7 +172,8 @@ fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> O
     }
     let about = |one: &&Observation| one.service.is_none() || one.service.as_ref() == Some(&remedy.bearer);
     let asked: Vec<_> = found.observations.iter().filter(about).filter(|one| looks.contains(&one.look)).collect();
-    let bad = |one: &&&Observation| one.sight == Sight::Bad || named && one.sight == Sight::Unseen;
+    let must = |one: &Observation| named || remedy.evidence.contains(&one.look);
+    let bad = |one: &&&Observation| one.sight == Sight::Bad || must(one) && one.sight == Sight::Unseen;
     if let Some(one) = asked.iter().find(bad) {
         return Some(format!("{}: {}", one.look, one.says));
     }

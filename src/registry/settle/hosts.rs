@@ -33,6 +33,7 @@ pub(super) fn make(site: &Site<'_>, name: HostName, host: &draft::Host) -> Host 
         platform: platform.unwrap_or_default(),
         env,
         heal: policy::heal_on(&host.heal, &defaults.heal),
+        heal_itself: policy::heal(&host.heal, &defaults.heal),
         name,
     }
 }
