@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::docker::Docker;
 use crate::model::{HostName, OnLostContact, Scope, ServiceName};
 
-use super::healing::Heal;
+use super::healing::{Heal, HealPolicy};
 pub use crate::model::{Ask, Body, Check, From, Http, Tls};
 
 /// All that the registry says, for one chosen environment.
@@ -90,10 +90,10 @@ pub struct Host {
     pub platform: Platform,
     /// Environment variables for every service on this host.
     pub env: BTreeMap<String, String>,
-    /// The most that may be done for services on it.
-    pub heal: Heal,
     /// How problems of its own, which are no service's, are healed.
-    pub heal_itself: Heal,
+    pub heal: Heal,
+    /// The most that may be done for services on it, where the host itself says so.
+    pub heal_most: Option<HealPolicy>,
 }
 
 /// What kind of thing a service is, and what that kind needs.

@@ -48,7 +48,7 @@ pub fn write_host(host: &Host) -> Value {
         ("become", json!(if host.r#become == Become::Sudo { "sudo" } else { "none" })),
         ("platform", object([("os", json!(os)), ("init", json!(init))])),
         ("env", json!(host.env)),
-        ("heal", write_heal(&host.heal)),
+        ("heal", write_host_heal(host)),
     ])
 }
 
@@ -188,6 +188,15 @@ fn write_policy(policy: &Policy) -> Value {
         "keep_releases": policy.keep_releases,
         "keep_for": write_duration(policy.keep_for),
     })
+}
+
+/// A host that does not say what it allows allows all, and what its own problems get is the defaults' word.
+fn write_host_heal(host: &Host) -> Value {
+    let mut written = write_heal(&host.heal);
+    if let (None, Value::Object(keys)) = (host.heal_most, &mut written) {
+        keys.shift_remove("policy");
+    }
+    written
 }
 
 fn write_heal(heal: &Heal) -> Value {

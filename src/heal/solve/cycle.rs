@@ -14,7 +14,7 @@ use crate::heal::solve::remedy::plan;
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId, ServiceName};
-use crate::registry::Heal;
+use crate::registry::{Heal, HealPolicy};
 
 /// The most remedies that one healing applies, whatever the budgets say.
 const MOST: usize = 20;
@@ -133,12 +133,15 @@ impl Healer<'_> {
     pub(super) fn of(&self, problem: &Problem) -> Heal {
         let registry = &self.ground.registry;
         let service = problem.service.as_ref().and_then(|name| registry.services.get(name));
-        let own = || registry.hosts.get(&problem.host).map(|host| host.heal_itself.clone());
+        let own = || registry.hosts.get(&problem.host).map(|host| host.heal.clone());
         service.map(|service| service.heal.clone()).or_else(own).unwrap_or_default()
     }
 
+    /// The most that the host allows, with its own breaker and windows.
     pub(super) fn of_host(&self, name: &HostName) -> Heal {
-        self.ground.registry.hosts.get(name).map(|one| one.heal.clone()).unwrap_or_default()
+        let host = self.ground.registry.hosts.get(name);
+        let most = host.and_then(|host| host.heal_most).unwrap_or(HealPolicy::Full);
+        Heal { policy: most, ..host.map(|host| host.heal.clone()).unwrap_or_default() }
     }
 
     /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.

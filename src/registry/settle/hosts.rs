@@ -32,8 +32,8 @@ pub(super) fn make(site: &Site<'_>, name: HostName, host: &draft::Host) -> Host 
         r#become: gain.map_or(Become::None, |choice| choice.0),
         platform: platform.unwrap_or_default(),
         env,
-        heal: policy::heal_on(&host.heal, &defaults.heal),
-        heal_itself: policy::heal(&host.heal, &defaults.heal),
+        heal: policy::heal(&host.heal, &defaults.heal),
+        heal_most: host.heal.value().and_then(|heal| heal.policy.value()).map(|choice| choice.0),
         name,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::{Batch, Limits, LogLimits, Policy, Restart, RestartPolicy, Stop};
 use crate::registry::draft;
-use crate::registry::healing::{Heal, HealPolicy};
+use crate::registry::healing::Heal;
 use crate::registry::read::Field;
 use crate::registry::window::Window;
 
@@ -67,13 +67,7 @@ pub(super) fn stop(own: &Field<draft::Stop>, default: &Field<draft::Stop>) -> St
     }
 }
 
-/// The most that a host allows. The defaults speak of services: a host that says nothing allows everything.
-pub(super) fn heal_on(own: &Field<draft::Heal>, default: &Field<draft::Heal>) -> Heal {
-    let policy = own.value().and_then(|written| written.policy.value()).map_or(HealPolicy::Full, |choice| choice.0);
-    Heal { policy, ..heal(own, default) }
-}
-
-/// How a service is healed.
+/// How a service is healed, or what is a host's own.
 pub(super) fn heal(own: &Field<draft::Heal>, default: &Field<draft::Heal>) -> Heal {
     let usual = Heal::default();
     let windows = pick!(own, default, windows).map(|list| list.values().filter_map(|week| Window::parse(&week.0)));

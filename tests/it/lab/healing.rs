@@ -23,9 +23,9 @@ fn told(ran: &Ran) -> (Vec<(String, String)>, Vec<String>) {
 
 fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     let machine = machines.into_iter().find(|one| one.image == "bookworm").expect("a host with systemd");
-    let bench = Bench::new("heal", std::slice::from_ref(&machine));
+    let mut bench = Bench::new("heal", std::slice::from_ref(&machine));
     let port = port();
-    let write = |policy: &str, version: &str| {
+    let write = |bench: &Bench, policy: &str, version: &str| {
         let heal = format!("    heal: {{ policy: {policy}, apart: 100ms, cooldown: 1s, tries: 50, breaker: 50 }}\n");
         bench.registry(&bench.service("one", &[&machine.name], port, version, &heal));
     };
@@ -33,7 +33,7 @@ fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     let unit = format!("portoser-{service}.service");
     let systemctl = |words: &str| machine.inside(&format!("systemctl {words} {unit}"));
     let pid = || systemctl("show -p MainPID --value").trim().to_owned();
-    write("full", "one");
+    write(&bench, "full", "one");
     bench.run(&["deploy", "--all"]).exits(0);
 
     // All is well: a sweep says nothing at all, on neither stream, and does nothing.
@@ -69,7 +69,7 @@ fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.run(&["start", &service]).exits(0);
 
     // What does not help is undone, is tried once only, and the list of what was tried is the report.
-    write("full", "two");
+    write(&bench, "full", "two");
     bench.run(&["deploy", "--all"]).exits(0);
     machine.inside(&format!("touch /tmp/bad-{port}; systemctl restart {unit}"));
     let back = bench.run(&["heal", "--json"]).exits(0);
@@ -80,7 +80,7 @@ fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     machine.inside(&format!("rm /tmp/bad-{port}"));
 
     // A policy that only suggests does nothing and says what it would do.
-    write("suggest", "one");
+    write(&bench, "suggest", "one");
     systemctl("stop");
     let left = bench.run(&["heal", "--json"]).exits(8);
     assert!(told(&left).0.is_empty() && left.out.contains("the policy is `suggest`"), "{}", left.out);
@@ -90,10 +90,9 @@ fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     assert_eq!(told(&healed).0, [("unit-stopped".into(), "helped".into())], "{}", healed.out);
 
     // A host that cannot be seen is neither well nor touched.
-    machine.fault(&["pause"]);
-    let unseen = bench.run(&["sweep", "--json"]);
-    machine.fault(&["unpause"]);
-    let unseen = unseen.exits(8);
+    bench.through(&machine, 1);
+    write(&bench, "full", "one");
+    let unseen = bench.run(&["sweep", "--json"]).exits(8);
     assert!(told(&unseen).0.is_empty(), "{}", unseen.out);
     Ok(())
 }
