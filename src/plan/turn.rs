@@ -84,10 +84,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         Refused::new(format!("its engine `{}` is not one of ours", record.engine), "use a newer portoser")
     })?;
     let layout = Layout::new(&seen.facts.base);
-    // A remedy for the host needs no sight of the service in whose name it is done: it may be what brings the sight back.
-    let mends = asked.mends.get(&(service.clone(), host.clone())).map(Vec::as_slice).unwrap_or_default();
-    let changes = asked.turn != Turn::Mend || mends.iter().any(|mend| matches!(mend, Mend::Change(_)));
-    if let Some(blind) = engine.blind(seen).filter(|_| changes) {
+    if let Some(blind) = engine.blind(seen).filter(|_| asks_the_engine(asked, service, host)) {
         return Err(blind);
     }
     let ran = engine.runs(record, seen);
@@ -134,6 +131,13 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         steps,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
     }))
+}
+
+/// Whether it is done in the engine's way. A remedy for the host needs no sight of the service in whose name it is done: it may
+/// be what brings the sight back.
+fn asks_the_engine(asked: &Asked<'_>, service: &ServiceName, host: &HostName) -> bool {
+    let mends = asked.mends.get(&(service.clone(), host.clone())).map(Vec::as_slice).unwrap_or_default();
+    asked.turn != Turn::Mend || mends.iter().any(|mend| matches!(mend, Mend::Change(_)))
 }
 
 /// Removes what no rollback needs. What is not proven to be old stays.
