@@ -156,6 +156,22 @@ fn refuse_beside_compose(service: &draft::Service, place: Place, at: &Trail<'_>,
     }
 }
 
+/// Keys that only services of one type have, given to another one: what the type is called, and how it is written.
+pub(super) fn refuse_keys_of(
+    called: &str,
+    written: &str,
+    places: &[(&str, Option<Place>)],
+    at: &Trail<'_>,
+    to: &mut Reader,
+) {
+    for (key, place) in places {
+        if let Some(place) = place {
+            let fault = to.fault(*place, &at.key(key), format!("`{key}` is for {called} services, and this is none"));
+            fault.hint(format!("write `type: {written}`, or take the key away"));
+        }
+    }
+}
+
 /// What only docker services have, given to another one.
 pub(super) fn refuse_in_others(service: &draft::Service, at: &Trail<'_>, to: &mut Reader) {
     let places = [
@@ -168,12 +184,7 @@ pub(super) fn refuse_in_others(service: &draft::Service, at: &Trail<'_>, to: &mu
         ("healthcheck", service.healthcheck.given().map(|at| at.place)),
         ("pull", service.pull.given().map(|at| at.place)),
     ];
-    for (key, place) in places {
-        if let Some(place) = place {
-            let fault = to.fault(place, &at.key(key), format!("`{key}` is for docker services, and this is none"));
-            fault.hint("write `type: docker`, or take the key away");
-        }
-    }
+    refuse_keys_of("docker", "docker", &places, at, to);
     for (index, port) in service.ports.value().into_iter().flat_map(|list| list.iter()) {
         if let PortText::Mapping(_) = port.value {
             let fault =

@@ -133,10 +133,5 @@ pub(super) fn refuse_in_others(service: &draft::Service, at: &Trail<'_>, to: &mu
         ("wheels", service.wheels.given().map(|at| at.place)),
         ("once", service.once.given().map(|at| at.place)),
     ];
-    for (key, place) in places {
-        if let Some(place) = place {
-            let fault = to.fault(place, &at.key(key), format!("`{key}` is for Python services, and this is none"));
-            fault.hint("write `type: python`, or take the key away");
-        }
-    }
+    docker::refuse_keys_of("Python", "python", &places, at, to);
 }
