@@ -107,6 +107,14 @@ pub(super) fn unknown<'a>(kind: &str, name: &str, names: impl Iterator<Item = &'
     }
 }
 
+/// Makes sure that each of these hosts is in the registry.
+pub(super) fn all_hosts(registry: &Registry, names: &[HostName]) -> Result<(), Failure> {
+    match names.iter().find(|name| !registry.hosts.contains_key(*name)) {
+        Some(name) => Err(unknown("host", name.as_str(), registry.hosts.keys().map(|name| name.as_str()))),
+        None => Ok(()),
+    }
+}
+
 /// What a name of the command line means.
 pub(super) enum Thing<'a> {
     Service(&'a Service),

@@ -27,12 +27,7 @@ const CLOCK: i64 = 5;
 impl Check {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let app = session::look(face)?;
-        for name in &self.names {
-            if !app.registry.hosts.contains_key(name) {
-                let known = app.registry.hosts.keys().map(|name| name.as_str());
-                return Err(crate::cli::registry::unknown("host", name.as_str(), known));
-            }
-        }
+        crate::cli::registry::all_hosts(&app.registry, &self.names)?;
         let named = self.names.len();
         let names = if self.names.is_empty() { app.registry.hosts.keys().cloned().collect() } else { self.names };
         let run = app.run_id();

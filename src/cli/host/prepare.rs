@@ -42,12 +42,7 @@ type Lacking = BTreeMap<HostName, Result<BTreeSet<Thing>, Lost>>;
 impl Prepare {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let app = session::look(face)?;
-        for name in &self.names {
-            if !app.registry.hosts.contains_key(name) {
-                let known = app.registry.hosts.keys().map(|name| name.as_str());
-                return Err(crate::cli::registry::unknown("host", name.as_str(), known));
-            }
-        }
+        crate::cli::registry::all_hosts(&app.registry, &self.names)?;
         let more = self.with.iter().map(|tool| match tool {
             Tool::Python => Thing::Python(None),
             Tool::Uv => Thing::Uv,
