@@ -45,11 +45,7 @@ impl App {
     /// A new run's id.
     #[must_use]
     pub fn run_id(&self) -> RunId {
-        use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-        // The keys of a `RandomState` are random; the hash of nothing under them is too.
-        #[expect(clippy::cast_possible_truncation, reason = "32 random bits are wanted")]
-        let random = RandomState::new().build_hasher().finish() as u32;
-        RunId::new(self.clock.now(), random)
+        RunId::fresh(self.clock.now())
     }
 
     /// The key that a host shows now, and what known_hosts says of it.

@@ -139,6 +139,16 @@ impl RunId {
     pub fn new(now: jiff::Timestamp, random: u32) -> Self {
         Self(format!("{}-{random:08x}", now.strftime("%Y%m%d-%H%M%S")))
     }
+
+    /// The id of a run that begins at `now`, by random bits of its own.
+    #[must_use]
+    pub fn fresh(now: jiff::Timestamp) -> Self {
+        use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+        // The keys of a `RandomState` are random; the hash of nothing under them is too.
+        #[expect(clippy::cast_possible_truncation, reason = "32 random bits are wanted")]
+        let random = RandomState::new().build_hasher().finish() as u32;
+        Self::new(now, random)
+    }
 }
 
 impl ReleaseId {

@@ -32,7 +32,7 @@ pub(super) struct Candidate {
 impl Healer<'_> {
     /// What could help, the most fitting first: the playbook's remedy; the ladder where nobody knows why it fails.
     pub(super) fn candidates(&self, problem: &Problem, seen: &Diagnosis) -> Vec<Candidate> {
-        let service = problem.service.as_ref().and_then(|name| self.ground.registry.services.get(name));
+        let service = self.service(problem);
         let found =
             Found { problem, seen: &seen.observations, scope: service.map_or(Scope::System, |service| service.scope) };
         let evidence = problem.evidence.iter().filter_map(|number| seen.observations.get(*number));
@@ -119,16 +119,15 @@ impl Healer<'_> {
 
     /// How long the service may take to be well after a remedy: as long as its checks give it after a start, and a moment.
     fn patience(&self, problem: &Problem) -> Duration {
-        let service = problem.service.as_ref().and_then(|name| self.ground.registry.services.get(name));
+        let service = self.service(problem);
         let checks = service.map(|service| service.checks.as_slice()).unwrap_or_default();
         checks.iter().map(|check| check.start_period).max().unwrap_or_default() + MOMENT
     }
 
     /// Whether a person has to approve what is done to it.
     fn protected(&self, problem: &Problem) -> bool {
-        let registry = &self.ground.registry;
-        let service = problem.service.as_ref().and_then(|name| registry.services.get(name));
-        registry.protected || service.is_some_and(|service| service.protected)
+        let service = self.service(problem);
+        self.ground.registry.protected || service.is_some_and(|service| service.protected)
     }
 
     /// Whether the last thing that was done to the service there was to stop it, as far as this machine remembers.

@@ -2,7 +2,6 @@
 //! changes what the next look sees; it ends when all is well or nothing more may be done.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use crate::heal::solve::remedy::plan;
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId, ServiceName};
-use crate::registry::{Heal, HealPolicy};
+use crate::registry::{Heal, HealPolicy, Service};
 
 /// The most remedies that one healing applies, whatever the budgets say.
 const MOST: usize = 20;
@@ -129,11 +128,15 @@ impl Healer<'_> {
         found
     }
 
+    /// The service that a problem is about, as the registry has it.
+    pub(super) fn service(&self, problem: &Problem) -> Option<&Service> {
+        problem.service.as_ref().and_then(|name| self.ground.registry.services.get(name))
+    }
+
     /// What holds for a problem: the service's own words, or those of the host for what is the host's own.
     pub(super) fn of(&self, problem: &Problem) -> Heal {
-        let registry = &self.ground.registry;
-        let service = problem.service.as_ref().and_then(|name| registry.services.get(name));
-        let own = || registry.hosts.get(&problem.host).map(|host| host.heal.clone());
+        let service = self.service(problem);
+        let own = || self.ground.registry.hosts.get(&problem.host).map(|host| host.heal.clone());
         service.map(|service| service.heal.clone()).or_else(own).unwrap_or_default()
     }
 
@@ -183,7 +186,9 @@ impl Healer<'_> {
             host: Some(problem.host.clone()),
             text: format!("{}; remedy: {}", problem.because, candidate.says),
         });
-        let ready = match plan(self.ground, self.library, remedy, self.run_id()).await {
+        // Each remedy is a run of its own on its host.
+        let run = RunId::fresh(self.ground.clock.now());
+        let ready = match plan(self.ground, self.library, remedy, run).await {
             Ok(ready) => ready,
             Err(why) => return Ok(Err(why)),
         };
@@ -207,13 +212,6 @@ impl Healer<'_> {
         self.journal.end_remedy(number, verdict)?;
         let (problem, remedy) = (problem.clone(), candidate.name.clone());
         Ok(Ok(Treated { problem, remedy, verdict, took: began.elapsed(), says }))
-    }
-
-    /// Each remedy is a run of its own on its host.
-    fn run_id(&self) -> RunId {
-        #[expect(clippy::cast_possible_truncation, reason = "32 random bits are wanted")]
-        let random = RandomState::new().build_hasher().finish() as u32;
-        RunId::new(self.ground.clock.now(), random)
     }
 }
 
