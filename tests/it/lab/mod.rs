@@ -2,6 +2,7 @@
 
 mod discover;
 mod docker;
+mod fastapi;
 mod faults;
 mod fleet;
 mod heal;
@@ -23,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
     [
         discover::trials(),
         docker::trials(),
+        fastapi::trials(),
         faults::trials(),
         fleet::trials(),
         heal::trials(),
