@@ -1,5 +1,6 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
+mod counted;
 mod discover;
 mod docker;
 mod fastapi;
@@ -11,6 +12,7 @@ mod import;
 mod injection;
 mod kill;
 mod kit;
+mod mixed;
 mod prepare;
 mod python;
 mod record;
@@ -32,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         import::trials(),
         injection::trials(),
         kill::trials(),
+        mixed::trials(),
         prepare::trials(),
         python::trials(),
         record::trials(),
