@@ -4,6 +4,7 @@ use crate::cli::diagnose::selection;
 use crate::cli::heal::go;
 use crate::cli::{Exit, Face, Failure, session};
 use crate::heal::Cure;
+use crate::journal::Lease;
 use crate::model::FailureKind;
 
 /// Heal everything once, and say nothing when all is well; for cron
@@ -23,12 +24,20 @@ pub(super) struct Sweep {
 
 impl Sweep {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::open(face)?;
-        let Some(_lease) = app.journal.lease("sweep", &app.registry.file.to_string_lossy())? else {
-            return Err(Failure::say(FailureKind::Locked, "another sweep of this registry is under way")
-                .hint("let it end, or run sweeps less often"));
-        };
+        // Who only looks is in nobody's way.
+        let _lease = if self.dry_run { None } else { Some(lease(face)?) };
         let cure = Cure { risk: None, only_look: self.dry_run };
         go(face, "sweep", |registry| selection(registry, &self.names), cure, true)
     }
+}
+
+/// The right to sweep a registry, whatever links lead to its file.
+fn lease(face: &Face) -> Result<Lease, Failure> {
+    let app = session::open(face)?;
+    let file = &app.registry.file;
+    let file = file.canonicalize().unwrap_or_else(|_| file.clone());
+    app.journal.lease("sweep", &file.to_string_lossy())?.ok_or_else(|| {
+        Failure::say(FailureKind::Locked, "another sweep of this registry is under way")
+            .hint("let it end, or run sweeps less often")
+    })
 }
