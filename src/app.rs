@@ -1,5 +1,7 @@
 //! Wiring: the registry, the journal, the way to hosts and the clock of this machine, put together for a verb.
 
+mod rescue;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use crate::plan::{Action, Plan};
 use crate::registry::{Host, Registry};
 use crate::transport::ssh::ShownKey;
 use crate::transport::{Lost, Options, Pool};
+
+pub use rescue::Healers;
 
 /// How long to wait for a locked host when nobody says otherwise.
 pub const WAIT_LOCK: Duration = Duration::from_secs(300);
@@ -83,6 +87,7 @@ impl App {
             reach,
             tell,
             stop,
+            guest: None,
         };
         (Arc::new(ground), events)
     }

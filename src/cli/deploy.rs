@@ -76,12 +76,14 @@ pub(super) struct Manner {
     /// Approve a change to what the registry protects, by its name
     #[arg(long, value_name = "NAME")]
     pub(super) approve: Vec<String>,
+    /// Heal nothing that is in the way: neither before the deploy, nor when a release is not proven
+    #[arg(long)]
+    pub(super) no_auto_heal: bool,
 }
 
 impl Manner {
-    fn terms(&self, run: &RunId) -> Terms {
-        let pace = Pace { batch: self.batch, max_fail: self.max_fail, keep: self.keep };
-        Terms { run: run.clone(), pace, second_look: None }
+    fn pace(&self) -> Pace {
+        Pace { batch: self.batch, max_fail: self.max_fail, keep: self.keep }
     }
 }
 
@@ -91,6 +93,7 @@ impl Deploy {
             selection: self.which.selection(),
             overwrite: self.manner.overwrite,
             only_look: self.manner.dry_run,
+            renew: false,
         };
         go(face, "deploy", &request, None, &self.manner, None)
     }
@@ -114,20 +117,33 @@ pub(super) fn go(
     app.wait_lock = manner.wait_lock;
     app.resumes = resumes;
     let run = app.run_id();
-    let terms = manner.terms(&run);
-    let said = said::write(request, back, &terms.pace);
+    let pace = manner.pace();
+    let said = said::write(request, back, &pace, manner.no_auto_heal);
+    let healers = (!manner.no_auto_heal).then(|| app.healers());
     let job = async |ground: Arc<Ground>| {
         let fault = |fault: Fault| session::failed(doing, &fault);
-        let prepared = match back {
+        let planned = async || match back {
             Some(target) => prepare_back(&ground, request, target).await,
             None => prepare(&ground, request).await,
         };
-        let prepared = prepared.map_err(fault)?;
+        let mut prepared = planned().await;
+        if let (Some(healers), Err(Fault::Refused(_))) = (&healers, &prepared) {
+            // A host whose docker does not answer, say, may be mended.
+            healers.clear_way(&ground, &request.selection).await;
+            prepared = planned().await;
+        }
+        let mut prepared = prepared.map_err(fault)?;
         let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
         session::approve(face, &app, moving.map(|change| &change.service), &manner.approve)?;
+        if let Some(healers) = healers.as_ref().filter(|_| prepared.is_troubled(&ground)) {
+            healers.clear_way(&ground, &request.selection).await;
+            prepared = prepared.again(&ground).await.map_err(fault)?;
+        }
         if let Err(error) = app.remember(&run, &prepared.plan) {
             face.warn(format!("the journal does not keep the releases of this run: {error}"));
         }
+        let rescue = healers.as_ref().map(|healers| healers.rescue(&ground));
+        let terms = Terms { run: run.clone(), pace, second_look: None, rescue };
         deploy(&ground, prepared, &terms).await.map_err(fault)
     };
     block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?

@@ -23,7 +23,7 @@ impl Plan {
         let steps = self.steps || face.flags.verbose > 0;
         look_only(
             face,
-            &Request { selection: self.which.selection(), overwrite: self.overwrite, only_look: true },
+            &Request { selection: self.which.selection(), overwrite: self.overwrite, only_look: true, renew: false },
             None,
             steps,
         )

@@ -70,9 +70,14 @@ impl Resume {
                     keep: asked.pace.keep,
                     overwrite: asked.overwrite,
                     approve: self.approve,
+                    no_auto_heal: asked.no_auto_heal,
                 };
-                let request =
-                    Request { selection: asked.selection, overwrite: asked.overwrite, only_look: self.dry_run };
+                let request = Request {
+                    selection: asked.selection,
+                    overwrite: asked.overwrite,
+                    only_look: self.dry_run,
+                    renew: false,
+                };
                 let verb = if asked.back.is_some() { "rollback" } else { "deploy" };
                 deploy::go(&face, verb, &request, asked.back.as_ref(), &manner, Some(run.id))
             }

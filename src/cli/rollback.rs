@@ -40,7 +40,7 @@ impl Rollback {
                 .hint("name the service: portoser rollback SERVICE --to ID"));
         }
         let selection = Selection { services, all, labels: label, hosts: host, with_needs: false };
-        let request = Request { selection, overwrite: manner.overwrite, only_look: manner.dry_run };
+        let request = Request { selection, overwrite: manner.overwrite, only_look: manner.dry_run, renew: false };
         go(face, "rollback", &request, Some(&to), &manner, None)
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct Said {
     pub(super) skip_unseen: bool,
     pub(super) back: Option<Target>,
     pub(super) pace: Pace,
+    pub(super) no_auto_heal: bool,
 }
 
 /// Reads what `write` wrote; the error names the field that cannot be read. What is not there was not asked for.
@@ -43,11 +44,12 @@ pub(super) fn read(said: &Value) -> Result<Said, &'static str> {
         skip_unseen: field(said, "skip_unseen")?,
         back: to.map(|to| if to == "before" { Target::Before } else { Target::Named(to) }),
         pace: Pace { batch: share, max_fail: field(said, "max_fail")?, keep: field(said, "keep")? },
+        no_auto_heal: field(said, "no_auto_heal")?,
     })
 }
 
 /// The request as the journal keeps it.
-pub(super) fn write(request: &Request, back: Option<&Target>, pace: &Pace) -> Value {
+pub(super) fn write(request: &Request, back: Option<&Target>, pace: &Pace, no_auto_heal: bool) -> Value {
     let Selection { services, all, labels, hosts, with_needs } = &request.selection;
     let batch = pace.batch.map(|batch| match batch {
         Batch::Count(count) => json!(count),
@@ -60,6 +62,7 @@ pub(super) fn write(request: &Request, back: Option<&Target>, pace: &Pace) -> Va
     let said = json!({
         "services": services, "all": all, "labels": labels, "hosts": hosts, "with_needs": with_needs,
         "overwrite": request.overwrite, "batch": batch, "max_fail": pace.max_fail, "keep": pace.keep, "to": to,
+        "no_auto_heal": no_auto_heal,
     });
     let Value::Object(fields) = said else { return Value::Null };
     // What nobody asked for is not written.
@@ -77,16 +80,16 @@ mod tests {
         let hosts = vec![crate::model::HostName::try_from("web1").expect("a name")];
         let labels = vec![("tier".into(), "front".into())];
         let selection = Selection { services: vec![name("api")], all: false, labels, hosts, with_needs: true };
-        let request = Request { selection, overwrite: true, only_look: false };
+        let request = Request { selection, overwrite: true, only_look: false, renew: false };
         for (batch, back) in [
             (Some(Batch::Percent(25)), Some(Target::Named("0123abcd".into()))),
             (Some(Batch::Count(3)), Some(Target::Before)),
             (None, None),
         ] {
             let pace = Pace { batch, max_fail: Some(2), keep: true };
-            let said = read(&write(&request, back.as_ref(), &pace)).expect("readable");
+            let said = read(&write(&request, back.as_ref(), &pace, true)).expect("readable");
             assert_eq!(format!("{:?}", said.selection), format!("{:?}", request.selection));
-            assert_eq!((said.overwrite, said.back), (true, back));
+            assert_eq!((said.overwrite, said.back, said.no_auto_heal), (true, back, true));
             assert_eq!(format!("{:?}", said.pace), format!("{pace:?}"));
         }
         let nothing = read(&json!({})).expect("readable");

@@ -1,6 +1,6 @@
 //! What every part of a deploy stands on: the registry, the engines, the way to hosts, the stream of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use crate::model::{Clock, Event, HostName, RunId};
 use crate::plan::Engine;
 use crate::registry::Registry;
 use crate::transport::{Lost, Transport};
+
+/// How long a guest waits for a host on which it is none: the one that let it in waits, too.
+const GUEST: Duration = Duration::from_secs(20);
 
 /// Opens the way to a host, or gives the one that stands.
 pub type Reach = Arc<dyn Fn(HostName) -> Reaching + Send + Sync>;
@@ -36,6 +39,15 @@ pub struct Ground {
     pub tell: UnboundedSender<Event>,
     /// Cancelled when the user wants the run to end in good order.
     pub stop: CancellationToken,
+    /// The run in whose locks this one works, where it has them.
+    pub guest: Option<Guest>,
+}
+
+/// A run that waits for its verdict, and lets others work within its locks.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    pub of: RunId,
+    pub hosts: BTreeSet<HostName>,
 }
 
 impl Ground {
@@ -47,7 +59,17 @@ impl Ground {
     /// The same ground where nothing is told, for questions that are no part of the story.
     #[must_use]
     pub(crate) fn hushed(&self) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(self.silent())
+    }
+
+    /// The same ground within the locks of a run that waits, where nothing is told but by that run.
+    #[must_use]
+    pub(crate) fn guest(&self, guest: Guest) -> Arc<Self> {
+        Arc::new(Self { guest: Some(guest), wait_lock: self.wait_lock.min(GUEST), ..self.silent() })
+    }
+
+    fn silent(&self) -> Self {
+        Self {
             run: self.run.clone(),
             verb: self.verb.clone(),
             registry: self.registry.clone(),
@@ -58,7 +80,14 @@ impl Ground {
             reach: self.reach.clone(),
             tell: tokio::sync::mpsc::unbounded_channel().0,
             stop: self.stop.clone(),
-        })
+            guest: self.guest.clone(),
+        }
+    }
+
+    /// The run in whose lock this one works on the host, if it is a guest there.
+    #[must_use]
+    pub(super) fn within(&self, host: &HostName) -> Option<&RunId> {
+        self.guest.as_ref().filter(|guest| guest.hosts.contains(host)).map(|guest| &guest.of)
     }
 
     /// A host in reach.
@@ -67,10 +96,12 @@ impl Ground {
         Ok(Far { name: host.clone(), link })
     }
 
-    /// Ends the connections in good order.
+    /// Ends the connections in good order. Those that a guest found stay open for the run that let it in.
     pub async fn part(&self, far: &BTreeMap<HostName, Far>) {
-        for far in far.values() {
-            far.link.close().await;
+        for (host, far) in far {
+            if self.within(host).is_none() {
+                far.link.close().await;
+            }
         }
     }
 }

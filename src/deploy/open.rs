@@ -11,6 +11,7 @@ use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::prepare::{Prepared, by_host};
+use crate::deploy::rescue::{RESCUE, Rescue};
 use crate::deploy::state::{HostEnd, Lock};
 use crate::deploy::walk::{Ended, Pace, SecondLook, Walk};
 use crate::host::Layout;
@@ -25,6 +26,8 @@ pub struct Terms {
     pub pace: Pace,
     /// What says whether a remedy helped.
     pub second_look: Option<SecondLook>,
+    /// What heals that which keeps a release from being proven.
+    pub rescue: Option<Rescue>,
 }
 
 /// How long the steps of one stage may take before the others stop waiting for it. Steps have their own deadlines.
@@ -93,6 +96,7 @@ async fn open(
                     plan: prepared.plan.clone(),
                     pace: terms.pace,
                     second_look: terms.second_look.clone(),
+                    rescue: terms.rescue.clone(),
                     far: prepared.survey.far.clone(),
                     facts: facts.collect(),
                     units: units.collect(),
@@ -131,7 +135,7 @@ fn begin(
     until: Instant,
 ) -> Result<(Drives, Stages), Fault> {
     let (mut drives, mut stages) = (BTreeMap::new(), BTreeMap::new());
-    let whole = whole(ground, &prepared.plan);
+    let whole = whole(ground, &prepared.plan, terms);
     for (host, changes) in by_host(&prepared.plan) {
         let (Some(far), Some(seen)) = (prepared.survey.far.get(&host), prepared.survey.seen.get(&host)) else {
             continue;
@@ -145,8 +149,9 @@ fn begin(
             who: ground.who.clone(),
             wait_lock: until.saturating_duration_since(Instant::now()),
             ticket: ticket.clone(),
+            within: ground.within(&host).cloned(),
             contact: changes.iter().map(|change| lost_after(ground, change)).max(),
-            stages: changes.iter().map(|change| stage(ground, change, whole)).collect(),
+            stages: changes.iter().map(|change| stage(ground, change, terms, whole)).collect(),
         };
         let trees: Vec<Tree> = changes.iter().flat_map(|change| change.trees()).collect();
         let start = Start { run, trees, compression: Compression::best(&seen.facts.tools) };
@@ -156,13 +161,17 @@ fn begin(
 }
 
 /// The longest that the whole plan may take; no stage waits longer for its turn.
-fn whole(ground: &Ground, plan: &Plan) -> Duration {
-    let one = |change: &Change| STAGE + verdict_within(ground, change);
+fn whole(ground: &Ground, plan: &Plan, terms: &Terms) -> Duration {
+    let one = |change: &Change| STAGE + verdict_within(ground, change, terms);
     plan.changes.iter().map(one).sum()
 }
 
-fn verdict_within(ground: &Ground, change: &Change) -> Duration {
-    gate::budget(&change.record.checks, soak(ground, change)) + lost_after(ground, change)
+fn verdict_within(ground: &Ground, change: &Change, terms: &Terms) -> Duration {
+    let gate = gate::budget(&change.record.checks, soak(ground, change));
+    // What is healed within is followed by the gate once more; of a remedy, the second look is the gate.
+    let healed = if terms.rescue.is_some() { RESCUE + gate } else { Duration::ZERO };
+    let second = terms.second_look.as_ref().map_or(Duration::ZERO, |look| look.within);
+    gate + healed + second + lost_after(ground, change)
 }
 
 fn soak(ground: &Ground, change: &Change) -> Duration {
@@ -174,7 +183,7 @@ fn lost_after(ground: &Ground, change: &Change) -> Duration {
     ground.registry.services.get(&change.service).map_or(CONTACT, |service| service.deploy.lost_after)
 }
 
-fn stage(ground: &Ground, change: &Change, whole: Duration) -> Stage {
+fn stage(ground: &Ground, change: &Change, terms: &Terms, whole: Duration) -> Stage {
     let policy = ground.registry.services.get(&change.service).map(|service| service.deploy.on_lost_contact);
     let turn = change.action.turn().is_some();
     let lost = match change.action.turn() {
@@ -190,7 +199,7 @@ fn stage(ground: &Ground, change: &Change, whole: Duration) -> Stage {
         release: (!turn).then(|| change.record.release.clone()),
         steps: change.steps.clone(),
         after: change.after.clone(),
-        verdict_within: verdict_within(ground, change),
+        verdict_within: verdict_within(ground, change, terms),
         soak: soak(ground, change),
         go_within: whole,
         on_lost_contact: lost,

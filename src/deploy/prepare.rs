@@ -29,6 +29,8 @@ pub struct Request {
     pub overwrite: bool,
     /// Nothing will be changed: runs that stopped in the middle are left as they are.
     pub only_look: bool,
+    /// What is in place is brought into force again, however well it is.
+    pub renew: bool,
 }
 
 /// What is asked of services that are on their hosts.
@@ -57,7 +59,7 @@ pub struct Prepared {
 /// What the plan is for.
 enum Aim {
     /// Releases come into force. Files that were edited on the host may be written over or not.
-    Deploy { sources: Sources, overwrite: bool },
+    Deploy { sources: Sources, overwrite: bool, renew: bool },
     /// A release that lies on the hosts comes into force again.
     Back { target: Target, overwrite: bool },
     /// What is there is started, stopped and so on. The strays are there without being in the registry.
@@ -98,7 +100,14 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         Ok(sources) => sources.map_err(Fault::Source)?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
-    conclude(ground, services, hosts, survey, Aim::Deploy { sources, overwrite: request.overwrite }).await
+    conclude(
+        ground,
+        services,
+        hosts,
+        survey,
+        Aim::Deploy { sources, overwrite: request.overwrite, renew: request.renew },
+    )
+    .await
 }
 
 /// Looks, and plans the way back to what was proven before, or to a release by its name. Nothing is read from this machine.
@@ -138,7 +147,26 @@ fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<H
     });
 }
 
+/// With less space than this on the disk of the base folder, a host is looked at more closely before a deploy.
+const SPARE: u64 = 32 << 20;
+
 impl Prepared {
+    /// Whether the first look shows that something is wrong where something is to change, though not why.
+    #[must_use]
+    pub fn is_troubled(&self, ground: &Ground) -> bool {
+        let moving = || self.plan.changes.iter().filter(|change| change.action != Action::Nothing);
+        let ill = |change: &Change| {
+            let health = self.survey.health.get(&(change.service.clone(), change.host.clone()));
+            let engine = ground.engines.iter().find(|engine| engine.name() == change.record.engine);
+            let seen = self.survey.seen.get(&change.host);
+            let there = seen.and_then(|seen| seen.services.get(&change.service)?.readable());
+            let runs = |seen: &Seen| there.is_none_or(|record| engine.is_none_or(|engine| engine.runs(record, seen)));
+            let host = |seen: &Seen| seen.blind.is_some() || seen.facts.disk.is_some_and(|(free, _)| free < SPARE);
+            matches!(health, Some(Health::Bad(_))) || seen.is_some_and(|seen| host(seen) || !runs(seen))
+        };
+        moving().any(ill)
+    }
+
     /// Looks again and plans again, because somebody else was on a host in between.
     pub async fn again(self, ground: &Arc<Ground>) -> Result<Self, Fault> {
         let Self { services, hosts, aim, .. } = self;
@@ -162,6 +190,8 @@ async fn quiet(
         let noisy = |seen: &Seen| seen.busy || !seen.unfinished.is_empty();
         let hosts: BTreeSet<HostName> =
             survey.seen.iter().filter(|(_, seen)| noisy(seen)).map(|(host, _)| host.clone()).collect();
+        // A guest does not wait for its host.
+        let hosts: BTreeSet<HostName> = hosts.into_iter().filter(|host| ground.within(host).is_none()).collect();
         if hosts.is_empty() {
             return Ok(());
         }
@@ -205,10 +235,26 @@ fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
         who: ground.who.clone(),
         wait_lock: wait,
         ticket: None,
+        within: None,
         contact: None,
         stages: Vec::new(),
     };
     Start { run, trees: Vec::new(), compression: Compression::None }
+}
+
+/// Refuses to go on without the hosts that could not be seen, unless the user said that they may be left out.
+async fn skip_unseen(ground: &Ground, survey: &mut Survey, aim: &Aim) -> Result<BTreeSet<HostName>, Fault> {
+    let unseen = std::mem::take(&mut survey.unseen);
+    let skip = matches!(aim, Aim::Turn { request, .. } if request.skip_unseen) && !survey.seen.is_empty();
+    if !unseen.is_empty() && !skip {
+        ground.part(&survey.far).await;
+        return Err(Fault::Unseen(unseen.into_iter().collect()));
+    }
+    for (host, why) in &unseen {
+        let text = format!("left out, as it cannot be seen: {why}");
+        ground.tell(Event::Note { host: Some(host.clone()), text });
+    }
+    Ok(unseen.into_keys().collect())
 }
 
 async fn conclude(
@@ -218,29 +264,25 @@ async fn conclude(
     mut survey: Survey,
     aim: Aim,
 ) -> Result<Prepared, Fault> {
-    let unseen = std::mem::take(&mut survey.unseen);
-    let skip = matches!(&aim, Aim::Turn { request, .. } if request.skip_unseen) && !survey.seen.is_empty();
-    if !unseen.is_empty() && !skip {
-        ground.part(&survey.far).await;
-        return Err(Fault::Unseen(unseen.into_iter().collect()));
-    }
-    for (host, why) in &unseen {
-        let text = format!("left out, as it cannot be seen: {why}");
-        ground.tell(Event::Note { host: Some(host.clone()), text });
-    }
+    let skipped = skip_unseen(ground, &mut survey, &aim).await?;
     let mut waves = Graph::of(&ground.registry).waves(&services);
     let none = BTreeSet::new();
     let strays = if let Aim::Turn { strays, .. } = &aim { strays } else { &none };
     // They need nobody that we know of, and nobody needs them.
     let unknown = strays.iter().filter(|name| !ground.registry.services.contains_key(*name));
     waves.extend(unknown.map(|name| vec![name.clone()]));
-    let (registry, seen, engines) = (&*ground.registry, &survey.seen, ground.engines);
+    let (registry, engines) = (&*ground.registry, ground.engines);
     let planned = match &aim {
-        Aim::Deploy { sources, overwrite } => {
+        Aim::Deploy { sources, overwrite, renew } => {
+            if *renew {
+                survey.doubt("it is brought into force again");
+            }
+            let seen = &survey.seen;
             let (health, overwrite, hosts) = (&survey.health, *overwrite, hosts.clone());
             plan(&Inputs { registry, waves, hosts, seen, health, sources, engines, overwrite })
         }
         Aim::Back { target, overwrite } => {
+            let seen = &survey.seen;
             let (overwrite, hosts) = (*overwrite, hosts.clone());
             let planned = back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite });
             planned.inspect(|plan| warn(ground, plan))
@@ -248,6 +290,7 @@ async fn conclude(
         Aim::Turn { request, .. } => {
             let proven = |place: &&(ServiceName, HostName)| survey.health.get(place) == Some(&Health::Good);
             let done = &request.done.iter().filter(proven).cloned().collect();
+            let seen = &survey.seen;
             let (hosts, mends, wanted) = (&hosts, &request.mends, request.turn);
             turn(&Asked { registry, waves, hosts, seen, engines, turn: wanted, strays, done, mends }).map(|turned| {
                 for (service, host) in turned.absent {
@@ -264,7 +307,6 @@ async fn conclude(
                 ground.part(&survey.far).await;
                 return Err(Fault::Select(nowhere(&ground.registry, nobody, &hosts)));
             }
-            let skipped = unseen.keys().cloned().collect();
             Ok(Prepared { plan: Arc::new(plan), survey, services, hosts, skipped, aim })
         }
         Err(refused) => {

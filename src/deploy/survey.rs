@@ -29,6 +29,13 @@ pub struct Survey {
     pub unseen: BTreeMap<HostName, Unseen>,
 }
 
+impl Survey {
+    /// Takes every service for ill, for this reason.
+    pub(super) fn doubt(&mut self, why: &str) {
+        self.health.values_mut().for_each(|health| *health = Health::Bad(why.to_owned()));
+    }
+}
+
 /// How much is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {

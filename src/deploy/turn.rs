@@ -74,7 +74,7 @@ impl Walk {
     pub(super) async fn helped(&self, change: &Change) -> Result<Outcome, Red> {
         let red = |says| Red { check: "second look".into(), says, evidence: Vec::new(), unseen: false };
         let Some(look) = &self.second_look else { return Err(red("nobody looks whether it helped".into())) };
-        look(change.service.clone(), change.host.clone()).await.map_err(red)?;
+        (look.look)(change.service.clone(), change.host.clone()).await.map_err(red)?;
         Ok(Outcome::Committed)
     }
 

@@ -13,6 +13,7 @@ use crate::check::gate::{self, Red, Told};
 use crate::deploy::drive::Drive;
 use crate::deploy::far::{Far, subject};
 use crate::deploy::ground::Ground;
+use crate::deploy::rescue::Rescue;
 use crate::deploy::state::Phase;
 use crate::host::run::Order;
 use crate::host::{Facts, Record, SeenUnit};
@@ -32,8 +33,14 @@ pub struct Pace {
     pub keep: bool,
 }
 
-/// Looks whether a remedy helped a service on a host; otherwise says what is still wrong.
-pub type SecondLook = Arc<dyn Fn(ServiceName, HostName) -> Looking + Send + Sync>;
+/// What says whether a remedy helped.
+#[derive(Clone)]
+pub struct SecondLook {
+    /// Looks at a service on a host, and says what is still wrong if something is.
+    pub look: Arc<dyn Fn(ServiceName, HostName) -> Looking + Send + Sync>,
+    /// How long it may take.
+    pub within: Duration,
+}
 
 /// A second look that is being taken.
 pub type Looking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -44,6 +51,7 @@ pub(super) struct Walk {
     pub plan: Arc<Plan>,
     pub pace: Pace,
     pub second_look: Option<SecondLook>,
+    pub rescue: Option<Rescue>,
     pub far: BTreeMap<HostName, Far>,
     pub facts: BTreeMap<HostName, Facts>,
     /// The units of each host, as they were when the plan was made.
@@ -200,7 +208,7 @@ impl Walk {
             self.tell(change, |host, service| Event::Switched { host, service, release });
         }
         let proven = tokio::select! {
-            proven = self.prove(change, &change.record, soak) => proven,
+            proven = self.proven(change, soak) => proven,
             () = self.ground.stop.cancelled() => return Err(Failed::Here),
             state = drive.until(|state| state.over() || state.phase(stage) != Phase::Switched) => {
                 return Err(self.lost(change, state.lost.as_deref()));

@@ -12,4 +12,4 @@ pub use analyze::{Problem, World, analyze, fingerprint};
 pub use diagnose::{Diagnosis, diagnose};
 pub use observe::{Observed, look_names, observe};
 pub use sight::{Observation, Sight};
-pub use solve::{Cure, HealFault, Healing, Held, Refrained, Treated, Wish, heal, may};
+pub use solve::{Cure, HealFault, Healing, Held, Refrained, Treated, Wish, clear_way, heal, may};

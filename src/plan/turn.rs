@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::host::{Layout, Seen};
-use crate::model::{HostName, ServiceName, Step, UnitChange};
+use crate::host::{Layout, Record, Seen, SeenService};
+use crate::model::{Cmd, Content, HostName, Scope, ServiceName, Step, UnitChange};
 use crate::plan::back::proven_before;
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::engine::{Engine, Refused};
@@ -18,6 +18,12 @@ pub enum Mend {
     Change(UnitChange),
     /// Steps of the host's, whatever the engine.
     Steps(Vec<Step>),
+    /// The release in force is brought into force again, from what lies on the host.
+    Again,
+    /// What it runs from is fetched again; nothing is restarted.
+    Images,
+    /// Its units may be started again: what masked them goes, and their files are as they were.
+    Unmask,
     /// Old releases of the services that were looked at go: all but the one in force and the one to go back to.
     PruneReleases,
 }
@@ -109,11 +115,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         Turn::Remove => (Action::Turn(asked.turn), engine.remove(record, &layout)),
         Turn::Mend => {
             let Some(mends) = asked.mends.get(&(service.clone(), host.clone())) else { return Ok(None) };
-            let steps = mends.iter().flat_map(|mend| match mend {
-                Mend::Change(change) => engine.change(record, &layout, *change),
-                Mend::Steps(steps) => steps.clone(),
-                Mend::PruneReleases => prune(seen, &layout),
-            });
+            let steps = mends.iter().flat_map(|mend| mended(mend, engine, (record, &layout), (seen, found)));
             (Action::Turn(asked.turn), steps.collect())
         }
     };
@@ -133,16 +135,54 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
     }))
 }
 
+/// The steps of a part of a remedy.
+fn mended(
+    mend: &Mend,
+    engine: &dyn Engine,
+    (record, layout): (&Record, &Layout),
+    (seen, found): (&Seen, Option<&SeenService>),
+) -> Vec<Step> {
+    let again = || engine.activate(record, layout, found.unwrap_or(&SeenService::default()));
+    match mend {
+        Mend::Change(change) => engine.change(record, layout, *change),
+        Mend::Steps(steps) => steps.clone(),
+        Mend::Again => again(),
+        Mend::Images => {
+            again().into_iter().filter(|step| matches!(step, Step::Image { .. } | Step::Part { .. })).collect()
+        }
+        Mend::Unmask => unmask(record),
+        Mend::PruneReleases => prune(seen, layout),
+    }
+}
+
 /// Whether it is done in the engine's way. A remedy for the host needs no sight of the service in whose name it is done: it may
 /// be what brings the sight back.
 fn asks_the_engine(asked: &Asked<'_>, service: &ServiceName, host: &HostName) -> bool {
     let mends = asked.mends.get(&(service.clone(), host.clone())).map(Vec::as_slice).unwrap_or_default();
-    asked.turn != Turn::Mend || mends.iter().any(|mend| matches!(mend, Mend::Change(_)))
+    asked.turn != Turn::Mend || mends.iter().any(|mend| !matches!(mend, Mend::Steps(_) | Mend::PruneReleases))
+}
+
+/// A unit of ours lies where systemd looks first, so that what masked it took its place.
+fn unmask(record: &Record) -> Vec<Step> {
+    let scope = if record.scope == Scope::User { "--user" } else { "--system" };
+    let mut steps = Vec::new();
+    for unit in &record.units {
+        let systemctl = |verb: &str| Cmd::new("systemctl").args([scope, verb, "--", unit.name.as_str()]);
+        steps.push(match &unit.path {
+            Some(path) => {
+                let content = Content::open(unit.text.clone());
+                Step::Put { path: path.clone(), content, mode: 0o644, owner: None }
+            }
+            None => Step::Run { cmd: systemctl("unmask"), undo: Some(systemctl("mask")) },
+        });
+    }
+    steps.push(Step::ReloadUnits { scope: record.scope });
+    steps
 }
 
 /// Removes what no rollback needs. What is not proven to be old stays.
 fn prune(seen: &Seen, layout: &Layout) -> Vec<Step> {
-    let old = |(name, found): (&ServiceName, &crate::host::SeenService)| {
+    let old = |(name, found): (&ServiceName, &SeenService)| {
         let current = found.current.clone()?;
         // Without a release to go back to it is not known what is old.
         let before = proven_before(found)?.clone();
@@ -162,8 +202,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::host::{FORMAT, Hooks, Record, SeenService, SeenUnit, Supervisor};
-    use crate::model::{ReleaseId, Scope, Step};
+    use crate::host::{FORMAT, Hooks, SeenUnit, Supervisor};
+    use crate::model::ReleaseId;
     use crate::plan::engine::{Subject, Wanted};
     use crate::registry::{Format, Kind, Service, load_text};
 

@@ -1,6 +1,7 @@
 //! The real run script, as an ordinary process in a temporary folder, under several shells.
 
 mod desk;
+mod guest;
 mod kill;
 mod lab;
 mod lock;
@@ -17,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trials.extend(kill::trials(shell));
         trials.extend(wild::trials(shell));
         trials.extend(lock::trials(shell));
+        trials.extend(guest::trials(shell));
         trials.extend(process::trials(shell));
     }
     trials

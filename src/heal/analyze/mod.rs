@@ -45,10 +45,14 @@ pub struct Problem {
     pub risk: Risk,
     /// What would help, step by step.
     pub deeds: Vec<Deed>,
+    /// How often that is tried.
+    pub tries: usize,
     /// The looks that must be good again, and how soon.
     pub until: Option<(Vec<String>, Duration)>,
     /// The observations that it rests on, as numbers in what was given.
     pub evidence: Vec<usize>,
+    /// What was captured from them and measured, by name.
+    pub captured: BTreeMap<String, String>,
     /// The problems that it follows from directly, as numbers; none for a root.
     pub follows: Vec<usize>,
     /// Names the failure where no cause is known, the same on every host and day.
@@ -89,7 +93,9 @@ pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Pr
                     latent: book.latent || book.symptom && serves(service, &here),
                     risk: book.risk,
                     deeds: book.deeds.clone(),
+                    tries: book.tries,
                     until: book.until.clone(),
+                    captured: hit.captured,
                     evidence: hit.evidence.into_iter().map(|number| numbers[number]).collect(),
                     follows: Vec::new(),
                     fingerprint: None,
@@ -136,8 +142,10 @@ fn unknown(host: &HostName, service: Option<&ServiceName>, seen: &[Observation])
         latent: false,
         risk: Risk::Ask,
         deeds: Vec::new(),
+        tries: 1,
         until: None,
         evidence: bad.iter().map(|(number, _)| *number).collect(),
+        captured: BTreeMap::new(),
         follows: Vec::new(),
         fingerprint: None,
     })

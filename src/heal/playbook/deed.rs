@@ -136,6 +136,16 @@ impl Deed {
         self.row.2
     }
 
+    /// Whether a deploy of the service does as much: then it is no reason to heal before one.
+    #[must_use]
+    pub(in crate::heal) fn is_part_of_a_deploy(&self) -> bool {
+        let verb = self.verb();
+        matches!(
+            verb,
+            "restart" | "reload" | "enable" | "read" | "recreate" | "rebuild" | "roll-back" | "deploy" | "settle"
+        ) || matches!((verb, self.object()), ("start", "unit" | "container") | ("restore", "file"))
+    }
+
     /// How it is undone when the second look disagrees.
     #[must_use]
     pub fn way_back(&self) -> &'static str {

@@ -8,7 +8,7 @@ mod example;
 mod library;
 mod settle;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::heal::{Observation, Sight};
@@ -40,7 +40,8 @@ pub struct Playbook {
     pub deeds: Vec<Deed>,
     /// The looks that must be good again, and how soon.
     pub until: Option<(Vec<String>, Duration)>,
-    pub tries: u32,
+    /// How often the remedy is tried for the same problem before it counts as one that does not help.
+    pub tries: usize,
     examples: Vec<Example>,
 }
 
@@ -53,6 +54,8 @@ pub struct Hit {
     pub evidence: Vec<usize>,
     /// How sure it is, in percent.
     pub sure: u8,
+    /// What was captured and measured, by name.
+    pub captured: BTreeMap<String, String>,
 }
 
 impl Playbook {
@@ -93,7 +96,7 @@ impl Playbook {
             }
             let because = self.sentence(one, &captured);
             if !hits.iter().any(|hit| hit.because == because) {
-                hits.push(Hit { because, evidence, sure: self.sure(seen) });
+                hits.push(Hit { because, evidence, sure: self.sure(seen), captured });
             }
         }
         hits

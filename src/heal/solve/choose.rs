@@ -8,9 +8,10 @@ use crate::heal::solve::deed::{Found, Way, way};
 use crate::heal::solve::ladder::{RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
 use crate::heal::solve::remedy::Remedy;
-use crate::heal::{Diagnosis, Problem, Sight};
+use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::{HistoryEntry, JournalError};
-use crate::model::{Scope, ServiceName};
+use crate::model::{Scope, ServiceName, UnitChange};
+use crate::plan::Mend;
 
 /// How long a service that needs no time to start has to be well after a remedy.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -22,6 +23,8 @@ const RECENT: u32 = 1000;
 pub(super) struct Candidate {
     pub name: String,
     pub risk: Risk,
+    /// How often it is tried.
+    pub tries: usize,
     /// None: it is not in our power.
     pub ways: Option<Vec<Way>>,
     pub says: String,
@@ -29,7 +32,7 @@ pub(super) struct Candidate {
     pub looks: Vec<String>,
 }
 
-impl Healer<'_> {
+impl Healer {
     /// What could help, the most fitting first: the playbook's remedy; the ladder where nobody knows why it fails.
     pub(super) fn candidates(&self, problem: &Problem, seen: &Diagnosis) -> Vec<Candidate> {
         let service = self.service(problem);
@@ -44,13 +47,15 @@ impl Healer<'_> {
             all.push(Candidate {
                 name: problem.name.clone(),
                 risk: problem.risk,
+                tries: problem.tries,
                 ways,
                 says: says.join(", then "),
                 looks: looks.clone(),
             });
         }
-        // What breaks nothing yet is not worth an interruption that may help or not.
-        if problem.symptom && !problem.latent && service.is_some() {
+        // What breaks nothing yet is not worth an interruption that may help or not; and where only the way is cleared for a
+        // deploy, nothing is tried that may help or not.
+        if problem.symptom && !problem.latent && service.is_some() && self.way_for.is_none() {
             // What runs is not started, and what the playbook does is not done twice.
             let own = all.first().and_then(|own: &Candidate| own.ways.clone());
             let useful =
@@ -58,6 +63,7 @@ impl Healer<'_> {
             all.extend(RUNGS.iter().filter(useful).map(|rung| Candidate {
                 name: format!("ladder: {}", rung.name),
                 risk: rung.risk,
+                tries: 1,
                 ways: Some(vec![(rung.way)()]),
                 says: rung.says.to_owned(),
                 looks: looks.clone(),
@@ -71,8 +77,10 @@ impl Healer<'_> {
         &self,
         problem: &Problem,
         candidate: &Candidate,
+        seen: &Diagnosis,
     ) -> Result<Result<Remedy, String>, JournalError> {
-        let (service, host) = (self.of(problem), self.of_host(&problem.host));
+        let place = place(problem, candidate);
+        let (service, host) = (self.of(&place), self.of_host(&place.host));
         let now = self.ground.clock.now();
         let within = jiff::SignedDuration::try_from(service.within.max(host.within)).unwrap_or_default();
         let since = now.checked_sub(within).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -83,11 +91,12 @@ impl Healer<'_> {
             problem: &known,
             remedy: &candidate.name,
             risk: candidate.risk,
+            tries: candidate.tries,
             asked: self.cure.risk.is_some_and(|risk| candidate.risk <= risk),
         };
         let held = match may(&wish, &service, &host, &self.journal.remedies(since)?, now) {
-            Ok(()) if !wish.asked => match self.stopped(problem)? {
-                None if self.protected(problem) => Some(Held::Protected),
+            Ok(()) if !wish.asked => match self.stopped(&place)? {
+                None if self.protected(&place) => Some(Held::Protected),
                 None if problem.latent && candidate.risk > Risk::Safe => Some(Held::Latent),
                 held => held,
             },
@@ -96,25 +105,31 @@ impl Healer<'_> {
         if let Some(held) = held {
             return Ok(Err(held.to_string()));
         }
-        let Some(ways) = candidate.ways.clone() else {
+        let start = || vec![Way::Mend(Mend::Change(UnitChange::Start))];
+        let ways = candidate.ways.clone().map(|ways| if matches!(*ways, [Way::Need(..)]) { start() } else { ways });
+        let Some(ways) = ways else {
             return Ok(Err("portoser cannot do this by itself".into()));
         };
-        let Some(bearer) = self.bearer(problem) else {
-            return Ok(Err("no service of the registry lies on the host, so nothing is done there".into()));
+        if ways.iter().any(|way| matches!(way, Way::Need(..))) {
+            return Ok(Err("portoser cannot do all of it in one transaction".into()));
+        }
+        if self.way_for.is_some() && !ways.iter().all(|way| matches!(way, Way::Mend(_))) {
+            return Ok(Err("it is another release that would come, and a deploy is under way".into()));
+        }
+        let Some(bearer) = self.bearer(&place, seen) else {
+            return Ok(Err("no service of the registry was seen to lie on the host, so nothing is done there".into()));
         };
         if self.cure.only_look {
             return Ok(Err("it would be done".into()));
         }
         let until = problem.until.clone().filter(|_| candidate.name == problem.name);
-        // A playbook speaks for all services; one that says how long it takes to start is not waited for longer.
-        let patience = match &problem.service {
-            Some(_) => self.patience(problem),
-            None => until.as_ref().map_or(MOMENT, |until| until.1),
-        };
-        let until = until.map(|(looks, within)| (looks, within.min(patience)));
+        // A playbook speaks for all services; one that says that it takes longer to start is given that time.
+        let patience = self.patience(problem);
+        let until = until.map(|(looks, within)| (looks, within.max(patience)));
         let evidence = candidate.looks.clone();
-        let (host, problem) = (problem.host.clone(), problem.name.clone());
-        Ok(Ok(Remedy { host, problem, bearer, ways, until, patience, evidence }))
+        let about = (problem.service.clone(), problem.host.clone());
+        let (host, problem) = (place.host.clone(), problem.name.clone());
+        Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence }))
     }
 
     /// How long the service may take to be well after a remedy: as long as its checks give it after a start, and a moment.
@@ -140,12 +155,20 @@ impl Healer<'_> {
         Ok(last.filter(|entry| entry.verb == "stop").map(|entry| Held::Stopped { run: entry.run.to_string() }))
     }
 
-    /// The service in whose name the host is changed: the problem's, or for a problem of the host's own the first one there.
-    fn bearer(&self, problem: &Problem) -> Option<ServiceName> {
-        let here = |name: &&ServiceName| {
-            self.ground.registry.services.get(*name).is_some_and(|service| service.hosts.contains(&problem.host))
-        };
-        problem.service.clone().or_else(|| self.services.iter().find(here).cloned())
+    /// The service in whose name the host is changed: the problem's, or for a problem of the host's own the first one that was
+    /// seen to lie there.
+    fn bearer(&self, problem: &Problem, seen: &Diagnosis) -> Option<ServiceName> {
+        let lies = |one: &&Observation| one.look == "release" && one.sight == Sight::Good && one.host == problem.host;
+        let first = || seen.observations.iter().filter(lies).find_map(|one| one.service.clone());
+        problem.service.clone().or_else(first)
+    }
+}
+
+/// Where the remedy is applied: where the problem is, or at what the service needs.
+fn place(problem: &Problem, candidate: &Candidate) -> Problem {
+    match candidate.ways.as_deref() {
+        Some([Way::Need(need, at)]) => Problem { service: Some(need.clone()), host: at.clone(), ..problem.clone() },
+        _ => problem.clone(),
     }
 }
 

@@ -1,9 +1,12 @@
-//! The loop: look until the problem is sure, choose, ask whether it is allowed, apply, look again. One remedy at a time, as each
-//! changes what the next look sees; it ends when all is well or nothing more may be done.
+//! The loop: look until the problem is sure, choose, ask whether it is allowed, apply, look again. One remedy at a time on a host,
+//! as each changes what the next look sees; it ends when all is well or nothing more may be done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::deploy::{Fault, Ground, Selection};
 use crate::heal::diagnose::{look, reach};
@@ -13,10 +16,14 @@ use crate::heal::solve::remedy::plan;
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId, ServiceName};
+use crate::plan::Graph;
 use crate::registry::{Heal, HealPolicy, Service};
 
-/// The most remedies that one healing applies, whatever the budgets say.
+/// The most remedies that one healing applies on a host, whatever the budgets say.
 const MOST: usize = 20;
+
+/// The most hosts that are healed at once.
+const SEATS: usize = 32;
 
 /// What the one who asks allows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,13 +73,24 @@ pub enum HealFault {
 }
 
 /// One who heals: what it goes by.
-pub(super) struct Healer<'a> {
-    pub ground: &'a Arc<Ground>,
-    pub library: &'a Arc<Library>,
-    pub journal: &'a Journal,
+pub(super) struct Healer {
+    pub ground: Arc<Ground>,
+    /// Where it is told what is done.
+    pub told: Arc<Ground>,
+    pub library: Arc<Library>,
+    pub journal: Journal,
     pub cure: Cure,
     pub services: BTreeSet<ServiceName>,
     pub hosts: BTreeSet<HostName>,
+    /// The services of which only what a deploy would stumble over is healed; nothing: whatever is wrong is.
+    pub way_for: Option<BTreeSet<ServiceName>>,
+}
+
+/// What was done in one round, and what was left.
+#[derive(Default)]
+struct Round {
+    treated: Vec<Treated>,
+    refrained: Vec<Refrained>,
 }
 
 /// Heals the selection, as far as registry and journal allow.
@@ -87,45 +105,145 @@ pub async fn heal(
     cure: Cure,
 ) -> Result<Healing, HealFault> {
     let (services, hosts) = reach(&ground.registry, selection)?;
-    let healer = Healer { ground, library, journal, cure, services, hosts };
-    let first = healer.look().await;
-    let mut last = first.clone();
-    let mut treated = Vec::new();
-    let refrained = loop {
-        let (sure, seen) = healer.sure(&last).await;
-        let mut refrained = Vec::new();
-        let mut done = None;
-        for problem in &sure {
+    let (told, library, journal) = (ground.clone(), library.clone(), journal.clone());
+    let healer = Healer { ground: ground.clone(), told, library, journal, cure, services, hosts, way_for: None };
+    Ok(Arc::new(healer.willing()).rounds().await?)
+}
+
+/// Heals what a deploy of these services would stumble over: their hosts, what they need, and what holds their ports or closes
+/// their folders. What a deploy does by itself is left to it. The deeds are done on `ground`, and told on `told`.
+///
+/// # Errors
+/// As `heal`.
+pub async fn clear_way(
+    (ground, told): (&Arc<Ground>, &Arc<Ground>),
+    selection: &Selection,
+    library: &Arc<Library>,
+    journal: &Journal,
+) -> Result<Healing, HealFault> {
+    let (services, hosts) = reach(&ground.registry, selection)?;
+    let chosen = crate::deploy::select(&ground.registry, selection).map_err(Fault::Select)?.0;
+    let (told, library, journal, cure) = (told.clone(), library.clone(), journal.clone(), Cure::default());
+    let way_for = Some(chosen);
+    let healer = Healer { ground: ground.clone(), told, library, journal, cure, services, hosts, way_for };
+    Ok(Arc::new(healer.willing()).rounds().await?)
+}
+
+impl Healer {
+    /// Leaves out what nobody wants to be looked at. A person who takes a risk wants it.
+    fn willing(mut self) -> Self {
+        if self.cure.risk.is_some() {
+            return self;
+        }
+        let registry = self.ground.registry.clone();
+        let off = |what: &dyn std::fmt::Display, is_off: bool| {
+            if is_off {
+                self.told
+                    .tell(Event::Note { host: None, text: format!("{what} is not looked at: its healing is off") });
+            }
+            !is_off
+        };
+        let host_off = |name: &HostName| registry.hosts.get(name)?.heal_most.map(|most| most == HealPolicy::Off);
+        let service_off = |name: &ServiceName| Some(registry.services.get(name)?.heal.policy == HealPolicy::Off);
+        self.hosts.retain(|name| off(name, host_off(name) == Some(true)));
+        self.services.retain(|name| off(name, service_off(name) == Some(true)));
+        self
+    }
+
+    /// Rounds until a round does nothing.
+    async fn rounds(self: Arc<Self>) -> Result<Healing, JournalError> {
+        let first = self.look(&self.services, &self.hosts).await;
+        let (mut last, mut treated, mut refrained) = (first.clone(), Vec::new(), Vec::new());
+        for _ in 0..MOST {
+            let (sure, seen) = self.sure(&last).await;
+            let round = self.clone().round(sure, &seen).await?;
+            refrained = round.refrained;
+            if round.treated.is_empty() {
+                last = seen;
+                break;
+            }
+            treated.extend(round.treated);
+            last = self.look(&self.services, &self.hosts).await;
+            if self.ground.stop.is_cancelled() {
+                let left = |problem: &Problem| Refrained { problem: problem.clone(), why: Vec::new() };
+                refrained = last.roots().map(left).collect();
+                break;
+            }
+        }
+        Ok(Healing { first, last, treated, refrained })
+    }
+
+    /// Applies the first remedy that may be applied on each host, hosts side by side.
+    async fn round(self: Arc<Self>, sure: Vec<Problem>, seen: &Diagnosis) -> Result<Round, JournalError> {
+        let mut hosts: BTreeMap<HostName, Vec<Problem>> = BTreeMap::new();
+        for problem in sure {
+            hosts.entry(problem.host.clone()).or_default().push(problem);
+        }
+        let (seats, seen) = (Arc::new(Semaphore::new(SEATS)), Arc::new(seen.clone()));
+        let mut tasks = JoinSet::new();
+        for (host, problems) in hosts {
+            let (healer, seats, seen) = (self.clone(), seats.clone(), seen.clone());
+            tasks.spawn(async move {
+                // It is never closed, so that there is a seat in the end.
+                let _seat = seats.acquire_owned().await;
+                (host, healer.on_host(problems, &seen).await)
+            });
+        }
+        let mut all: BTreeMap<HostName, Round> = BTreeMap::new();
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok((host, round)) => drop(all.insert(host, round?)),
+                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            }
+        }
+        let mut whole = Round::default();
+        for round in all.into_values() {
+            whole.treated.extend(round.treated);
+            whole.refrained.extend(round.refrained);
+        }
+        Ok(whole)
+    }
+
+    async fn on_host(&self, problems: Vec<Problem>, seen: &Diagnosis) -> Result<Round, JournalError> {
+        let mut round = Round::default();
+        for problem in problems {
             let mut why = Vec::new();
-            for candidate in healer.candidates(problem, &seen) {
-                match healer.attempt(problem, &candidate).await? {
+            for candidate in self.candidates(&problem, seen) {
+                match self.attempt(&problem, &candidate, seen).await? {
                     Ok(one) => {
-                        done = Some(one);
-                        break;
+                        round.treated.push(one);
+                        return Ok(round);
                     }
                     Err(held) => why.push((candidate.says, held)),
                 }
             }
-            if done.is_some() {
-                break;
-            }
-            refrained.push(Refrained { problem: problem.clone(), why });
+            round.refrained.push(Refrained { problem, why });
         }
-        let Some(one) = done else { break refrained };
-        treated.push(one);
-        last = healer.look().await;
-        if treated.len() >= MOST || ground.stop.is_cancelled() {
-            break last.roots().map(|problem| Refrained { problem: problem.clone(), why: Vec::new() }).collect();
-        }
-    };
-    Ok(Healing { first, last, treated, refrained })
-}
+        Ok(round)
+    }
 
-impl Healer<'_> {
-    async fn look(&self) -> Diagnosis {
+    async fn look(&self, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Diagnosis {
         let quiet = self.ground.hushed();
-        let (found, _) = look(&quiet, &self.services, &self.hosts, self.library).await;
+        let (found, _) = look(&quiet, services, hosts, &self.library).await;
         found
+    }
+
+    /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it.
+    async fn look_near(&self, problem: &Problem) -> Diagnosis {
+        let registry = &self.ground.registry;
+        let there = |name: &&ServiceName| {
+            registry.services.get(*name).is_some_and(|service| service.hosts.contains(&problem.host))
+        };
+        let mut services: BTreeSet<ServiceName> = match &problem.service {
+            Some(service) => Graph::of(registry).with_needs([service.clone()]),
+            None => self.services.iter().filter(there).cloned().collect(),
+        };
+        services.retain(|name| self.services.contains(name));
+        let needs = services.iter().filter(|name| problem.service.as_ref().is_some_and(|own| own != *name));
+        let needs = needs.filter_map(|name| registry.services.get(name)).flat_map(|service| service.hosts.clone());
+        let mut hosts: BTreeSet<HostName> = needs.filter(|host| self.hosts.contains(host)).collect();
+        hosts.insert(problem.host.clone());
+        self.look(&services, &hosts).await
     }
 
     /// The service that a problem is about, as the registry has it.
@@ -147,10 +265,19 @@ impl Healer<'_> {
         Heal { policy: most, ..host.map(|host| host.heal.clone()).unwrap_or_default() }
     }
 
+    /// Whether a root is ours to treat.
+    fn concerns(&self, seen: &Diagnosis, root: &Problem) -> bool {
+        let Some(chosen) = &self.way_for else { return true };
+        let number = seen.problems.iter().position(|other| same(root, other));
+        let breaks = !root.latent || number.is_some_and(|number| !seen.brings_about(number).is_empty());
+        let own = root.service.as_ref().is_some_and(|service| chosen.contains(service));
+        breaks && (!own || root.deeds.iter().any(|deed| !deed.is_part_of_a_deploy()))
+    }
+
     /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
     async fn sure(&self, first: &Diagnosis) -> (Vec<Problem>, Diagnosis) {
         let mut last = first.clone();
-        let mut roots: Vec<Problem> = first.roots().cloned().collect();
+        let mut roots: Vec<Problem> = first.roots().filter(|root| self.concerns(first, root)).cloned().collect();
         let services = roots.iter().map(|root| self.of(root));
         let (mut looks, mut apart) = (1, Duration::ZERO);
         for heal in services {
@@ -168,7 +295,7 @@ impl Healer<'_> {
                 return (Vec::new(), last);
             }
             tokio::time::sleep(apart).await;
-            last = self.look().await;
+            last = self.look(&self.services, &self.hosts).await;
             let still = |root: &Problem| last.roots().find(|other| same(root, other)).cloned();
             // The last look's own words and numbers are what is acted on.
             roots = roots.iter().filter_map(still).collect();
@@ -177,23 +304,28 @@ impl Healer<'_> {
     }
 
     /// Applies a remedy, if it may be; otherwise says why not.
-    async fn attempt(&self, problem: &Problem, candidate: &Candidate) -> Result<Result<Treated, String>, JournalError> {
-        let remedy = match self.allowed(problem, candidate)? {
+    async fn attempt(
+        &self,
+        problem: &Problem,
+        candidate: &Candidate,
+        seen: &Diagnosis,
+    ) -> Result<Result<Treated, String>, JournalError> {
+        let remedy = match self.allowed(problem, candidate, seen)? {
             Ok(remedy) => remedy,
             Err(why) => return Ok(Err(why)),
         };
-        self.ground.tell(Event::Note {
+        self.told.tell(Event::Note {
             host: Some(problem.host.clone()),
             text: format!("{}; remedy: {}", problem.because, candidate.says),
         });
         // Each remedy is a run of its own on its host.
         let run = RunId::fresh(self.ground.clock.now());
-        let ready = match plan(self.ground, self.library, remedy, run).await {
+        let ready = match plan(&self.ground, &self.library, remedy, run).await {
             Ok(ready) => ready,
             Err(why) => return Ok(Err(why)),
         };
         // Whoever was at work there may have mended it while we waited for the host.
-        if !self.look().await.roots().any(|root| same(root, problem)) {
+        if !self.look_near(problem).await.roots().any(|root| same(root, problem)) {
             return Ok(Err("it passed by itself".into()));
         }
         if self.ground.stop.is_cancelled() {
@@ -208,7 +340,7 @@ impl Healer<'_> {
             remedy: candidate.name.clone(),
             evidence: serde_json::json!({ "because": problem.because, "sure": problem.sure }),
         })?;
-        let (verdict, says) = ready.apply(self.ground).await;
+        let (verdict, says) = ready.apply(&self.ground).await;
         self.journal.end_remedy(number, verdict)?;
         let (problem, remedy) = (problem.clone(), candidate.name.clone());
         Ok(Ok(Treated { problem, remedy, verdict, took: began.elapsed(), says }))

@@ -3,7 +3,8 @@
 
 use crate::heal::playbook::Deed;
 use crate::heal::{Observation, Problem};
-use crate::model::{Cmd, Scope, Step, UnitChange};
+use crate::host::Layout;
+use crate::model::{Cmd, Content, HostName, Scope, ServiceName, Step, UnitChange};
 use crate::plan::Mend;
 
 /// How a deed is done.
@@ -15,6 +16,8 @@ pub(super) enum Way {
     Restore,
     /// The release that was proven before comes back.
     Back,
+    /// What the service needs is started, where it lies.
+    Need(ServiceName, HostName),
 }
 
 /// What a deed is about: what was measured where the problem was seen.
@@ -26,12 +29,26 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn value(&self, name: &str) -> Option<&str> {
+    /// What is known of the service and its host.
+    fn here(&self) -> impl Iterator<Item = &Observation> {
         let here = |one: &&Observation| {
             one.host == self.problem.host && (one.service.is_none() || one.service == self.problem.service)
         };
-        let evidence = self.problem.evidence.iter().filter_map(|number| self.seen.get(*number));
-        evidence.filter(here).filter_map(|one| one.values.get(name)).map(String::as_str).next()
+        self.seen.iter().filter(here)
+    }
+
+    fn evidence(&self) -> impl Iterator<Item = &Observation> {
+        self.problem.evidence.iter().filter_map(|number| self.seen.get(*number))
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let seen = self.evidence().find_map(|one| one.values.get(name));
+        seen.or_else(|| self.problem.captured.get(name)).map(String::as_str)
+    }
+
+    /// What a look measured, whether the problem rests on it or not.
+    fn measured(&self, look: &str, name: &str) -> Option<&str> {
+        self.here().filter(|one| one.look == look).find_map(|one| one.values.get(name)).map(String::as_str)
     }
 
     /// The folder of ours on the host, as the host told.
@@ -47,6 +64,11 @@ impl Found<'_> {
         (!within.split('/').any(|part| matches!(part, ".." | "shared"))).then_some(path)
     }
 
+    /// The folder of the service on the host.
+    fn folder(&self) -> Option<String> {
+        Some(Layout::new(self.base()?).service(self.problem.service.as_ref()?))
+    }
+
     fn pid(&self) -> Option<String> {
         self.value("pid")?.parse::<u32>().ok().filter(|pid| *pid > 1).map(|pid| pid.to_string())
     }
@@ -58,6 +80,13 @@ pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Option<Way> {
     let steps = |steps| Some(Way::Mend(Mend::Steps(steps)));
     match (deed.verb(), deed.object()) {
         ("start", "unit" | "container") => change(UnitChange::Start),
+        ("start", "need") => {
+            let (need, at) = (found.value("need")?.to_owned(), found.value("at")?.to_owned());
+            Some(Way::Need(ServiceName::try_from(need).ok()?, HostName::try_from(at).ok()?))
+        }
+        ("recreate", "container") => Some(Way::Mend(Mend::Again)),
+        ("pull" | "push", "image") => Some(Way::Mend(Mend::Images)),
+        ("unmask", "unit") => Some(Way::Mend(Mend::Unmask)),
         ("restart", "unit" | "container") => change(UnitChange::Restart),
         ("reload", "unit") => change(UnitChange::Reload),
         ("read", "units") => steps(vec![Step::ReloadUnits { scope: found.scope }]),
@@ -77,6 +106,11 @@ pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("prune", "images") => steps(vec![run(script("remove-unused-images", IMAGES, ""), None)]),
         // Every run settles what it finds in the middle before it does anything of its own.
         ("settle", "run") => steps(Vec::new()),
+        ("restore", "mode") if found.value("path") == Some("/tmp") => {
+            let chmod = |mode: &str| Cmd::new("chmod").args([mode, "--", "/tmp"]);
+            let back = found.value("mode").and_then(octal);
+            steps(vec![run(chmod("1777"), back.map(|back| chmod(&back)))])
+        }
         ("restore", "mode") => {
             let path = found.ours("path")?;
             // A program lost its x, a folder its rx for others; the bits from before come back with the undo.
@@ -84,10 +118,90 @@ pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Option<Way> {
             let chmod = |mode: &str| Cmd::new("chmod").args([mode, "--", path]);
             steps(vec![run(chmod("a+rx"), Some(chmod(&back)))])
         }
-        ("restore", "file") => Some(Way::Restore),
+        ("restore", "owner") => steps(owners(found)?),
+        ("restore", "file") | ("rebuild", "venv") => Some(Way::Restore),
+        ("remove", "pid-file" | "lock") => steps(vec![left(found)?]),
+        ("free", "port") => {
+            let words = [found.pid()?, found.folder()?];
+            steps(vec![run(Cmd::new("/bin/sh").args(["-c", FREE, "free-port"]).args(words), None)])
+        }
+        ("take", "port") => steps(vec![take(found)?]),
+        ("raise", what) => steps(raise(what, found)?),
         ("roll-back", "release") => Some(Way::Back),
         _ => None,
     }
+}
+
+/// Each file goes back to the service's user, and with the undo to the owner that was found.
+fn owners(found: &Found<'_>) -> Option<Vec<Step>> {
+    let (user, shared) = (found.value("user")?, format!("{}/shared", found.folder()?));
+    let mut steps = Vec::new();
+    for line in found.evidence().filter(|one| one.look == "access").flat_map(|one| &one.lines) {
+        let (owner, path) = line.split_once(' ')?;
+        let plain = owner.bytes().all(|b| b.is_ascii_digit() || b == b':');
+        let within = path.strip_prefix(&shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if !plain || !within || path.split('/').any(|part| part == "..") {
+            return None;
+        }
+        // A link that took the place of a file leads nowhere.
+        let chown = |owner: &str| Cmd::new("chown").args(["-h", "--", owner, path]);
+        steps.push(run(chown(user), Some(chown(owner))));
+    }
+    (!steps.is_empty()).then_some(steps)
+}
+
+/// A file that tells of a process that is gone is moved aside, and back with the undo.
+fn left(found: &Found<'_>) -> Option<Step> {
+    let (path, folder) = (found.value("path")?, found.folder()?);
+    let within = path.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'));
+    let aside = format!("{path}.left-behind");
+    let script = |name, text| Cmd::new("/bin/sh").args(["-c", text, name, path, &aside]);
+    let good = within && !path.split('/').any(|part| part == "..");
+    good.then(|| run(script("move-aside", ASIDE), Some(script("move-back", BACK))))
+}
+
+/// A stranger is stopped by its unit, which can start it again; without one it is ended.
+fn take(found: &Found<'_>) -> Option<Step> {
+    match found.value("holder_unit").filter(|unit| !unit.is_empty()) {
+        Some(unit) => {
+            let systemctl = |verb| systemctl(Scope::System, verb, unit);
+            Some(run(systemctl("stop"), Some(systemctl("start"))))
+        }
+        None => {
+            let words = [found.pid()?, found.value("holder")?.to_owned()];
+            Some(run(Cmd::new("/bin/sh").args(["-c", TAKE, "take-port"]).args(words), None))
+        }
+    }
+}
+
+/// A limit of the unit is doubled until the host starts again; the registry's `limits` are the place for good.
+fn raise(what: &str, found: &Found<'_>) -> Option<Vec<Step>> {
+    let (key, least) = match what {
+        "files" => ("LimitNOFILE", 1024),
+        "memory" => ("MemoryMax", 64 << 20),
+        "tasks" => ("TasksMax", 64),
+        _ => return None,
+    };
+    let unit = found.measured("unit", "unit").filter(|unit| unit.ends_with(".service") && !unit.contains('/'))?;
+    let now: u64 = found.measured("unit", what)?.parse().ok().filter(|now| *now < u64::MAX / 2)?;
+    if found.scope == Scope::User {
+        return None;
+    }
+    let (unit, scope) = (unit.to_owned(), found.scope);
+    let folder = format!("/run/systemd/system/{unit}.d");
+    let text = format!("[Service]\n{key}={}\n", (now * 2).max(least));
+    Some(vec![
+        // Its undo comes last, and starts the unit again as it was.
+        Step::HoldUnit { unit, scope },
+        Step::Folder { path: folder.clone(), mode: 0o755, owner: None },
+        Step::Put {
+            path: format!("{folder}/90-raised-{what}.conf"),
+            content: Content::open(text),
+            mode: 0o644,
+            owner: None,
+        },
+        Step::ReloadUnits { scope },
+    ])
 }
 
 /// The mode that `ls` shows as `drwxr-x---`, in octal; nothing where it has more than permission bits.
@@ -119,6 +233,25 @@ fn script(name: &str, text: &str, word: &str) -> Cmd {
 /// Only a process that is stopped goes on; another one that has its number by now is left alone. What goes on is not stopped
 /// again: a process that does nothing helps nobody.
 const CONTINUE: &str = "grep -q '^State:[[:space:]]*T' /proc/$1/status || exit 0; kill -CONT $1";
+
+/// Only a process that still stands in the folder of the service, and belongs to no unit of ours, is one that was left behind.
+/// It is told to end, and killed when it does not: PID FOLDER
+const FREE: &str = "at=$(readlink /proc/$1/cwd) || exit 0; case $at in \"$2\"/*) ;; *) echo \"$1 is another process by now\"; exit 1 ;; esac; \
+                    case $(cat /proc/$1/cgroup) in */portoser-*.service*) echo \"$1 belongs to a unit of ours\"; exit 1 ;; esac; \
+                    kill -TERM $1; n=0; while [ -d /proc/$1 ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done; \
+                    [ ! -d /proc/$1 ] || kill -KILL $1; exit 0";
+
+/// The process must still be called as it was seen: PID NAME
+const TAKE: &str = "read -r name </proc/$1/comm || exit 0; [ \"$name\" = \"$2\" ] || { echo \"$1 is $name by now\"; exit 1; }; \
+                    kill -TERM $1; n=0; while [ -d /proc/$1 ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done; \
+                    [ ! -d /proc/$1 ] || kill -KILL $1; exit 0";
+
+/// A small plain file that nobody has open and that names no process that lives: PATH ASIDE
+const ASIDE: &str = "[ -f \"$1\" ] && [ ! -L \"$1\" ] || exit 0; [ -z \"$(find \"$1\" -size +1)\" ] || { echo \"$1 is no small file\"; exit 1; }; \
+                     read -r pid rest <\"$1\"; case $pid in ''|*[!0-9]*) ;; *) [ ! -d \"/proc/$pid\" ] || { echo \"process $pid lives\"; exit 1; } ;; esac; \
+                     if ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qF -- \" -> $1\"; then echo \"$1 is open\"; exit 1; fi; mv -- \"$1\" \"$2\"";
+
+const BACK: &str = "[ ! -e \"$2\" ] || [ -e \"$1\" ] || mv -- \"$2\" \"$1\"";
 
 const JOURNAL: &str = "command -v journalctl >/dev/null || exit 0; journalctl --rotate; journalctl --vacuum-size=64M";
 

@@ -22,6 +22,8 @@ pub struct Wish<'a> {
     /// What it is called in the journal.
     pub remedy: &'a str,
     pub risk: Risk,
+    /// How often it is tried for the same problem before it counts as one that does not help.
+    pub tries: usize,
     /// Whether a person asked for it now; then policy and windows have nothing to say.
     pub asked: bool,
 }
@@ -81,6 +83,10 @@ impl fmt::Display for Held {
 /// then; if it still runs, the lock of the host holds the next one back.
 const LONGEST: SignedDuration = SignedDuration::from_mins(2);
 
+/// A clock that was set back makes what was done look as if it were still to come. So far ahead it counts as done just now; what
+/// lies farther ahead was written by a clock that was wrong, and would hold everything back for years.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
 /// Whether the remedy may be applied now. `past` are the remedies that this machine remembers, the oldest first.
 ///
 /// # Errors
@@ -101,15 +107,18 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
             return Err(Held::Window);
         }
     }
-    let here: Vec<&Remedy> = past.iter().filter(|one| one.host == *wish.host && one.began <= now).collect();
+    let believed = |one: &&Remedy| one.began.duration_since(now) < AHEAD;
+    let here: Vec<&Remedy> = past.iter().filter(|one| one.host == *wish.host).filter(believed).collect();
     let since = |one: &Remedy| Duration::try_from(now.duration_since(one.began)).unwrap_or_default();
     let recent = |one: &&&Remedy| since(one) < service.within;
-    if let Some(one) = here.iter().find(|one| one.verdict.is_none() && now.duration_since(one.began) < LONGEST) {
+    if let Some(one) = here.iter().find(|one| one.verdict.is_none() && now.duration_since(one.began).abs() < LONGEST) {
         return Err(Held::Running { run: one.run.to_string() });
     }
-    let failed: Vec<_> = here.iter().filter(recent).filter(|one| one.verdict != Some(Verdict::Helped)).collect();
+    // The breaker is the host's, and so is the time in which it counts.
+    let failed = here.iter().filter(|one| one.verdict != Some(Verdict::Helped));
+    let failed: Vec<_> = failed.filter(|one| since(one) < host.within).collect();
     if failed.len() >= host.breaker.min(service.breaker) {
-        let wait = failed.last().map_or(service.within, |one| service.within.saturating_sub(since(one)));
+        let wait = failed.last().map_or(host.within, |one| host.within.saturating_sub(since(one)));
         return Err(Held::Breaker { failed: failed.len(), wait });
     }
     let own: Vec<_> = here.iter().filter(|one| one.service.as_ref() == wish.service).collect();
@@ -121,11 +130,8 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         return Err(Held::Budget { tries: service.tries, within: service.within, wait });
     }
     let same = |one: &&&&&Remedy| one.problem == wish.problem;
-    if spent
-        .iter()
-        .filter(same)
-        .any(|one| one.remedy == wish.remedy && one.verdict.is_some_and(|verdict| verdict != Verdict::Helped))
-    {
+    let no_help = |one: &&&&&Remedy| one.verdict.is_some_and(|verdict| verdict != Verdict::Helped);
+    if spent.iter().filter(same).filter(|one| one.remedy == wish.remedy).filter(no_help).count() >= wish.tries.max(1) {
         return Err(Held::NoHelp { remedy: wish.remedy.to_owned() });
     }
     // What helped and has to be done again at once does not help. After one that did not, the next may follow.
@@ -156,7 +162,8 @@ mod tests {
 
     fn asked(heal: &Heal, risk: Risk, past: &[Remedy], asked: bool) -> Result<(), Held> {
         let (host, service, risk) = wish(risk);
-        let wish = Wish { host: &host, service: Some(&service), problem: "down", remedy: "start", risk, asked };
+        let wish =
+            Wish { host: &host, service: Some(&service), problem: "down", remedy: "start", risk, tries: 1, asked };
         let all = Heal { policy: HealPolicy::Full, ..Heal::default() };
         may(&wish, heal, &all, past, Timestamp::from_second(NOW).expect("in range"))
     }
@@ -207,7 +214,9 @@ mod tests {
             (vec![past(60, "down", "x", None)], Some(Held::Running { run: past(60, "", "", None).run.to_string() })),
             // A controller was lost: what it tried was taken back, and says nothing about the remedy.
             (vec![past(600, "down", "start", None)], None),
-            (vec![past(-60, "down", "start", Some(Verdict::NoHelp))], None),
+            // The clock was set back; and one that was wrong by years is not believed.
+            (vec![past(-60, "down", "start", Some(Verdict::NoHelp))], Some(Held::NoHelp { remedy: "start".into() })),
+            (vec![past(-90_000, "down", "start", Some(Verdict::NoHelp))], None),
         ] {
             let shown = format!("{past:?}");
             assert_eq!(asked(&heal, Risk::Safe, &past, true).err(), held, "{shown}");

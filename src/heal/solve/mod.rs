@@ -8,5 +8,5 @@ mod ladder;
 mod may;
 mod remedy;
 
-pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, heal};
+pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, heal};
 pub use may::{Held, Wish, may};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::deploy::{
-    Ended, Fault, Ground, Pace, Prepared, Request, SecondLook, Selection, Terms, TurnRequest, deploy, prepare,
+    Ended, Fault, Ground, Looking, Pace, Prepared, Request, SecondLook, Selection, Terms, TurnRequest, deploy, prepare,
     prepare_back, prepare_turn,
 };
 use crate::heal::diagnose::look;
@@ -13,7 +13,7 @@ use crate::heal::playbook::Library;
 use crate::heal::solve::deed::Way;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::Verdict;
-use crate::model::{HostName, Outcome, RunId, ServiceName};
+use crate::model::{HostName, Outcome, RunId, ServiceName, Step};
 use crate::plan::{Action, Mend, Target, Turn};
 
 /// Between two second looks.
@@ -22,13 +22,19 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// What is good must be good again after this time before it is believed.
 const STAY: Duration = Duration::from_secs(2);
 
+/// How long one look may take.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// The looks that must be good when nobody says which.
 const USUAL: &[&str] = &["unit", "process", "container", "port", "check", "restarts"];
 
 /// A remedy, and what it is for.
 #[derive(Clone)]
 pub(super) struct Remedy {
+    /// Where it is done.
     pub host: HostName,
+    /// What the problem is about, and where it was seen.
+    pub about: (Option<ServiceName>, HostName),
     /// The problem's name.
     pub problem: String,
     /// The service whose stage it is in the run: its own, or any that lies on the host.
@@ -62,36 +68,66 @@ pub(super) async fn plan(
     let selection =
         Selection { services: vec![remedy.bearer.clone()], hosts: vec![remedy.host.clone()], ..Selection::default() };
     let say = |fault: Fault| fault.lines().into_iter().next().unwrap_or_else(|| fault.to_string());
-    let request = || Request { selection: selection.clone(), overwrite: true, only_look: false };
-    let restore = remedy.ways.contains(&Way::Restore);
-    let back = remedy.ways.contains(&Way::Back);
-    let prepared = if restore {
-        let prepared = prepare(ground, &request()).await.map_err(say)?;
-        let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
-        let edited = prepared.plan.changes.iter().flat_map(|change| &change.reasons).any(|line| edited(line));
-        if edited {
-            return Err("files of it were edited on the host, and nothing writes over edits by itself".into());
+    let request = || Request { selection: selection.clone(), overwrite: true, only_look: false, renew: true };
+    let whole = remedy.ways.iter().position(|way| matches!(way, Way::Restore | Way::Back));
+    let prepared = match whole.map(|at| (at, &remedy.ways[at])) {
+        Some((at, way)) => {
+            let mut prepared = if *way == Way::Restore {
+                restorable(prepare(ground, &request()).await.map_err(say)?)?
+            } else {
+                prepare_back(ground, &request(), &Target::Before).await.map_err(say)?
+            };
+            let plan = Arc::make_mut(&mut prepared.plan);
+            let (before, after) = (besides(&remedy.ways[..at])?, besides(&remedy.ways[at + 1..])?);
+            for change in plan.changes.iter_mut().filter(|change| change.action != Action::Nothing) {
+                change.steps.splice(0..0, before.iter().cloned());
+                change.steps.extend(after.iter().cloned());
+            }
+            prepared
         }
-        if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
-            return Err("what the registry wants now is another release than the one that lies there".into());
+        None => {
+            let mends = remedy.ways.iter().filter_map(|way| match way {
+                Way::Mend(mend) => Some(mend.clone()),
+                Way::Restore | Way::Back | Way::Need(..) => None,
+            });
+            let mends: Vec<Mend> = mends.collect();
+            let mends = BTreeMap::from([((remedy.bearer.clone(), remedy.host.clone()), mends)]);
+            let request = TurnRequest { turn: Turn::Mend, skip_unseen: false, done: BTreeSet::new(), mends };
+            prepare_turn(ground, &selection, request).await.map_err(say)?
         }
-        prepared
-    } else if back {
-        prepare_back(ground, &request(), &Target::Before).await.map_err(say)?
-    } else {
-        let mends = remedy.ways.iter().filter_map(|way| match way {
-            Way::Mend(mend) => Some(mend.clone()),
-            Way::Restore | Way::Back => None,
-        });
-        let mends: Vec<Mend> = mends.collect();
-        let mends = BTreeMap::from([((remedy.bearer.clone(), remedy.host.clone()), mends)]);
-        let request = TurnRequest { turn: Turn::Mend, skip_unseen: false, done: BTreeSet::new(), mends };
-        prepare_turn(ground, &selection, request).await.map_err(say)?
     };
     let amiss = Arc::new(Mutex::new(None));
     let second_look = Some(second_look(ground, library, &remedy, amiss.clone()));
-    let terms = Terms { run, pace: Pace { batch: None, max_fail: None, keep: true }, second_look };
+    let pace = Pace { batch: None, max_fail: None, keep: true };
+    let terms = Terms { run, pace, second_look, rescue: None };
     Ok(Ready { prepared, terms, amiss })
+}
+
+/// Refuses what would be more than to bring back what was there.
+fn restorable(prepared: Prepared) -> Result<Prepared, String> {
+    let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
+    if prepared.plan.changes.iter().flat_map(|change| &change.reasons).any(|line| edited(line)) {
+        return Err("files of it were edited on the host, and nothing writes over edits by itself".into());
+    }
+    if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
+        return Err("what the registry wants now is another release than the one that lies there".into());
+    }
+    Ok(prepared)
+}
+
+/// The steps of what is done beside a release that is brought into force, which starts it by itself.
+fn besides(ways: &[Way]) -> Result<Vec<Step>, String> {
+    let mut steps = Vec::new();
+    for way in ways {
+        match way {
+            Way::Mend(Mend::Steps(more)) => steps.extend(more.iter().cloned()),
+            Way::Mend(Mend::Change(_) | Mend::Again | Mend::Images | Mend::Unmask) => {}
+            Way::Mend(Mend::PruneReleases) | Way::Restore | Way::Back | Way::Need(..) => {
+                return Err("portoser cannot do all of it in one transaction".into());
+            }
+        }
+    }
+    Ok(steps)
 }
 
 impl Ready {
@@ -135,14 +171,15 @@ fn second_look(
     let usual = || (USUAL.iter().map(|name| (*name).to_owned()).collect(), remedy.patience);
     let named = remedy.until.is_some();
     let (looks, within) = remedy.until.clone().unwrap_or_else(usual);
-    Arc::new(move |_, host| {
+    let look = Arc::new(move |_, host: HostName| {
         let (ground, library, remedy, looks) = (ground.clone(), library.clone(), remedy.clone(), looks.clone());
         let said = said.clone();
         Box::pin(async move {
             let (until, mut once) = (Instant::now() + within, false);
             loop {
-                let services = BTreeSet::from([remedy.bearer.clone()]);
-                let (found, _) = look(&ground, &services, &BTreeSet::from([host.clone()]), &library).await;
+                let (own, seen_at) = remedy.about.clone();
+                let services = own.into_iter().chain([remedy.bearer.clone()]).collect();
+                let (found, _) = look(&ground, &services, &BTreeSet::from([host.clone(), seen_at]), &library).await;
                 let Some(amiss) = amiss(&found, &remedy, &looks, named) else {
                     // What runs for a moment after each start is good at any one look.
                     if std::mem::replace(&mut once, true) {
@@ -159,18 +196,23 @@ fn second_look(
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-        })
-    })
+        }) as Looking
+    });
+    // The last look may begin at the last moment.
+    SecondLook { look, within: within + STAY + LOOK }
 }
 
 /// What is not good yet of what must be good. What was not seen is not good, and if nothing was asked, nothing is known.
 fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> Option<String> {
-    let same = |one: &&Problem| one.name == remedy.problem && one.host == remedy.host;
-    let about = |one: &&Problem| one.service.is_none() || one.service.as_ref() == Some(&remedy.bearer);
+    let same = |one: &&Problem| one.name == remedy.problem && one.host == remedy.about.1;
+    let own = |service: &Option<ServiceName>| {
+        service.is_none() || *service == remedy.about.0 || service.as_ref() == Some(&remedy.bearer)
+    };
+    let about = |one: &&Problem| own(&one.service);
     if let Some(problem) = found.problems.iter().filter(same).find(about) {
         return Some(problem.because.clone());
     }
-    let about = |one: &&Observation| one.service.is_none() || one.service.as_ref() == Some(&remedy.bearer);
+    let about = |one: &&Observation| own(&one.service);
     let asked: Vec<_> = found.observations.iter().filter(about).filter(|one| looks.contains(&one.look)).collect();
     let must = |one: &Observation| named || remedy.evidence.contains(&one.look);
     let bad = |one: &&&Observation| one.sight == Sight::Bad || must(one) && one.sight == Sight::Unseen;

@@ -81,7 +81,9 @@ service() { # NAME
   fi
   all=
   for one in venvs/*/.portoser-complete; do
-    [ ! -e "$one" ] || { one=${one%/*}; all="$all ${one#venvs/}"; }
+    one=${one%/*}
+    # One whose interpreter was upgraded away is made anew.
+    if [ -e "$one/.portoser-complete" ] && [ -x "$one/bin/python" ]; then all="$all ${one#venvs/}"; fi
   done
   [ -z "$all" ] || say "$1 venvs" "$all"
   for one in process/*/supervise.sh; do

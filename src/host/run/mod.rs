@@ -32,6 +32,9 @@ pub struct HostRun {
     pub wait_lock: Duration,
     /// The ticket of an earlier attempt of this run, so that planning again does not lose the place in the queue.
     pub ticket: Option<String>,
+    /// The run in whose lock this one works, as its guest: it waits there for its verdict meanwhile. When it takes something
+    /// back or ends, its guests are ended before.
+    pub within: Option<RunId>,
     /// How long the run goes on without a sign of life (`Order::Here`) of the controller; then what is not proven is judged by
     /// `on_lost_contact`, no other stage begins, and the run ends. With it, the first stage too waits for its `go`, so that the
     /// locks of all hosts can be taken before anything is touched. Without it the first stage begins by itself, and the first

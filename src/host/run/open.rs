@@ -69,6 +69,7 @@ pub fn settle(base: &str, id: &RunId, who: &str, wait_lock: Duration) -> Result<
         who: who.to_owned(),
         wait_lock,
         ticket: None,
+        within: None,
         contact: None,
         stages: Vec::new(),
     };

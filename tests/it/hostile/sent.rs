@@ -44,6 +44,7 @@ impl Sent {
             who: "me@desk".into(),
             wait_lock: Duration::from_secs(1),
             ticket: None,
+            within: None,
             contact: None,
             stages,
         };

@@ -1,9 +1,7 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
-mod counted;
 mod discover;
 mod docker;
-mod fastapi;
 mod faults;
 mod fleet;
 mod heal;
@@ -12,10 +10,10 @@ mod import;
 mod injection;
 mod kill;
 mod kit;
-mod mixed;
 mod prepare;
 mod python;
 mod record;
+mod rescue;
 mod stack;
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -26,7 +24,6 @@ pub fn trials() -> Vec<Trial> {
     [
         discover::trials(),
         docker::trials(),
-        fastapi::trials(),
         faults::trials(),
         fleet::trials(),
         heal::trials(),
@@ -34,10 +31,10 @@ pub fn trials() -> Vec<Trial> {
         import::trials(),
         injection::trials(),
         kill::trials(),
-        mixed::trials(),
         prepare::trials(),
         python::trials(),
         record::trials(),
+        rescue::trials(),
         stack::trials(),
     ]
     .into_iter()

@@ -77,6 +77,7 @@ impl Desk {
             who: "me@desk".into(),
             wait_lock: Duration::from_secs(30),
             ticket: None,
+            within: None,
             contact: None,
             stages,
         }

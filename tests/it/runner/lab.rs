@@ -75,6 +75,7 @@ impl Far {
             who: "me@lab".into(),
             wait_lock: Duration::from_secs(20),
             ticket: None,
+            within: None,
             contact: None,
             stages,
         };

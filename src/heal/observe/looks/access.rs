@@ -12,7 +12,8 @@ look_access() { # SERVICE USER
   [ "$user" != 0 ] || return
   ls -ldn / "$base" "$base/services" "$base/services/$1" "$base/services/$1/releases" "$base/services/$1/current/" "$base/services/$1/shared"
   [ ! -d "$base/services/$1/shared" ] ||
-    bounded 5 find "$base/services/$1/shared" -maxdepth 3 ! -user "$user" ! -type l | { head -n 3 | while IFS= read -r one; do printf 'foreign %s\n' "$one"; done; }
+    bounded 5 find "$base/services/$1/shared" -maxdepth 3 ! -user "$user" ! -type l -exec ls -dln {} + |
+      { head -n 100 | while read -r mode links owner group rest; do printf 'foreign %s:%s /%s\n' "$owner" "$group" "${rest#* /}"; done; }
 }
 "#;
 
@@ -47,14 +48,16 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 && !mode.ends_with(['x', 't'])
                 && (*owner != number || mode.get(3..4) != Some("x"))
         });
-        let foreign = text.lines().find_map(|line| line.strip_prefix("foreign "));
-        found.push(match (closed, foreign) {
+        let foreign: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("foreign ")).map(str::to_owned).collect();
+        let first = foreign.first().and_then(|line| line.split_once(' ')).map(|(_, path)| path.to_owned());
+        found.push(match (closed, first) {
             (Some((path, mode, _)), _) => {
                 let one = one.with("state", "closed").with("path", path).with("mode", mode);
                 one.bad(format!("{path} is closed to {user}: its mode is {mode}"))
             }
             (None, Some(path)) => {
-                let one = one.with("state", "foreign").with("path", path);
+                let one = one.with("state", "foreign").with("path", &path).saying(foreign);
                 one.bad(format!("{path} does not belong to {user}"))
             }
             (None, None) => one.good(format!("{user} can come to the release, and owns the shared folder")),

@@ -15,7 +15,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         Err(why) => return vec![scene.of_host(&LOOK).unseen(why)],
     };
     let mode = text.split_whitespace().next().unwrap_or_default();
-    let one = scene.of_host(&LOOK).with("mode", mode);
+    let one = scene.of_host(&LOOK).with("mode", mode).with("path", "/tmp");
     // The last three letters are what everybody may; `t` lets nobody remove the files of others.
     vec![match mode.get(7..10) {
         None => one.bad("there is no folder /tmp"),

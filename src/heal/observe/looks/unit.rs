@@ -25,6 +25,11 @@ fn one(scene: &Scene<'_>, placed: &Placed<'_>, instance: &Instance<'_>, gone: bo
     let result = if unit.result.is_empty() { "success" } else { &unit.result };
     let mut one = one.with("active", &unit.active).with("sub", &unit.sub).with("result", result);
     one = one.with("status", &unit.status).with("restarts", unit.restarts).with("load", load);
+    for (name, key) in [("files", "LimitNOFILE"), ("memory", "MemoryMax"), ("tasks", "TasksMax")] {
+        if get(key).parse::<u64>().is_ok_and(|limit| limit < u64::MAX) {
+            one = one.with(name, get(key));
+        }
+    }
     // systemd.exec(5): 1 is an exit, 2 and 3 are signals (with a core dump).
     let signal = matches!(get("ExecMainCode"), "2" | "3");
     one = one.with("end", if signal { "signal" } else { "exit" });

@@ -93,45 +93,8 @@ bounded() { # SECONDS WORDS...: runs the words, and ends them when they take lon
   fi
   printf '' >"$run/hand"
   # busybox answers 143 for what it ended.
-  case $rc in 124 | 137 | 143) [ -e "$run/deserted" ] || printf 'it took longer than %s s\n' "$seconds" ;; esac
+  case $rc in 124 | 137 | 143) printf 'it took longer than %s s\n' "$seconds" ;; esac
   return "$rc"
-}
-
-minded() { # SECONDS WORDS...: the same, and it ends before its time when nobody waits for it any more
-  rm -f "$run/deserted"
-  (mind) </dev/null >/dev/null 2>&1 5>&- &
-  minder=$!
-  bounded "$@"
-  set -- $?
-  kill "$minder" 2>/dev/null
-  if [ -e "$run/deserted" ]; then
-    read -r why <"$run/deserted"
-    printf '%s\n' "$why"
-  else # signs of life went to the minder
-    now
-    sign=$now
-  fi
-  return "$1"
-}
-
-mind() { # ends what is in hand when the controller is lost, or wants it to stop
-  while sleep 1 && kill -0 $$; do
-    if ordered stop; then why='it was told to stop'
-    elif [ "$lost" = undo ] && ! heard; then why="nobody gave a sign of life for $patience s, so it was ended"
-    else continue; fi
-    printf '%s\n' "$why" >"$run/deserted"
-    end_hand
-  done
-}
-
-end_hand() {
-  lives "$run/hand" || return 0
-  kill "$pid" 2>/dev/null
-  for try in 1 2 3 4 5 6 7 8 9 10; do
-    lives "$run/hand" || return 0
-    nap 0.5
-  done
-  kill -9 "-$pid" "$pid" 2>/dev/null
 }
 
 evidence() { # the last lines that the step said; on a full disk it could not say any
@@ -162,7 +125,6 @@ carry() { # STAGE: its steps in order; after a failure all is back as it was
     say begin "$1" $nth "$what"
     # What cannot be noted must not be done, as nobody would undo it.
     { rc=1 && printf '' >"$run/undo/$1.$nth.begun" && step do "$1" $nth; } || {
-      if ordered stop && [ -e "$run/deserted" ]; then back "$1" stop; return 1; fi
       say failed "$1" $nth $rc
       evidence
       back "$1" failed
@@ -177,6 +139,7 @@ carry() { # STAGE: its steps in order; after a failure all is back as it was
 back() { # STAGE WHY: undoes the stage, last step first; a step that fails is tried once more, and stops no other
   "stage_$1"
   mark "$1.back"
+  dismiss
   say undoing "$1" "$2"
   forget "$1"
   nth=$steps stuck=''
@@ -198,6 +161,7 @@ back() { # STAGE WHY: undoes the stage, last step first; a step that fails is tr
     mark "$1.undone" || { rm -rf "$run/payload" "$run/trees" && mark "$1.undone"; } # on a full disk
     say undone "$1"
   fi
+  rm -f "$run/shut" # another stage may have guests still
 }
 
 kept() { # STAGE proven|unproven
@@ -253,7 +217,8 @@ finish() { # what remains to be done for the stages that were kept, and the one 
 
 close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may count on the lock being free.
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
-  (cd "$run" && rm -rf payload trees undo out tail a b whole lease hand deserted)
+  dismiss
+  (cd "$run" && rm -rf payload trees undo out tail a b whole lease hand shut)
   printf '%s\n' "$1" >"$run/end"
   [ -z "$lease_number" ] || release
   say end "$1"
@@ -303,7 +268,14 @@ settle_others() { # finishes what earlier runs left open, with the scripts that 
 }
 
 settle() { # this run stopped in the middle: decides as it would have decided itself
-  end_hand
+  if [ -e "$run/hand" ] && lives "$run/hand"; then
+    kill "$pid" 2>/dev/null
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+      lives "$run/hand" || break
+      nap 0.5
+    done
+    ! lives "$run/hand" || kill -9 "-$pid" "$pid" 2>/dev/null
+  fi
   stage=$stages
   while [ "$stage" -gt 0 ]; do
     "stage_$stage"
@@ -328,7 +300,11 @@ begin() { # the run's own life
   sign=$now
   if [ "$contact" -gt 0 ]; then closing=''; else closing=yes; fi
   say run "$stages" "$who"
-  lock "$wait_lock" "$place"
+  if [ -n "$within" ]; then
+    enter "$within" || { say note "$within does not hold the lock any more"; close stale; exit; }
+  else
+    lock "$wait_lock" "$place"
+  fi
   case $? in
   0) ;;
   1) close lock-timeout; exit ;;
@@ -336,13 +312,13 @@ begin() { # the run's own life
   *) say note 'the lock cannot be written'; close nothing; exit ;;
   esac
   # Somebody may have held us for dead before we began, and settled us.
-  [ ! -e "$run/end" ] || { release; exit; }
+  [ ! -e "$run/end" ] || { [ -z "$lease_number" ] || release; exit; }
   flush "$run/steps" "$run/run.sh"
-  if ! settle_others || stale; then
+  if { [ -z "$within" ] && ! settle_others; } || stale; then
     outcome=stale
   else
     # Said only now: who hears it may count on the plan still being true.
-    say locked "$lease_number"
+    say locked "${lease_number:-0}"
     walk
     finish
   fi
