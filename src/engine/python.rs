@@ -126,7 +126,7 @@ fn before(record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step> {
         // One that was cut off is of no use to anybody; a whole one is there for the next try.
         let undo = "[ -e \"$1/.portoser-complete\" ] || rm -rf \"$1\"";
         let undo = Cmd::new("/bin/sh").args(["-c", undo, "drop-venv", &path]);
-        steps.push(Step::Run { cmd: cmd.within(BUILD), undo: Some(undo) });
+        steps.push(Step::Make { cmd: cmd.within(BUILD), undo: Some(undo) });
     }
     if let Some(once) = record.once.as_ref().filter(|once| once.here && !seen.proven.contains(&record.release)) {
         steps.push(release::once_step(&folder, record.user.as_deref(), once));

@@ -124,6 +124,9 @@ pub enum Step {
     Remove { path: String },
     /// Runs words on the host. `undo`, if any, is run when a later step fails.
     Run { cmd: Cmd, undo: Option<Cmd> },
+    /// The same for words that only make something new beside what runs, and may take long: they are ended before their time
+    /// when nobody waits for them any more, because the controller is lost or orders a stop.
+    Make { cmd: Cmd, undo: Option<Cmd> },
     /// Remembers what the unit does now; does nothing else. Its undo, which runs after the undo of all steps behind it,
     /// reads the unit files again and brings the unit back to what was remembered.
     HoldUnit { unit: String, scope: Scope },
@@ -167,7 +170,7 @@ impl fmt::Display for Step {
             Self::Put { path, mode, owner, .. } => write!(f, "write {} {mode:04o}{}", quote(path), of(owner)),
             Self::Link { path, target } => write!(f, "link {} -> {}", quote(path), quote(target)),
             Self::Remove { path } => write!(f, "remove {}", quote(path)),
-            Self::Run { cmd, .. } => match cmd.words() {
+            Self::Run { cmd, .. } | Self::Make { cmd, .. } => match cmd.words() {
                 // A script of ours bears its name where a shell has `$0`; the name and what it is about say more than its text.
                 [sh, flag, _, rest @ ..] if sh == "/bin/sh" && flag == "-c" => {
                     let words: Vec<_> = rest.iter().map(|word| quote(word)).collect();

@@ -12,15 +12,23 @@
 #[path = "../it/fixture/delay_proxy.rs"]
 mod delay_proxy;
 mod hosts;
+mod lab;
 #[path = "../it/fixture/large_registry.rs"]
 mod large_registry;
+#[path = "../it/fixture/mixed.rs"]
+mod mixed;
+mod python;
 mod registry;
+mod stacks;
 
 use std::time::Duration;
 
 /// What is measured in this process allocates as the program does.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What is measured in the lab of this inventory.
+type Part = fn(&serde_json::Value);
 
 fn main() {
     // Cargo hands over `--bench` and whatever stands behind `--`; a word picks a part.
@@ -29,10 +37,14 @@ fn main() {
     if wanted("registry") {
         registry::run();
     }
-    if wanted("hosts") {
+    let parts: [(&str, Part); 3] = [("hosts", hosts::run), ("python", python::run), ("stacks", stacks::run)];
+    for (name, part) in parts.into_iter().filter(|(name, _)| wanted(name)) {
         match std::env::var("PORTOSER_LAB") {
-            Ok(inventory) => hosts::run(&inventory),
-            Err(_) => println!("hosts: skipped: PORTOSER_LAB names no lab; tests/bench/run makes one"),
+            Ok(inventory) => {
+                let text = std::fs::read(inventory).expect("an inventory");
+                part(&serde_json::from_slice(&text).expect("JSON"));
+            }
+            Err(_) => println!("{name}: skipped: PORTOSER_LAB names no lab; tests/bench/run makes one"),
         }
     }
 }

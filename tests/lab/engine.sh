@@ -31,6 +31,7 @@ gzip              gzip
 tar               tar
 flock             util-linux
 python3           python3
+pip3              python3-pip
 git               git
 cc                gcc libc6-dev
 c++               g++

@@ -127,7 +127,8 @@ impl<'a> Rendered<'a> {
             }
             Step::Link { path, target } => verb("link").word(target).word(path),
             Step::Remove { path } => verb("remove").word(path),
-            Step::Run { cmd, undo } => return run(cmd, undo.as_ref()),
+            Step::Run { cmd, undo } => return run("bounded", cmd, undo.as_ref()),
+            Step::Make { cmd, undo } => return run("minded", cmd, undo.as_ref()),
             Step::HoldUnit { unit, scope } => verb("hold_unit").word(word(*scope)).word(unit),
             Step::ReloadUnits { scope } => verb("reload_units").word(word(*scope)),
             Step::Unit { unit, scope, change } => verb("unit").word(word(*scope)).word(unit).word(&change.to_string()),
@@ -185,10 +186,10 @@ fn policy(pull: Pull) -> &'static str {
     }
 }
 
-fn run(cmd: &Cmd, undo: Option<&Cmd>) -> String {
-    let bounded = |cmd: &Cmd| format!("bounded {} {}", seconds(cmd.within), cmd.line());
-    let undo = undo.map_or_else(|| ":".to_owned(), bounded);
-    format!("case $act in do) {} ;; *) {undo} ;; esac", bounded(cmd))
+fn run(by: &str, cmd: &Cmd, undo: Option<&Cmd>) -> String {
+    let call = |by: &str, cmd: &Cmd| format!("{by} {} {}", seconds(cmd.within), cmd.line());
+    let undo = undo.map_or_else(|| ":".to_owned(), |undo| call("bounded", undo));
+    format!("case $act in do) {} ;; *) {undo} ;; esac", call(by, cmd))
 }
 
 fn wait(probe: &Probe, within: Duration) -> String {
@@ -205,7 +206,9 @@ fn wait(probe: &Probe, within: Duration) -> String {
 /// How long the steps of a stage may take at most.
 pub(super) fn longest(stage: &Stage) -> Duration {
     let one = |step: &Step| match step {
-        Step::Run { cmd, undo } => cmd.within + undo.as_ref().map_or(Duration::ZERO, |undo| undo.within),
+        Step::Run { cmd, undo } | Step::Make { cmd, undo } => {
+            cmd.within + undo.as_ref().map_or(Duration::ZERO, |undo| undo.within)
+        }
         Step::Wait { within, .. } => *within,
         Step::Image { .. } | Step::Part { .. } => PULL_WITHIN,
         Step::Project { .. } | Step::HoldProject { .. } => UNIT_WITHIN * 2,
@@ -226,7 +229,7 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         }
         Step::Link { path, target } => vec![path, target],
         Step::Remove { path } => vec![path],
-        Step::Run { cmd, undo } => {
+        Step::Run { cmd, undo } | Step::Make { cmd, undo } => {
             let undo = undo.iter().flat_map(|undo| undo.words());
             cmd.words().iter().chain(undo).map(String::as_str).collect()
         }

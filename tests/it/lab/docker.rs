@@ -26,18 +26,12 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Makes the image `trial/http:1`, with a server of files.
-fn image(machine: &Machine) {
+pub(super) fn image(machine: &Machine) {
     let made = machine.inside(IMAGE);
     assert!(made.contains("ready"), "{}: {made}", machine.name);
 }
 
-const IMAGE: &str = r#"exec 9>/run/trial-image.lock; flock 9
-docker image inspect trial/http:1 >/dev/null 2>&1 && { echo ready; exit; }
-d=$(mktemp -d) && mkdir -p $d/bin $d/www && cp "$(command -v busybox)" $d/bin/busybox || exit
-for l in $(ldd $d/bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do mkdir -p "$d${l%/*}"; cp "$l" "$d$l"; done
-for t in sh sleep cat ls httpd echo true false touch id env; do ln -s busybox $d/bin/$t; done
-tar -C $d -c . | docker import -c 'ENV PATH=/bin' - trial/http:1 && rm -r $d && echo ready
-"#;
+const IMAGE: &str = include_str!("../fixture/image.sh");
 
 /// A service of that image: it answers its version, is healthy unless that begins with `bad`, and ends at once for `crash`.
 fn service(bench: &Bench, name: &str, host: &str, port: u16, version: &str, more: &str) -> String {

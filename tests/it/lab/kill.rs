@@ -12,8 +12,7 @@ use crate::fixture::delay_proxy::DelayProxy;
 use super::kit::{Bench, Machine, Ran, port, wait};
 use super::{trial, usual};
 
-/// The host notices a lost controller after 3 s here; what it was at, undoing and proving takes the rest. A virtual environment
-/// that is being made is made to its end.
+/// The host notices a lost controller after 3 s here; what it was at, undoing and proving takes the rest.
 const DEADLINE: Duration = Duration::from_secs(40);
 
 /// How many points of each kind an ordinary run tries.

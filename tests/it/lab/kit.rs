@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::fixture::mixed::SERVER;
 use crate::fixture::sshd::command;
 
 /// What a trial may wait for anything.
@@ -271,23 +272,6 @@ pub fn wait(what: &str, time: Duration, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
-
-/// A service without dependencies: answers its first word on every path. It is unhealthy when that word begins with `bad`, and,
-/// unless the word is `one`, on a host with the file `/tmp/bad-PORT`.
-const SERVER: &str = r#"import os, socket, sys
-s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(("127.0.0.1", int(os.environ["PORT"]))); s.listen(64)
-body = sys.argv[1].encode()
-good = not sys.argv[1].startswith("bad") and (body == b"one" or not os.path.exists("/tmp/bad-" + os.environ["PORT"]))
-while True:
-    c, _ = s.accept()
-    try:
-        c.settimeout(2); asked = c.recv(4096)
-        status = b"200 OK" if good or not asked.startswith(b"GET /health") else b"503 Bad"
-        c.sendall(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    except OSError: pass
-    finally: c.close()
-"#;
 
 /// Every release holds exactly what its manifest names, with these hashes; nothing of an unfinished run is left.
 const AMISS: &str = r#"cd BASE 2>/dev/null || exit 0

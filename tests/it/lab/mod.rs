@@ -1,7 +1,9 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
+mod counted;
 mod discover;
 mod docker;
+mod fastapi;
 mod faults;
 mod fleet;
 mod heal;
@@ -10,6 +12,7 @@ mod import;
 mod injection;
 mod kill;
 mod kit;
+mod mixed;
 mod prepare;
 mod python;
 mod record;
@@ -24,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
     [
         discover::trials(),
         docker::trials(),
+        fastapi::trials(),
         faults::trials(),
         fleet::trials(),
         heal::trials(),
@@ -31,6 +35,7 @@ pub fn trials() -> Vec<Trial> {
         import::trials(),
         injection::trials(),
         kill::trials(),
+        mixed::trials(),
         prepare::trials(),
         python::trials(),
         record::trials(),

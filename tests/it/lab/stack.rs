@@ -1,11 +1,8 @@
 //! A three-service stack on all hosts: first deploy, change, nothing to do, a release that fails, and twenty at once.
 
-use std::time::Duration;
-
 use libtest_mimic::{Failed, Trial};
 
-use crate::fixture::delay_proxy::DelayProxy;
-
+use super::counted::Counted;
 use super::kit::{Bench, Machine, port};
 use super::{trial, usual};
 
@@ -67,52 +64,18 @@ fn stack(machines: Vec<Machine>) -> Result<(), Failed> {
 fn cheap(machines: Vec<Machine>) -> Result<(), Failed> {
     let machines = usual(&machines);
     let mut bench = Bench::new("cheap", &machines);
-    let world = tokio::runtime::Runtime::new()?;
-    let mut proxies = Vec::new();
-    for machine in &machines {
-        // An sshd of the trial's own, whose notes name every command that is started for a client.
-        machine.inside(&format!("/usr/sbin/sshd -p 2200 -o LogLevel=VERBOSE -o PidFile={PID} -E {NOTES}"));
-        let target = format!("{}:2200", machine.container_address).parse()?;
-        let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));
-        bench.through(machine, proxy.port());
-        proxies.push(proxy);
-    }
+    let counted = Counted::new(&mut bench);
     let hosts: Vec<&str> = machines.iter().map(|one| one.name.as_str()).collect();
     three(&bench, &hosts, [port(), port(), port()], ["one", "one", "one"]);
-    let counts = |words: &[&str], execs: usize| {
-        let links: Vec<usize> = proxies.iter().map(DelayProxy::connections).collect();
-        let marks: Vec<usize> = machines.iter().map(|machine| sessions(machine).len()).collect();
-        let ran = bench.run(words).exits(0);
-        for (proxy, before) in proxies.iter().zip(links) {
-            assert_eq!(proxy.connections() - before, 1, "connections of {words:?}");
-        }
-        for (machine, before) in machines.iter().zip(marks) {
-            let now = sessions(machine);
-            assert_eq!(now.len() - before, execs, "execs of {words:?} on {}: {:#?}", machine.name, &now[before..]);
-        }
-        ran
-    };
     let deploy = ["deploy", "--all", "--events"];
-    counts(&["plan", "--all"], 1);
-    assert_eq!(counts(&deploy, 2).ended("committed"), 3 * hosts.len());
-    assert_eq!(counts(&deploy, 1).ended("nothing-to-do"), 3 * hosts.len());
-    for machine in &machines {
-        machine.inside(&format!("kill $(cat {PID}); rm -f {NOTES}"));
-    }
+    counted.run(&bench, &["plan", "--all"], 1);
+    assert_eq!(counted.run(&bench, &deploy, 2).ended("committed"), 3 * hosts.len());
+    assert_eq!(counted.run(&bench, &deploy, 1).ended("nothing-to-do"), 3 * hosts.len());
     eprintln!(
         "lab: on each of {} hosts: one connection; one exec for nothing to do, two for a first deploy",
         hosts.len()
     );
     Ok(())
-}
-
-const PID: &str = "/run/trial-sshd.pid";
-const NOTES: &str = "/tmp/trial-sshd.log";
-
-/// The commands that the trial's sshd started.
-fn sessions(machine: &Machine) -> Vec<String> {
-    let notes = machine.inside(&format!("cat {NOTES}"));
-    notes.lines().filter(|line| line.contains("Starting session")).map(str::to_owned).collect()
 }
 
 fn twenty(machines: Vec<Machine>) -> Result<(), Failed> {

@@ -179,6 +179,47 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
             session.until("evidence", |event| *event == Happened::Evidence("it took longer than 1 s".into()))?;
             session.ends(End::RolledBack)
         }),
+        trial(shell, "what_is_made_ends_when_nobody_waits_for_it", |desk| {
+            let making = |seconds: &str| Step::Make {
+                cmd: Cmd::new("sh").args(["-c", "touch \"$0/made\"; sleep \"$1\"", &desk.at("world"), seconds]),
+                undo: Some(Cmd::new("rm").arg("-f").arg(desk.at("world/made"))),
+            };
+            let begin = |number, seconds| {
+                let mut run = desk.run(number, vec![stage(None, None, vec![making(seconds)])]);
+                run.contact = Some(Duration::from_secs(1));
+                let mut session = desk.open(&run, &[]);
+                session.until("locked", |event| matches!(event, Happened::Locked { .. }))?;
+                session.send(Order::Go(1));
+                session.until("begun", |event| matches!(event, Happened::Begin { .. }))?;
+                Ok::<_, String>((run, session))
+            };
+            let gone = |session: &mut super::desk::Session| {
+                session.ends(End::RolledBack)?;
+                if fs::metadata(desk.at("world/made")).is_ok() { Err("it is still there".to_owned()) } else { Ok(()) }
+            };
+            let (run, session) = begin(1, "60")?;
+            session.cut();
+            let mut session = desk.start(run::attach(&run.base, &run.id, 0, DEADLINE));
+            // The attached one gives no sign of life.
+            let told = "nobody gave a sign of life for 1 s, so it was ended";
+            session.until("evidence", |event| *event == Happened::Evidence(told.into()))?;
+            gone(&mut session)?;
+            let (_, mut session) = begin(2, "60")?;
+            session.send(Order::Stop);
+            session.until("stop", |event| *event == Happened::Undoing { stage: 1, why: Why::Stop })?;
+            gone(&mut session)?;
+            // Whoever gives signs of life is waited for, longer than the host's patience.
+            let (_, mut session) = begin(3, "3")?;
+            for _ in 0..6 {
+                session.send(Order::Here);
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            session.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+            session.send(Order::Keep(1));
+            session.until("kept", |event| *event == Happened::Kept { stage: 1, proven: true })?;
+            session.send(Order::Finish);
+            session.ends(End::Committed)
+        }),
         trial(shell, "a_payload_that_is_cut_does_nothing", |desk| {
             let run = desk.run(1, vec![stage(None, Some(release('a')), steps(desk, 'a'))]);
             for pack in [Compression::None, Compression::Gzip] {

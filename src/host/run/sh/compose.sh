@@ -38,7 +38,7 @@ do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so
   ! has_image "$1" || return 0
   if [ "$2" = always ] || ! has_image "$3"; then
     [ "$2" != never ] || { printf 'the image %s is not on the host, and may not be pulled\n' "$3"; return 1; }
-    bounded "$pull_within" docker pull --quiet -- "$3" || return
+    minded "$pull_within" docker pull --quiet -- "$3" || return
   fi
   fits "$3" && note made && bounded 60 docker tag -- "$3" "$1"
 }
@@ -55,7 +55,7 @@ do_part() { # TAG PULL FOLDER PART: the same for a part of the user's compose fi
     here && /^    build:/ { build = 1 } here && /^    image: / { sub(/^    image: */, ""); gsub(/["\047]/, ""); image = $0 }
     END { if (build) print "build"; else print image }' "$run/config")
   case $reference in
-  build) note made && bounded "$pull_within" sh "$3/.portoser/compose.sh" build "$4" ;;
+  build) note made && minded "$pull_within" sh "$3/.portoser/compose.sh" build "$4" ;;
   '') printf 'the compose file names neither image nor build for %s\n' "$4"; return 1 ;;
   *) do_image "$1" "$2" "$reference" ;;
   esac

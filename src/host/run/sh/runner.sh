@@ -93,8 +93,45 @@ bounded() { # SECONDS WORDS...: runs the words, and ends them when they take lon
   fi
   printf '' >"$run/hand"
   # busybox answers 143 for what it ended.
-  case $rc in 124 | 137 | 143) printf 'it took longer than %s s\n' "$seconds" ;; esac
+  case $rc in 124 | 137 | 143) [ -e "$run/deserted" ] || printf 'it took longer than %s s\n' "$seconds" ;; esac
   return "$rc"
+}
+
+minded() { # SECONDS WORDS...: the same, and it ends before its time when nobody waits for it any more
+  rm -f "$run/deserted"
+  (mind) </dev/null >/dev/null 2>&1 5>&- &
+  minder=$!
+  bounded "$@"
+  set -- $?
+  kill "$minder" 2>/dev/null
+  if [ -e "$run/deserted" ]; then
+    read -r why <"$run/deserted"
+    printf '%s\n' "$why"
+  else # signs of life went to the minder
+    now
+    sign=$now
+  fi
+  return "$1"
+}
+
+mind() { # ends what is in hand when the controller is lost, or wants it to stop
+  while sleep 1 && kill -0 $$; do
+    if ordered stop; then why='it was told to stop'
+    elif [ "$lost" = undo ] && ! heard; then why="nobody gave a sign of life for $patience s, so it was ended"
+    else continue; fi
+    printf '%s\n' "$why" >"$run/deserted"
+    end_hand
+  done
+}
+
+end_hand() {
+  lives "$run/hand" || return 0
+  kill "$pid" 2>/dev/null
+  for try in 1 2 3 4 5 6 7 8 9 10; do
+    lives "$run/hand" || return 0
+    nap 0.5
+  done
+  kill -9 "-$pid" "$pid" 2>/dev/null
 }
 
 evidence() { # the last lines that the step said; on a full disk it could not say any
@@ -125,6 +162,7 @@ carry() { # STAGE: its steps in order; after a failure all is back as it was
     say begin "$1" $nth "$what"
     # What cannot be noted must not be done, as nobody would undo it.
     { rc=1 && printf '' >"$run/undo/$1.$nth.begun" && step do "$1" $nth; } || {
+      if ordered stop && [ -e "$run/deserted" ]; then back "$1" stop; return 1; fi
       say failed "$1" $nth $rc
       evidence
       back "$1" failed
@@ -218,7 +256,7 @@ finish() { # what remains to be done for the stages that were kept, and the one 
 close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may count on the lock being free.
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
   dismiss
-  (cd "$run" && rm -rf payload trees undo out tail a b whole lease hand shut)
+  (cd "$run" && rm -rf payload trees undo out tail a b whole lease hand deserted shut)
   printf '%s\n' "$1" >"$run/end"
   [ -z "$lease_number" ] || release
   say end "$1"
@@ -268,14 +306,7 @@ settle_others() { # finishes what earlier runs left open, with the scripts that 
 }
 
 settle() { # this run stopped in the middle: decides as it would have decided itself
-  if [ -e "$run/hand" ] && lives "$run/hand"; then
-    kill "$pid" 2>/dev/null
-    for try in 1 2 3 4 5 6 7 8 9 10; do
-      lives "$run/hand" || break
-      nap 0.5
-    done
-    ! lives "$run/hand" || kill -9 "-$pid" "$pid" 2>/dev/null
-  fi
+  end_hand
   stage=$stages
   while [ "$stage" -gt 0 ]; do
     "stage_$stage"
