@@ -2,7 +2,6 @@
 //! A look is one file under `looks/` and one line in `ALL`.
 
 mod looks;
-mod mask;
 mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +15,7 @@ use crate::deploy::{Far, Ground, Unseen, subject};
 use crate::heal::Observation;
 use crate::host::look::{Beside, Question};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName, quote, spread};
-use crate::registry::{Host, Registry, Service};
+use crate::registry::{Host, Mask, Registry, Service};
 use looks::ALL;
 use scene::{About, Heard, Placed, Scene, Way};
 
@@ -88,13 +87,20 @@ async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>
             ground.tell(Event::Looked { host: host.name.clone(), took: began.elapsed() });
             let mut found = vec![looks::reach(&scene, None)];
             found.extend(ALL.iter().flat_map(|look| (look.judge)(&scene, &heard)));
-            let secrets = mask::secrets(&ground.registry);
-            found.iter_mut().for_each(|one| mask::mask(one, &secrets));
+            let mask = Mask::of(&ground.registry);
+            found.iter_mut().for_each(|one| masked(one, &mask));
             found
         }
         Err(why) => unseen(&scene, &why),
     };
     (Some(far), found)
+}
+
+/// Masks what must not be shown of an observation.
+fn masked(one: &mut Observation, mask: &Mask) {
+    one.says = mask.text(&one.says);
+    one.lines.iter_mut().for_each(|line| *line = mask.text(line));
+    one.values.values_mut().for_each(|value| *value = mask.text(value));
 }
 
 /// What is said of a host that could not be seen: that, and nothing about what is on it.

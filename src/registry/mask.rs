@@ -1,0 +1,87 @@
+//! What must not be shown, although a text holds it: values that the registry gives under names that say so, and what stands where
+//! secrets do. It masks texts for people; it is no store of secrets.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::registry::Registry;
+
+/// What is written in the place of a secret.
+const MASK: &str = "[masked]";
+
+/// A word that names a secret, and the value behind it; the user's part of a URL; a bearer's token.
+static NAMED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    [
+        r#"(?i)(\b[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|credential)[\w-]*["']?\s*[:=]\s*["']?)[^\s"',;&]+"#,
+        r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@",
+        r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}",
+    ]
+    .iter()
+    .filter_map(|pattern| Regex::new(pattern).ok())
+    .collect()
+});
+
+/// A name of a variable whose value is not for everybody.
+static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)passw|passphrase|secret|token|api_?key|private_?key|credential|_url$|_dsn$").ok()
+});
+
+/// The shortest value that is looked for; shorter ones would mask ordinary words.
+const SHORTEST: usize = 5;
+
+/// What must not be shown, of a registry.
+#[derive(Debug, Default)]
+pub struct Mask {
+    secrets: BTreeSet<String>,
+}
+
+impl Mask {
+    /// The values of the registry whose names say that they are not for everybody. A value of several lines is known by each.
+    #[must_use]
+    pub fn of(registry: &Registry) -> Self {
+        let services = registry.services.values().flat_map(|service| &service.env);
+        let all = services.chain(registry.hosts.values().flat_map(|host| &host.env));
+        let secret = |name: &str| SECRET.as_ref().is_none_or(|pattern| pattern.is_match(name));
+        let kept = all.filter(|(name, value)| secret(name) && !value.contains("${"));
+        let lines = kept.flat_map(|(_, value)| value.lines().chain([value.as_str()]));
+        Self { secrets: lines.filter(|line| line.len() >= SHORTEST).map(str::to_owned).collect() }
+    }
+
+    /// The text without what must not be shown.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        // The longest first: a value of several lines goes before its lines.
+        let mut secrets: Vec<&String> = self.secrets.iter().collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        for secret in secrets {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), MASK);
+            }
+        }
+        for (number, pattern) in NAMED.iter().enumerate() {
+            let by = if number == 1 { format!("${{1}}{MASK}@") } else { format!("${{1}}{MASK}") };
+            text = pattern.replace_all(&text, by.as_str()).into_owned();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let mask = Mask { secrets: BTreeSet::from(["hunter2hunter2".to_owned()]) };
+        let said = |text: &str| mask.text(text);
+        assert_eq!(said("got hunter2hunter2 as it"), "got [masked] as it");
+        assert_eq!(said("DB_PASSWORD=abc other=1"), "DB_PASSWORD=[masked] other=1");
+        assert_eq!(said(r#"{"api_key": "abc", "a": 1}"#), r#"{"api_key": "[masked]", "a": 1}"#);
+        assert_eq!(said("connect postgres://app:s3cret@db:5432/x"), "connect postgres://app:[masked]@db:5432/x");
+        assert_eq!(said("Authorization: Bearer abcdefgh12345"), "Authorization: Bearer [masked]");
+        assert_eq!(said("KeyError: 'DATABASE_URL'"), "KeyError: 'DATABASE_URL'");
+    }
+}
