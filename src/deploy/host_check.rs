@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::deploy::far::Unseen;
+use crate::deploy::far::{Far, Unseen};
 use crate::deploy::ground::Ground;
 use crate::host::Facts;
 use crate::host::look::Question;
@@ -45,10 +45,13 @@ pub async fn check_hosts(ground: &Arc<Ground>, hosts: &[HostName]) -> Vec<Checke
     }
     let mut all = tasks.join_all().await;
     all.sort_by_key(|(number, _)| *number);
-    all.into_iter().map(|(_, checked)| checked).collect()
+    // Only now: a connection may be the way to another host, which was still on its way when this one was through.
+    let far = all.iter().filter_map(|(_, (checked, far))| Some((checked.host.clone(), far.clone()?))).collect();
+    ground.part(&far).await;
+    all.into_iter().map(|(_, (checked, _))| checked).collect()
 }
 
-async fn one(ground: &Ground, host: &Host) -> Checked {
+async fn one(ground: &Ground, host: &Host) -> (Checked, Option<Far>) {
     let mut checked = Checked {
         host: host.name.clone(),
         login: Ok(Duration::ZERO),
@@ -65,7 +68,7 @@ async fn one(ground: &Ground, host: &Host) -> Checked {
         Ok(far) => far,
         Err(lost) => {
             checked.login = Err(lost);
-            return checked;
+            return (checked, None);
         }
     };
     checked.login = Ok(began.elapsed());
@@ -97,6 +100,5 @@ async fn one(ground: &Ground, host: &Host) -> Checked {
         }
         Err(why) => checked.blind = Some((why.to_string(), why.hint())),
     }
-    far.link.close().await;
-    checked
+    (checked, Some(far))
 }
