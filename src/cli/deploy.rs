@@ -111,7 +111,7 @@ pub(super) fn go(
 ) -> Result<Exit, Failure> {
     let doing = if back.is_some() { "rolling back" } else { "deploying" };
     if manner.dry_run {
-        return plan::look_only(face, request, back, face.flags.verbose > 0);
+        return plan::look_only(face, request, back, face.flags.verbose > 0).map(|_| Exit::DONE);
     }
     let mut app = session::open(face)?;
     app.wait_lock = manner.wait_lock;

@@ -1,11 +1,23 @@
 //! `portoser plan`: the look and the plan of a deploy, which it does not walk.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
 use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, block_on, session};
 use crate::deploy::{Request, prepare, prepare_back};
+use crate::model::{HostName, ServiceName};
 use crate::plan;
+use crate::registry::{Mask, Registry};
 
 /// Show what a deploy would do, and do nothing
+///
+/// For each service and host: what is created, changed or left alone, with the differences of units, managed files, compose
+/// files and names of the environment; the waves and the order of hosts; whether the service is interrupted, for how long the
+/// last time, and whether there is a way back. One connection and one exec for each host.
 #[derive(Debug, clap::Args)]
 pub(super) struct Plan {
     #[command(flatten)]
@@ -16,17 +28,21 @@ pub(super) struct Plan {
     /// Plan over files that were edited on the host
     #[arg(long)]
     overwrite: bool,
+    /// End with 20 when there is something to do, and with 0 only when all is in place
+    #[arg(long)]
+    detailed_exitcode: bool,
 }
+
+/// What `--detailed-exitcode` ends with when there is something to do.
+const SOMETHING: Exit = Exit(20);
 
 impl Plan {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let steps = self.steps || face.flags.verbose > 0;
-        look_only(
-            face,
-            &Request { selection: self.which.selection(), overwrite: self.overwrite, only_look: true, renew: false },
-            None,
-            steps,
-        )
+        let request =
+            Request { selection: self.which.selection(), overwrite: self.overwrite, only_look: true, renew: false };
+        let plan = look_only(face, &request, None, steps)?;
+        Ok(if self.detailed_exitcode && !plan.is_nothing() { SOMETHING } else { Exit::DONE })
     }
 }
 
@@ -36,7 +52,7 @@ pub(super) fn look_only(
     request: &Request,
     back: Option<&plan::Target>,
     steps: bool,
-) -> Result<Exit, Failure> {
+) -> Result<Arc<plan::Plan>, Failure> {
     let app = session::open(face)?;
     let run = app.run_id();
     let prepared = block_on(async |stop| {
@@ -50,22 +66,46 @@ pub(super) fn look_only(
         ground.part(&prepared.survey.far).await;
         Ok::<_, Failure>(prepared)
     })??;
+    let registry = face.registry()?;
+    let (mask, pace) = (Mask::of(&registry), pace(face, &registry, &prepared.plan)?);
     if face.flags.json {
-        face.document(&shown(&prepared.plan));
+        face.document(&shown(&prepared.plan, &registry, &mask, &pace));
     } else {
-        face.data(plan::show(&prepared.plan, steps).trim_end());
+        let manner = plan::Manner { registry: &registry, mask: &mask, pace: &pace, steps };
+        face.data(plan::show(&prepared.plan, &manner).trim_end());
     }
-    Ok(Exit::DONE)
+    Ok(prepared.plan)
+}
+
+type Pace = BTreeMap<(ServiceName, HostName), Duration>;
+
+/// How long the services were interrupted the last time, as far as this machine knows.
+fn pace(face: &Face, registry: &Registry, plan: &plan::Plan) -> Result<Pace, Failure> {
+    let (journal, mut all) = (face.journal()?, Pace::new());
+    for change in &plan.changes {
+        let promise = plan::guarantee(change, registry.services.get(&change.service));
+        if let Some(step) = promise.and_then(|promise| promise.interrupting)
+            && let Some(pace) = journal.interruption(&change.service, &change.host, &step)?
+        {
+            all.insert((change.service.clone(), change.host.clone()), pace);
+        }
+    }
+    Ok(all)
 }
 
 /// The plan as a document.
-fn shown(plan: &plan::Plan) -> serde_json::Value {
+fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> serde_json::Value {
     let changes = plan.changes.iter().map(|change| {
         let steps: Vec<String> = change.steps.iter().map(ToString::to_string).collect();
-        serde_json::json!({
-            "service": change.service, "host": change.host, "action": change.action, "reasons": change.reasons,
-            "before": change.before, "after": change.record.release, "steps": steps,
+        let reasons: Vec<String> = change.reasons.iter().map(|reason| mask.text(reason)).collect();
+        let texts = change.texts.iter().map(|one| json!({ "path": one.path, "diff": mask.text(&one.diff) }));
+        let interruption = pace.get(&(change.service.clone(), change.host.clone())).map(Duration::as_secs_f64);
+        json!({
+            "service": change.service, "host": change.host, "action": change.action, "reasons": reasons,
+            "before": change.before, "after": change.record.release, "texts": texts.collect::<Vec<_>>(), "steps": steps,
+            "guarantee": plan::guarantee(change, registry.services.get(&change.service)),
+            "last_interruption": interruption,
         })
     });
-    serde_json::json!({ "waves": plan.waves, "changes": changes.collect::<Vec<_>>() })
+    json!({ "waves": plan.waves, "changes": changes.collect::<Vec<_>>() })
 }

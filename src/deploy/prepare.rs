@@ -88,7 +88,8 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)))
     });
     let look = async {
-        let mut found = survey(ground, &services, &hosts, Depth::Health).await;
+        let depth = if request.only_look { Depth::Texts } else { Depth::Health };
+        let mut found = survey(ground, &services, &hosts, depth).await;
         if !request.only_look {
             quiet(ground, &services, &mut found, Depth::Health).await?;
         }

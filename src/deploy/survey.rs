@@ -13,7 +13,7 @@ use crate::deploy::select::is_placed;
 use crate::host::look::Question;
 use crate::host::{Record, Seen, Supervisor};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName};
-use crate::plan::{Engine, Health};
+use crate::plan::{Engine, Health, compared};
 use crate::registry::{Kind, Service};
 
 /// The longest pause between two questions of a service that answered badly at the first look.
@@ -45,7 +45,9 @@ pub(super) enum Depth {
     Past,
     /// The services' checks, too.
     Health,
-    /// That, and what lies on the hosts besides.
+    /// That, and the texts that a plan compares.
+    Texts,
+    /// The services' checks, and what lies on the hosts besides.
     Whole,
 }
 
@@ -121,7 +123,10 @@ async fn look(
     question.past = depth == Depth::Past;
     question.strays = strays;
     question.besides = depth == Depth::Whole;
-    if !matches!(depth, Depth::Health | Depth::Whole) {
+    if depth == Depth::Texts {
+        question.texts = services.iter().map(|service| (service.name.clone(), compared(service))).collect();
+    }
+    if matches!(depth, Depth::State | Depth::Past) {
         let seen = far.look(&question).await?;
         return Ok((far, seen, Vec::new()));
     }

@@ -101,6 +101,8 @@ pub struct SeenService {
     pub proven: Vec<ReleaseId>,
     /// The virtual environments that are whole.
     pub venvs: BTreeSet<ReleaseId>,
+    /// The small files that the look asked for, by their path in the release in force.
+    pub texts: BTreeMap<String, String>,
     /// Files of ours that differ from what we wrote, by path; with what is the matter.
     pub drift: Vec<String>,
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::host::Record;
 use crate::journal::{EndOfRun, HistoryEntry, Journal, JournalError, Release, Run};
-use crate::model::{RunId, ServiceName};
+use crate::model::{HostName, RunId, ServiceName};
 
 type Read<T> = rusqlite::Result<T>;
 
@@ -103,6 +103,34 @@ impl Journal {
     pub fn events(&self, run: &RunId) -> Result<Vec<(Timestamp, Value)>, JournalError> {
         let sql = "SELECT at, line FROM event WHERE run = ?1 ORDER BY number";
         self.all(sql, params![run.as_str()], |row| Ok((time(row, 0)?, json(row, 1)?)))
+    }
+
+    /// How long a service was interrupted on a host by the newest deploy that was kept there: from the step of this name to the
+    /// moment when its checks were good. None when no such deploy is known.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn interruption(
+        &self,
+        service: &ServiceName,
+        host: &HostName,
+        step: &str,
+    ) -> Result<Option<Duration>, JournalError> {
+        let about = "json_extract(line, '$.service') = ?1 AND json_extract(line, '$.host') = ?2";
+        let sql = format!(
+            "SELECT run, at FROM event WHERE run IN (SELECT run FROM outcome WHERE service = ?1 AND host = ?2 AND outcome = \
+             'committed') AND {about} AND json_extract(line, '$.event') = 'step' AND json_extract(line, '$.what') = ?3 ORDER BY at \
+             DESC LIMIT 1"
+        );
+        let place = params![service.as_str(), host.as_str(), step];
+        let begun = self.all(&sql, place, |row| Ok((row.get::<_, String>(0)?, time(row, 1)?)))?;
+        let Some((run, from)) = begun.into_iter().next() else { return Ok(None) };
+        let sql = format!(
+            "SELECT at FROM event WHERE {about} AND run = ?3 AND json_extract(line, '$.event') IN ('soaking', 'proven') ORDER \
+             BY number LIMIT 1"
+        );
+        let until = self.all(&sql, params![service.as_str(), host.as_str(), run], |row| time(row, 0))?;
+        Ok(until.first().and_then(|until| Duration::try_from(until.duration_since(from)).ok()))
     }
 
     /// The releases whose id begins with `prefix`, of all services; at most 10.

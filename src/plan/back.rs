@@ -152,6 +152,7 @@ fn change(
         host: host.clone(),
         action,
         reasons,
+        texts: Vec::new(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         record,

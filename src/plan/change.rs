@@ -8,6 +8,7 @@ use crate::host::Record;
 use crate::host::run::{Tree, TreeEntry};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange, quote};
 use crate::plan::seal::seal;
+use crate::plan::texts::TextChange;
 
 /// What will be done for a service on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -65,6 +66,8 @@ pub struct Change {
     pub action: Action,
     /// Why, one reason a line, most telling first.
     pub reasons: Vec<String>,
+    /// How the texts of the release change, as far as the look brought the old ones.
+    pub texts: Vec<TextChange>,
     /// The release that runs now, as `current` tells.
     pub before: Option<ReleaseId>,
     /// Its record: when the change is undone, these checks prove that the old state is back.

@@ -1,6 +1,8 @@
 //! What differs between two releases, in words that a person can judge.
 
-use crate::host::Record;
+use std::collections::BTreeMap;
+
+use crate::host::{OURS, Record};
 
 /// The most lines that name single files; the rest is counted.
 const FILES: usize = 6;
@@ -20,14 +22,24 @@ pub fn differences(before: Option<&Record>, after: &Record) -> Vec<String> {
         }
     }
     let mut files = Vec::new();
-    for (path, mark) in &after.files {
-        match before.files.get(path) {
+    // Several files of ours hold the environment, which is one thing to a person.
+    let env = |path: &String| path.strip_prefix(OURS).is_some_and(|rest| rest.starts_with("/env."));
+    let all = |record: &Record| -> Vec<(String, String)> {
+        record.files.iter().filter(|(path, _)| env(path)).map(|(path, mark)| (path.clone(), mark.clone())).collect()
+    };
+    if all(before) != all(after) {
+        files.push("~ environment".to_owned());
+    }
+    let after = &after.files.iter().filter(|(path, _)| !env(path)).collect::<BTreeMap<_, _>>();
+    let before = &before.files.iter().filter(|(path, _)| !env(path)).collect::<BTreeMap<_, _>>();
+    for (path, mark) in after {
+        match before.get(path) {
             None => files.push(format!("+ {path}")),
             Some(old) if old != mark => files.push(format!("~ {path}")),
             Some(_) => {}
         }
     }
-    files.extend(before.files.keys().filter(|path| !after.files.contains_key(*path)).map(|path| format!("- {path}")));
+    files.extend(before.keys().filter(|path| !after.contains_key(*path)).map(|path| format!("- {path}")));
     let more = files.len().saturating_sub(FILES);
     lines.extend(files.into_iter().take(FILES));
     if more > 0 {

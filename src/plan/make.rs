@@ -11,6 +11,7 @@ use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused, Subject, Wanted};
 use crate::plan::render::Sources;
 use crate::plan::seal::{mark, seal};
+use crate::plan::texts::changed;
 use crate::registry::{Registry, Service};
 
 /// What the checks said when the host was looked at.
@@ -117,6 +118,12 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         Action::Deploy => !found.releases.contains(&wanted.record.release),
     };
     let copied = if send { copied(service, &layout, found, &wanted, &mut steps) } else { BTreeSet::new() };
+    let texts = match found.readable() {
+        Some(before) if action == Action::Deploy && !found.texts.is_empty() => {
+            changed(before, found, &wanted, inputs.sources)
+        }
+        _ => Vec::new(),
+    };
     let mut after = Vec::new();
     if action != Action::Nothing {
         after.extend(prune(service, &layout, found, &wanted.record.release));
@@ -127,6 +134,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         host: host.clone(),
         action,
         reasons,
+        texts,
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         record: wanted.record,

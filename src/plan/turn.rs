@@ -124,6 +124,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         host: host.clone(),
         action,
         reasons: Vec::new(),
+        texts: Vec::new(),
         before: found.and_then(|found| found.current.clone()),
         before_record: ran.then(|| record.clone()),
         record: record.clone(),

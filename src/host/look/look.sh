@@ -154,6 +154,16 @@ past() { # NAME: the records of all its releases
   done
 }
 
+texts() { # NAME PATH...: files of the release in force, as they are; those that are large are not for reading
+  cd -P "$base/services/$1/current" || return
+  name=$1; shift
+  for one; do
+    [ -f "$one" ] && [ ! -L "$one" ] && [ -r "$one" ] || continue
+    text=$(head -c 65537 "$one"; echo .) text=${text%.}
+    [ "${#text}" -gt 65536 ] || say "$name text $one" "$text"
+  done
+}
+
 units() { # SCOPE UNIT...
   scope=$1; shift
   if [ "$init" = launchd ]; then

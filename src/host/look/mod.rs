@@ -7,7 +7,7 @@ mod discover;
 mod read;
 mod records;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::facts::TOOLS;
 use crate::host::run;
@@ -27,6 +27,8 @@ pub struct Question {
     pub services: Vec<ServiceName>,
     /// Whether the records of the older releases are wanted, too, because one of them may come into force again.
     pub past: bool,
+    /// The small files of services that are wanted as they are in the release in force, by their paths in it.
+    pub texts: BTreeMap<ServiceName, Vec<String>>,
     /// Services that the registry does not put there; their units are those that their records name.
     pub strays: Vec<ServiceName>,
     /// Whether every service that lies there and is in neither list is a stray, too.
@@ -69,6 +71,11 @@ pub fn script_beside(question: &Question, more: &str) -> String {
         if question.past {
             call(&["past", service.as_str()]);
         }
+    }
+    for (service, paths) in &question.texts {
+        // A name with a line break would end the line that names the part of the answer.
+        let paths = paths.iter().map(String::as_str).filter(|path| !path.contains(char::is_control));
+        call(&["texts", service.as_str()].into_iter().chain(paths).collect::<Vec<_>>());
     }
     for stray in &question.strays {
         call(&["stray", stray.as_str()]);

@@ -170,6 +170,9 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
                 service.past.insert(id, Record::parse(value));
             }
         }
+        _ if what.starts_with("text ") => {
+            service.texts.insert(what.trim_start_matches("text ").to_owned(), value.to_owned());
+        }
         "drift" => service.drift = value.lines().map(str::to_owned).collect(),
         _ => {}
     }

@@ -9,6 +9,7 @@ use super::{trial, usual};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_stack_comes_changes_fails_and_comes_back", stack),
+        trial("a_plan_tells_what_changes_and_what_it_promises", tells),
         trial("nothing_to_do_is_one_connection_and_one_exec_for_each_host", cheap),
         trial("twenty_at_once_are_serial_and_none_is_lost", twenty),
     ]
@@ -58,6 +59,57 @@ fn stack(machines: Vec<Machine>) -> Result<(), Failed> {
         "lab: 3 services on {all} hosts: first {:?}, change {:?}, nothing to do {:?}, a failure and back {:?}",
         first.took, change.took, nothing.took, failing.took
     );
+    Ok(())
+}
+
+fn tells(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..2];
+    let bench = Bench::new("tells", machines);
+    let hosts: Vec<&str> = machines.iter().map(|one| one.name.as_str()).collect();
+    let port = port();
+    let write = |greeting: &str, memory: &str| {
+        let more = format!(
+            "    files: {{ etc/app.toml: {{ text: \"greeting = '{{{{ GREETING }}}}'\\npassword = {memory}-hunter\\nend = 1\\n\" }} }}\n    \
+             limits: {{ memory: {memory} }}\n"
+        );
+        let service = bench
+            .service("app", &hosts, port, "v1", &more)
+            .replace("env: {", &format!("env: {{ GREETING: {greeting}, "));
+        bench.registry(&service.replace("{{ GREETING }}", greeting));
+    };
+    write("hello", "64MiB");
+    let first = bench.run(&["plan", "--all", "--detailed-exitcode"]).exits(20);
+    assert!(first.out.contains("downtime: no: nothing of it runs here yet"), "{}", first.out);
+    bench.run(&["deploy", "--all"]).exits(0);
+    let same = bench.run(&["plan", "--all", "--detailed-exitcode"]).exits(0);
+    assert!(same.out.contains("nothing to do: 2 in place"), "{}", same.out);
+    write("bonjour", "96MiB");
+    let told = bench.run(&["plan", "--all", "--detailed-exitcode"]).exits(20).out;
+    for part in [
+        "-greeting = 'hello'",
+        "+greeting = 'bonjour'",
+        "-password = [masked]",
+        "-MemoryMax=",
+        "+MemoryMax=",
+        "~GREETING",
+        "downtime: yes: the old process ends before the new one starts",
+        "as the last time",
+        "way back: yes: ",
+        "on 2 hosts: 1 first; then the other one",
+        "plan: 2 to deploy",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("hunter"), "{told}");
+    let document = bench.run(&["plan", "--all", "--json"]).exits(0).out;
+    assert!(!document.contains("hunter"), "{document}");
+    let document: serde_json::Value = serde_json::from_str(&document)?;
+    let change = &document["changes"][0];
+    assert_eq!(change["guarantee"]["zero_downtime"], false, "{change}");
+    assert!(change["last_interruption"].as_f64().is_some_and(|seconds| seconds > 0.0 && seconds < 60.0), "{change}");
+    assert_eq!(change["texts"].as_array().map(Vec::len), Some(3), "{change}");
+    let still = bench.run(&["status", "--json"]).exits(0).out;
+    assert!(!still.is_empty(), "the plan changed nothing, so all is well");
     Ok(())
 }
 

@@ -1,0 +1,135 @@
+//! What changes in the texts of a release: its units, its managed files, its compose file, and which names in its environment.
+//! Values of the environment are never part of it: one may be private even when nobody said so.
+
+use std::collections::BTreeMap;
+
+use similar::TextDiff;
+
+use crate::host::run::TreeKind;
+use crate::host::{OURS, Record, SeenService};
+use crate::plan::engine::Wanted;
+use crate::plan::render::Sources;
+use crate::registry::{COMPOSE_FILES, Kind, Project, Service};
+
+/// The most lines of one difference; the rest is counted.
+const LINES: usize = 120;
+
+/// How one text changes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct TextChange {
+    /// The path of a unit, or of a file in the release; `environment` for what stands in no file of the user's.
+    pub path: String,
+    /// A unified difference with two lines around each change; for the environment, a line for each name.
+    pub diff: String,
+}
+
+/// The files of the release in force that a look must bring, so that what changes in them can be told.
+#[must_use]
+pub fn compared(service: &Service) -> Vec<String> {
+    let mut paths = vec![format!("{OURS}/env.sh")];
+    paths.extend(service.files.keys().cloned());
+    if let Kind::Docker(docker) = &service.kind
+        && let Project::Compose { path, .. } = &docker.project
+    {
+        paths.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
+        paths.extend(COMPOSE_FILES.iter().map(|name| (*name).to_owned()));
+    }
+    paths
+}
+
+/// What changes in the texts, as far as the look brought the old ones.
+pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sources: &Sources) -> Vec<TextChange> {
+    let mut all = Vec::new();
+    // The name of the release stands in many lines, and is told elsewhere.
+    let renamed = |text: &str| text.replace(before.release.as_str(), wanted.record.release.as_str());
+    let mut add = |path: &str, old: &str, new: &str| {
+        let (old, diff) = (renamed(old), &mut String::new());
+        if old != new {
+            *diff = unified(&old, new);
+            all.push(TextChange { path: path.to_owned(), diff: std::mem::take(diff) });
+        }
+    };
+    for unit in &wanted.record.units {
+        let Some(path) = &unit.path else { continue };
+        if let Some(old) = before.units.iter().find(|old| old.path.as_ref() == Some(path)) {
+            add(path, &old.text, &unit.text);
+        }
+    }
+    for entry in &wanted.files {
+        let Some(old) = found.texts.get(&entry.path) else { continue };
+        let bytes = match &entry.kind {
+            TreeKind::Made { content, .. } if !content.secret => Some(&*content.bytes),
+            TreeKind::File { from, .. } => sources.texts.get(from).map(Vec::as_slice),
+            TreeKind::Made { .. } | TreeKind::Folder | TreeKind::Link { .. } => None,
+        };
+        if let Some(new) = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+            add(&entry.path, old, new);
+        }
+    }
+    all.extend(environment(found, wanted));
+    all
+}
+
+/// Which names of the environment come, go, or get another value.
+fn environment(found: &SeenService, wanted: &Wanted) -> Option<TextChange> {
+    let path = format!("{OURS}/env.sh");
+    let new = wanted.files.iter().find(|entry| entry.path == path)?;
+    let TreeKind::Made { content, .. } = &new.kind else { return None };
+    let new = String::from_utf8_lossy(&content.bytes);
+    let (old, new) = (assignments(found.texts.get(&path)?), assignments(&new));
+    let mut diff = String::new();
+    for (name, value) in &new {
+        match old.get(name) {
+            None => diff.push_str(&format!("+{name}\n")),
+            Some(before) if before != value => diff.push_str(&format!("~{name}\n")),
+            Some(_) => {}
+        }
+    }
+    diff.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("-{name}\n")));
+    (!diff.is_empty()).then(|| TextChange { path: "environment".into(), diff })
+}
+
+/// The assignments of a file that a shell reads: `export NAME=VALUE`, where a value may go over several lines.
+fn assignments(text: &str) -> BTreeMap<&str, String> {
+    let mut all: BTreeMap<&str, String> = BTreeMap::new();
+    let mut last = "";
+    for line in text.lines() {
+        if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
+            last = name;
+            all.insert(name, value.to_owned());
+        } else if let Some(value) = all.get_mut(last) {
+            value.push('\n');
+            value.push_str(line);
+        }
+    }
+    all
+}
+
+fn unified(old: &str, new: &str) -> String {
+    let whole = TextDiff::from_lines(old, new).unified_diff().context_radius(2).to_string();
+    let more = whole.lines().count().saturating_sub(LINES);
+    if more == 0 {
+        return whole;
+    }
+    let shown: String = whole.split_inclusive('\n').take(LINES).collect();
+    format!("{shown}and {more} more lines\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_has_its_lines_and_an_end() {
+        assert_eq!(unified("a\nb\nc\n", "a\nx\nc\n"), "@@ -1,3 +1,3 @@\n a\n-b\n+x\n c\n");
+        let long: String = (0..500).map(|number| format!("{number}\n")).collect();
+        assert!(unified("", &long).ends_with("and 381 more lines\n"), "{}", unified("", &long));
+    }
+
+    #[test]
+    fn of_the_environment_names_are_told_and_no_values() {
+        let all = assignments("export A=1\nexport KEY='-----BEGIN\nxyz\n'\nexport B=2\n");
+        assert_eq!(all.keys().copied().collect::<Vec<_>>(), ["A", "B", "KEY"]);
+        assert_eq!(all["KEY"], "'-----BEGIN\nxyz\n'");
+    }
+}
