@@ -33,7 +33,7 @@ pub(super) struct Heal {
 
 /// A risk as it is typed.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum RiskWord {
+pub(super) enum RiskWord {
     /// Nobody notices more than they do already
     Safe,
     /// The service is away for a moment

@@ -1,26 +1,30 @@
 //! `portoser lessons`: what this machine knows of remedies from having applied them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::cli::playbook::learned_document;
 use crate::cli::render::duration;
 use crate::cli::runs::{took, when};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure};
+use crate::heal::playbook::{Learned, Library, word};
 use crate::journal::{Remedy, Verdict};
 
-/// Show which remedies helped against which problems, and how often
+/// Show which remedies helped against which problems, what was learned, and what that saved
 ///
-/// From the journal of this machine: every remedy that `heal` and `sweep` applied, and what the second look said of it.
+/// From the journal of this machine: every remedy that was applied, and what the second look said of it. Then what was learned
+/// beside the registry: how long it took until all was good the first time, with what was tried in vain, and how long since.
 #[derive(Debug, clap::Args)]
 pub(super) struct Lessons {}
 
 /// What came of one remedy against one problem.
 #[derive(Debug, Default, PartialEq)]
-struct Lesson {
+pub(super) struct Lesson {
     helped: usize,
     no_help: usize,
     failed: usize,
@@ -33,11 +37,18 @@ struct Lesson {
 
 impl Lessons {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let lessons = lessons(&face.journal()?.remedies(Timestamp::MIN)?);
+        let past = face.journal()?.remedies(Timestamp::MIN)?;
+        let (lessons, books) = (lessons(&past), books(face));
         if face.flags.json || face.flags.events {
             let all: Vec<Value> =
                 lessons.iter().map(|((problem, remedy), one)| one.document(problem, remedy)).collect();
-            face.document(&json!({ "lessons": all }));
+            let book = |(name, one): &(String, Learned)| {
+                let mut document = learned_document(one);
+                document["name"] = name.as_str().into();
+                document["saved_seconds"] = saved(one).map(|time| time.as_secs_f64()).into();
+                document
+            };
+            face.document(&json!({ "lessons": all, "learned": books.iter().map(book).collect::<Vec<_>>() }));
             return Ok(Exit::DONE);
         }
         if lessons.is_empty() {
@@ -45,11 +56,43 @@ impl Lessons {
         }
         let rows: Vec<_> = lessons.iter().map(|((problem, remedy), one)| one.row(problem, remedy)).collect();
         table(face, ["PROBLEM", "REMEDY", "HELPED", "NO HELP", "FAILED", "UNKNOWN", "MEDIAN", "LAST (UTC)"], &rows);
+        if !(rows.is_empty() || books.is_empty()) {
+            face.data("");
+        }
+        let rows: Vec<_> = books.iter().map(|(name, one)| row(name, one)).collect();
+        table(face, ["LEARNED", "STATE", "BY", "HELPED", "NO HELP", "FIRST", "SINCE", "SAVED"], &rows);
         Ok(Exit::DONE)
     }
 }
 
-fn lessons(remedies: &[Remedy]) -> BTreeMap<(String, String), Lesson> {
+/// What was learned beside the registry, if there is one; a playbook that cannot be read is told elsewhere.
+fn books(face: &Face) -> Vec<(String, Learned)> {
+    let Ok(registry) = face.registry_path() else { return Vec::new() };
+    let library = Library::load(registry.parent().unwrap_or(Path::new("."))).unwrap_or_else(|(rest, _)| rest);
+    library.books.into_values().filter_map(|(book, _)| Some((book.name, book.learned?))).collect()
+}
+
+fn row(name: &str, one: &Learned) -> [String; 8] {
+    let dash = || "-".to_owned();
+    let time = |time: Option<Duration>| time.map_or_else(dash, duration);
+    [
+        name.to_owned(),
+        word(one.state).to_owned(),
+        one.by.clone(),
+        one.record.worked.to_string(),
+        one.record.failed.to_string(),
+        time(one.took),
+        time(one.record.median),
+        time(saved(one)),
+    ]
+}
+
+/// The time that was saved: that of the first healing, less what it takes since, for each time that it helped again.
+fn saved(one: &Learned) -> Option<Duration> {
+    Some(one.took?.saturating_sub(one.record.median?) * one.record.worked.saturating_sub(1))
+}
+
+pub(super) fn lessons(remedies: &[Remedy]) -> BTreeMap<(String, String), Lesson> {
     let mut all: BTreeMap<(String, String), Lesson> = BTreeMap::new();
     for remedy in remedies {
         let lesson = all.entry((remedy.problem.clone(), remedy.remedy.clone())).or_default();
@@ -72,6 +115,13 @@ impl Lesson {
         let mut took = self.took.clone();
         took.sort();
         took.get(took.len() / 2).copied()
+    }
+
+    /// In one line.
+    pub(super) fn says(&self) -> String {
+        let median = self.median().map(|time| format!(", {} in the middle", duration(time))).unwrap_or_default();
+        let last = self.last.map(|time| format!(", last {} (UTC)", when(time))).unwrap_or_default();
+        format!("helped {}, no help {}, failed {}{median}{last}", self.helped, self.no_help, self.failed)
     }
 
     fn row(&self, problem: &str, remedy: &str) -> [String; 8] {

@@ -21,6 +21,7 @@ mod deploy;
 mod diagnose;
 mod discover;
 mod exec;
+mod fix;
 mod graph;
 mod heal;
 mod history;
@@ -91,6 +92,7 @@ verbs! {
         diagnose::Diagnose,
         discover::Discover,
         exec::Exec,
+        fix::Fix,
         graph::Graph,
         heal::Heal,
         history::History,

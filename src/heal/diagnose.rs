@@ -41,7 +41,7 @@ pub(super) async fn look(
 }
 
 /// What the registry knows of services.
-fn world(ground: &Ground) -> World {
+pub(super) fn world(ground: &Ground) -> World {
     let mut world = World::default();
     for (name, service) in &ground.registry.services {
         world.needs.insert(name.clone(), service.needs.clone());

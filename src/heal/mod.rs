@@ -3,13 +3,16 @@
 
 mod analyze;
 mod diagnose;
+pub mod learn;
 mod observe;
 pub mod playbook;
 mod sight;
 mod solve;
 
-pub use analyze::{Problem, World, analyze, fingerprint};
+pub use analyze::{Pattern, Problem, World, analyze};
 pub use diagnose::{Diagnosis, diagnose};
 pub use observe::{Observed, look_names, observe};
 pub use sight::{Observation, Sight};
-pub use solve::{Cure, HealFault, Healing, Held, Refrained, Treated, Wish, clear_way, heal, may};
+pub use solve::{
+    Cure, Fix, FixFault, Fixed, HealFault, Healing, Held, Refrained, Treated, Wish, clear_way, fix, heal, may,
+};

@@ -37,6 +37,8 @@ pub struct Heal {
     pub breaker: usize,
     /// When what interrupts may be done; empty: always.
     pub windows: Vec<Window>,
+    /// Whether words that helped elsewhere may be run before a person or repeated success has promoted them.
+    pub drafts: bool,
 }
 
 impl Default for Heal {
@@ -50,6 +52,7 @@ impl Default for Heal {
             apart: Duration::from_secs(2),
             breaker: 5,
             windows: Vec::new(),
+            drafts: false,
         }
     }
 }

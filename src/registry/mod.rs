@@ -23,7 +23,8 @@ mod written;
 
 pub use checked::*;
 pub use docker::{COMPOSE_FILES, Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull};
-pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries};
+pub(crate) use edit::flow;
+pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries, remove, rewrite, write_new};
 pub use fault::{Fault, Faults, Place, nearest};
 pub use find::{FILE_NAMES, config_folder, find};
 pub use healing::{Heal, HealPolicy};

@@ -216,6 +216,7 @@ fn write_heal(heal: &Heal) -> Value {
         ("apart", json!(write_duration(heal.apart))),
         ("breaker", json!(heal.breaker)),
         ("windows", heal.windows.iter().map(ToString::to_string).collect()),
+        ("drafts", json!(heal.drafts)),
     ])
 }
 

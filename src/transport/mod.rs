@@ -9,12 +9,14 @@ use tokio::sync::mpsc;
 
 use crate::model::{Cmd, HostName};
 
+mod editor;
 mod local;
 mod lost;
 mod pool;
 mod shell;
 pub mod ssh;
 
+pub use editor::edit_file;
 pub use local::Local;
 pub use lost::Lost;
 pub use pool::{Options, Pool};

@@ -16,6 +16,7 @@ mod hostile;
 mod import;
 mod journal;
 mod lab;
+mod playbook;
 mod registry;
 mod render;
 mod runner;
@@ -42,6 +43,7 @@ fn main() {
         import::trials(),
         journal::trials(),
         lab::trials(),
+        playbook::trials(),
         registry::trials(),
         render::trials(),
         runner::trials(),

@@ -1,11 +1,11 @@
 //! `portoser playbook list`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::playbook::anywhere;
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure};
-use crate::heal::playbook::{Origin, Playbook, Risk};
+use crate::heal::playbook::{Learned, Origin, Playbook, Record, Risk, word};
 
 /// List the known problems
 #[derive(Debug, clap::Args)]
@@ -16,8 +16,8 @@ impl List {
         let library = anywhere(face)?;
         if face.flags.json || face.flags.events {
             let one = |(book, origin): &(Playbook, Origin)| {
-                json!({ "name": book.name, "risk": book.risk, "about": about(book), "from": from(origin),
-                        "symptom": book.symptom, "latent": book.latent })
+                json!({ "name": book.name, "risk": book.risk, "about": about(book), "from": from(book, origin),
+                        "symptom": book.symptom, "latent": book.latent, "learned": book.learned.as_ref().map(learned_document) })
             };
             face.document(&json!({ "playbooks": library.books.values().map(one).collect::<Vec<_>>() }));
             return Ok(Exit::DONE);
@@ -25,7 +25,7 @@ impl List {
         let row = |(book, origin): &(Playbook, Origin)| {
             let steps: Vec<String> = book.deeds.iter().map(|deed| format!("{deed:?}")).collect();
             let steps = if steps.is_empty() { "-".to_owned() } else { steps.join(", ") };
-            [book.name.clone(), about(book).to_owned(), risk(book).to_owned(), steps, from(origin)]
+            [book.name.clone(), about(book).to_owned(), risk(book).to_owned(), steps, from(book, origin)]
         };
         let rows: Vec<_> = library.books.values().map(row).collect();
         table(face, ["NAME", "ABOUT", "RISK", "DOES", "FROM"], &rows);
@@ -34,7 +34,11 @@ impl List {
 }
 
 fn about(book: &Playbook) -> &'static str {
-    if book.is_about_services() { "service" } else { "host" }
+    match (&book.learned, book.is_about_services()) {
+        (Some(_), false) => "what it solves",
+        (_, true) => "service",
+        (None, false) => "host",
+    }
 }
 
 fn risk(book: &Playbook) -> &'static str {
@@ -46,9 +50,20 @@ fn risk(book: &Playbook) -> &'static str {
     }
 }
 
-pub(super) fn from(origin: &Origin) -> String {
-    match origin {
-        Origin::Shipped => "portoser".into(),
-        Origin::File(file) => file.display().to_string(),
+fn from(book: &Playbook, origin: &Origin) -> String {
+    match (origin, &book.learned) {
+        (Origin::Shipped, _) => "portoser".into(),
+        (Origin::File(_), Some(learned)) => format!("learned, {}", word(learned.state)),
+        (Origin::File(file), None) => file.display().to_string(),
     }
+}
+
+/// What was learned, as a document.
+pub(in crate::cli) fn learned_document(learned: &Learned) -> Value {
+    let Record { worked, failed, last, median } = &learned.record;
+    json!({
+        "state": learned.state, "solves": learned.solves, "by": learned.by, "from": learned.source,
+        "first_seconds": learned.took.map(|time| time.as_secs_f64()), "worked": worked, "failed": failed,
+        "median_seconds": median.map(|time| time.as_secs_f64()), "last": last.map(|time| time.to_string()),
+    })
 }

@@ -1,17 +1,21 @@
 //! `portoser playbook`: the known problems, and whether their examples hold.
 
+mod edit;
 mod list;
 mod show;
 mod test;
+mod trust;
 
 use std::path::Path;
 
+pub(super) use list::learned_document;
+
 use crate::cli::{Exit, Face, Failure, verbs};
-use crate::heal::playbook::Library;
+use crate::heal::playbook::{Learned, Library, Origin};
 use crate::model::FailureKind;
 use crate::registry::Faults;
 
-/// Known problems: list them, show one, try their examples
+/// Known problems and what was learned: list, show, try, edit, promote, demote
 #[derive(Debug, clap::Args)]
 pub(super) struct Playbook {
     #[command(subcommand)]
@@ -21,7 +25,11 @@ pub(super) struct Playbook {
 verbs! {
     /// The verbs under `playbook`.
     Verb {
+        trust::Demote,
+        edit::Edit,
         list::List,
+        trust::Promote,
+        trust::Rm,
         show::Show,
         test::Test,
     }
@@ -42,6 +50,18 @@ pub(super) fn library(_: &Face, registry: &Path) -> Result<Library, Failure> {
 /// The same, where there need not be a registry.
 fn anywhere(face: &Face) -> Result<Library, Failure> {
     library(face, &face.registry_path().unwrap_or_else(|_| "registry.yml".into()))
+}
+
+/// A playbook that was learned, and its file.
+fn learned<'a>(library: &'a Library, name: &str) -> Result<(&'a Learned, &'a Path), Failure> {
+    let (book, origin) = library.books.get(name).ok_or_else(|| unknown(library, name))?;
+    match (&book.learned, origin) {
+        (Some(learned), Origin::File(file)) => Ok((learned, file)),
+        (_, Origin::File(file)) => Err(Failure::say(FailureKind::Usage, format!("`{name}` was not learned"))
+            .hint(format!("it is yours: {}", file.display()))),
+        (_, Origin::Shipped) => Err(Failure::say(FailureKind::Usage, format!("`{name}` comes with portoser"))
+            .hint("a playbook of this name in `playbooks/` beside the registry goes before it; `portoser playbook edit` begins one")),
+    }
 }
 
 fn failure(faults: &[Faults]) -> Failure {

@@ -1,11 +1,14 @@
 //! `portoser playbook show`.
 
+use jiff::Timestamp;
+
+use crate::cli::lessons::lessons;
 use crate::cli::playbook::{anywhere, unknown};
-use crate::cli::{Exit, Face, Failure, safe};
+use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::heal::playbook::{Origin, shipped};
 use crate::model::FailureKind;
 
-/// Print a playbook as it is written
+/// Print a playbook as it is written, and what this machine remembers of it
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// Its name
@@ -23,6 +26,17 @@ impl Show {
             })?,
         };
         text.lines().for_each(|line| face.data(safe(line)));
+        // What comes with the program cannot be written into, so its record is in the journal alone.
+        let past = match face.journal() {
+            Ok(journal) => journal.remedies(Timestamp::UNIX_EPOCH)?,
+            Err(failure) => {
+                session::without_journal(face, &failure);
+                Vec::new()
+            }
+        };
+        for ((_, _), lesson) in lessons(&past).iter().filter(|((_, remedy), _)| *remedy == self.name) {
+            face.data(safe(&format!("# on this machine: {}", lesson.says())));
+        }
         Ok(Exit::DONE)
     }
 }

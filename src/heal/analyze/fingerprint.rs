@@ -28,21 +28,63 @@ static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)error|fatal|panic|exception|fail|cannot|can't|could not|unable|refused|denied|invalid|missing|not found|no such").ok()
 });
 
-/// The fingerprint of a problem: sixteen hexadecimal digits.
-#[must_use]
-pub fn fingerprint(world: &World, seen: &[Observation], problem: &Problem) -> String {
-    let here = || seen.iter().filter(|one| one.host == problem.host && one.service == problem.service);
-    let failing: BTreeSet<&str> = here().filter(|one| one.sight == Sight::Bad).map(|one| one.look.as_str()).collect();
-    let engine = problem.service.as_ref().and_then(|service| world.engines.get(service)).map_or("host", String::as_str);
-    let lines = || here().filter(|one| one.look == "log").flat_map(|one| &one.lines);
-    // What systemd says of a unit is the same for all failures.
-    let own = |line: &&String| !line.contains(".service: ") && !line.starts_with("Start") && !line.starts_with("Stop");
-    let telling = |line: &&String| TELLING.as_ref().is_some_and(|telling| telling.is_match(line));
-    let line = lines().filter(own).rfind(telling).or(lines().rfind(own)).map_or("", String::as_str);
-    let names = [Some(problem.host.as_str()), problem.service.as_ref().map(|service| service.as_str())];
-    let said = template(line, names.into_iter().flatten());
-    let all = format!("{engine}\n{}\n{said}", failing.into_iter().collect::<Vec<_>>().join(" "));
-    hex(&sha256(all.as_bytes()))[..16].to_owned()
+/// The looks that tell whether it runs. Which of them are bad at a moment depends on the moment: what is started again and
+/// again runs now and then.
+const RUNS: &[&str] = &["unit", "process", "container", "port", "restarts", "start_limit"];
+
+/// How lines begin that systemd says of any unit.
+const SYSTEMD: &[&str] = &["Starting ", "Started ", "Stopping ", "Stopped ", "Failed to start "];
+
+/// What is the same of a failure on every host and day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    pub engine: String,
+    /// The looks that are bad; `down` for all those that tell whether it runs.
+    pub looks: Vec<String>,
+    /// The words of the failure with what differs masked; empty when it says nothing.
+    pub said: String,
+}
+
+impl Pattern {
+    /// What a problem looks like.
+    #[must_use]
+    pub fn of(world: &World, seen: &[Observation], problem: &Problem) -> Self {
+        let here = || seen.iter().filter(|one| one.host == problem.host && one.service == problem.service);
+        let bad = || here().filter(|one| one.sight == Sight::Bad);
+        let mut looks: BTreeSet<&str> = bad().map(|one| one.look.as_str()).collect();
+        let all = looks.len();
+        looks.retain(|look| !RUNS.contains(look));
+        if looks.len() < all {
+            looks.insert("down");
+            // What does not run answers no check.
+            looks.remove("check");
+        }
+        let engine = problem.service.as_ref().and_then(|service| world.engines.get(service));
+        let lines = || here().filter(|one| one.look == "log").flat_map(|one| &one.lines);
+        // What systemd says of a unit is the same for all failures.
+        let own = |line: &&String| !line.contains(".service: ") && !SYSTEMD.iter().any(|begin| line.starts_with(begin));
+        let telling = |line: &&String| TELLING.as_ref().is_some_and(|telling| telling.is_match(line));
+        let own = lines().filter(own).rfind(telling).or(lines().rfind(own));
+        let names = [Some(problem.host.as_str()), problem.service.as_ref().map(|service| service.as_str())];
+        let said = own.map(|line| template(line, names.into_iter().flatten())).unwrap_or_else(|| {
+            // Silence is the same for all services, so it is known with the service's name.
+            let answer = bad().find(|one| one.look == "check").map_or("", |one| one.says.as_str());
+            let answer = template(answer, std::iter::empty());
+            problem.service.as_ref().map_or_else(String::new, |service| format!("{service}: {answer}"))
+        });
+        Self {
+            engine: engine.map_or("host", String::as_str).to_owned(),
+            looks: looks.into_iter().map(str::to_owned).collect(),
+            said,
+        }
+    }
+
+    /// Sixteen hexadecimal digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let all = format!("{}\n{}\n{}", self.engine, self.looks.join(" "), self.said);
+        hex(&sha256(all.as_bytes()))[..16].to_owned()
+    }
 }
 
 /// A line with what differs masked.

@@ -11,7 +11,7 @@ use crate::heal::playbook::{Deed, Library, Risk};
 use crate::heal::{Observation, Sight};
 use crate::model::{HostName, ServiceName};
 
-pub use fingerprint::fingerprint;
+pub use fingerprint::Pattern;
 
 /// What is known of the services beyond what was observed.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +60,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// What it is known by: its fingerprint where nobody knows its cause, else its name.
+    #[must_use]
+    pub fn known(&self) -> String {
+        self.fingerprint.clone().unwrap_or_else(|| self.name.clone())
+    }
+
     /// Whether it follows from nothing that is known.
     #[must_use]
     pub fn is_root(&self) -> bool {
@@ -108,7 +114,7 @@ pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Pr
     }
     roots::link(world, seen, library, &mut problems);
     for problem in problems.iter_mut().filter(|problem| problem.is_root() && problem.symptom) {
-        problem.fingerprint = Some(fingerprint(world, seen, problem));
+        problem.fingerprint = Some(Pattern::of(world, seen, problem).fingerprint());
     }
     roots::sorted(problems)
 }

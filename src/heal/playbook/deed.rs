@@ -6,8 +6,11 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
+use crate::heal::playbook::draft;
+use crate::model::quote;
 use crate::registry::number::Named;
-use crate::registry::read::{Read, Reader};
+use crate::registry::read::{List, Read, Reader};
+use crate::registry::text::Word;
 use crate::registry::tree::{Node, Scalar, Trail, Value};
 
 /// What a remedy risks, the least first.
@@ -34,6 +37,9 @@ pub struct Deed {
     row: &'static Row,
     /// The name of a hook; nothing for other deeds.
     name: Option<String>,
+    /// The words of a person, and those that take them back; none for other deeds.
+    words: Vec<String>,
+    undo: Vec<String>,
 }
 
 type Row = (&'static str, &'static str, Risk, &'static str, &'static str);
@@ -114,8 +120,31 @@ const ROWS: &[Row] = {
         ),
         ("drain", "host", Ask, "take the host out of service", "take it in again"),
         ("hook", "", Ask, "run the hook", "the hook's own"),
+        WORDS,
     ]
 };
+
+/// Words that a person found to help. Only what was learned has them.
+const WORDS: Row = ("run", "words", Risk::Safe, "run", "the words of `undo`, where there are any");
+
+/// Words that may take away what nobody brings back: such a step is never done without a person.
+const GRAVE: &[&str] = &[
+    "volume",
+    "prune",
+    "--volumes",
+    "mkfs",
+    "dd",
+    "shred",
+    "wipefs",
+    "dropdb",
+    "drop",
+    "truncate",
+    "delete",
+    "-delete",
+    "reboot",
+    "shutdown",
+    "poweroff",
+];
 
 impl Deed {
     /// The verb.
@@ -130,10 +159,46 @@ impl Deed {
         self.name.as_deref().unwrap_or(self.row.1)
     }
 
-    /// What it risks.
+    /// What it risks at least.
     #[must_use]
     pub fn risk(&self) -> Risk {
-        self.row.2
+        // What stands in the text of a script counts like a word.
+        let parts =
+            || self.words.iter().flat_map(|word| word.split(|c: char| c.is_whitespace() || ";&|()\"'".contains(c)));
+        let recursive = |word: &str| {
+            word == "--recursive" || word.starts_with('-') && !word.starts_with("--") && word.contains(['r', 'R'])
+        };
+        let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
+        let removes = parts().any(|word| name(word) == "rm") && parts().any(recursive);
+        let takes_volumes = parts().any(|word| word == "down") && parts().any(|word| word == "-v");
+        let named = |word: &str| GRAVE.contains(&name(word).to_ascii_lowercase().as_str());
+        let grave = removes || takes_volumes || parts().any(named);
+        if grave { Risk::Ask } else { self.row.2 }
+    }
+
+    /// Words of a person as a deed; `undo` takes them back.
+    #[must_use]
+    pub fn of_words(words: Vec<String>, undo: Vec<String>) -> Self {
+        Self { row: &WORDS, name: None, words, undo }
+    }
+
+    /// The deed of this verb and object; nothing when it is not on the list.
+    #[must_use]
+    pub fn of(verb: &str, object: &str) -> Option<Self> {
+        let row = ROWS.iter().find(|row| row.0 == verb && row.1 == object && row.0 != WORDS.0)?;
+        Some(Self { row, name: None, words: Vec::new(), undo: Vec::new() })
+    }
+
+    /// Whether it runs words of a person.
+    #[must_use]
+    pub fn is_words(&self) -> bool {
+        self.row.0 == WORDS.0
+    }
+
+    /// The words of a person, and those that take them back.
+    #[must_use]
+    pub fn words(&self) -> (&[String], &[String]) {
+        (&self.words, &self.undo)
     }
 
     /// Whether a deploy of the service does as much: then it is no reason to heal before one.
@@ -155,6 +220,10 @@ impl Deed {
 
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_words() {
+            let words: Vec<_> = self.words.iter().map(|word| quote(word)).collect();
+            return write!(f, "run `{}`", words.join(" "));
+        }
         f.write_str(self.row.3)?;
         self.name.as_ref().map_or(Ok(()), |name| write!(f, " `{name}`"))
     }
@@ -176,6 +245,12 @@ fn verbs() -> Vec<&'static str> {
 
 impl Read for Deed {
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
+        if matches!(&node.value, Value::Map(entries) if entries.iter().any(|entry| entry.key == WORDS.0)) {
+            let draft = draft::Words::read(node, at, to)?;
+            let words = |list: &List<Word>| list.values().map(|word| word.0.clone()).collect();
+            let undo = draft.undo.value().map(words).unwrap_or_default();
+            return Some(Self::of_words(words(draft.run.value()?), undo));
+        }
         let entry = match &node.value {
             Value::Map(entries) if entries.len() == 1 => &entries[0],
             _ => {
@@ -210,7 +285,8 @@ impl Read for Deed {
             fault.why(format!("it must be {what}"));
             return None;
         }
-        row.map(|row| Self { row, name: named.then(|| object.clone()) })
+        let (words, undo) = (Vec::new(), Vec::new());
+        row.map(|row| Self { row, name: named.then(|| object.clone()), words, undo })
     }
 }
 
@@ -221,8 +297,12 @@ impl JsonSchema for Deed {
     fn schema_name() -> Cow<'static, str> {
         "Deed".into()
     }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let words = generator.subschema_for::<draft::Words>().to_value();
         let one = |verb: &str| {
+            if verb == WORDS.0 {
+                return words.clone();
+            }
             let objects: Vec<_> =
                 ROWS.iter().filter(|row| row.0 == verb && !row.1.is_empty()).map(|row| row.1).collect();
             let object = if objects.is_empty() {
@@ -246,6 +326,23 @@ mod tests {
             assert!(!row.3.is_empty() && !row.4.is_empty(), "{row:?}");
             assert!(!ROWS[..number].iter().any(|other| (other.0, other.1) == (row.0, row.1)), "{row:?}");
         }
+    }
+
+    #[test]
+    fn words_that_may_destroy_are_for_persons_only() {
+        let risk =
+            |words: &[&str]| Deed::of_words(words.iter().map(|word| (*word).to_owned()).collect(), Vec::new()).risk();
+        for words in [
+            &["rm", "-rf", "/x"][..],
+            &["/bin/rm", "x", "--recursive"],
+            &["sh", "-c", "cd /x && rm -fr *"],
+            &["docker", "volume", "rm", "x"],
+            &["/sbin/mkfs", "/dev/sda"],
+        ] {
+            assert_eq!(risk(words), Risk::Ask, "{words:?}");
+        }
+        assert_eq!(risk(&["rm", "-f", "/x/lock"]), Risk::Safe);
+        assert_eq!(risk(&["systemctl", "restart", "x"]), Risk::Safe);
     }
 
     #[test]

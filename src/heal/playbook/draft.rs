@@ -2,18 +2,21 @@
 
 use crate::heal::Sight;
 use crate::heal::playbook::deed::{Deed, Risk};
-use crate::registry::number::{Bool, Choice, Count, Named, Time, Version};
+use crate::heal::playbook::learned::{Source, State};
+use crate::registry::number::{Bool, Choice, Count, CountOrNone, Named, Time, Version};
 use crate::registry::read::{List, Many, Map, draft};
 use crate::registry::text::{Line, Name, Pattern, Variable, Word};
 
 draft! {
     /// A known problem: how it is recognized, what it means, and what helps.
-    struct Playbook requires ["version", "name", "when", "because", "risk", "examples"] {
+    struct Playbook requires ["version", "name", "because", "risk"] {
         /// The version of this format: 1.
         version: Version,
         /// Its name, which is also its file's.
         name: Name,
-        /// What must have been observed, all of it; at least one of it bad.
+        /// Whether what was learned is a draft, promoted or retired.
+        state: Choice<State>,
+        /// What must have been observed, all of it; at least one of it bad. Only what was learned can be without.
         when: List<Condition>,
         /// What must not have been observed, none of it.
         unless: List<Condition>,
@@ -35,8 +38,58 @@ draft! {
         until: Until,
         /// How often the remedy is tried.
         tries: Count,
-        /// Observations and what must be made of them; they are tests.
+        /// Observations and what must be made of them; they are tests. Only what was learned can be without.
         examples: List<Example>,
+        /// How it was learned. Its steps are then a remedy for the problem that it names.
+        learned: Learned,
+        /// How often what was learned helped since.
+        record: Record,
+    }
+}
+
+draft! {
+    /// How something was learned.
+    struct Learned requires ["solves", "by", "from"] {
+        /// The fingerprint of the problem, or its playbook's name.
+        solves: Word,
+        /// Who found it.
+        by: Line,
+        /// How it was found: fix (a person's words) or ladder (a general remedy).
+        from: Choice<Source>,
+        /// When.
+        on: Line,
+        /// Where: the service and the host.
+        at: Line,
+        /// How long it took until all was good, with what was tried in vain.
+        took: Time,
+        /// The engine of the service, the looks that were bad, and the words of the failure with what differs masked.
+        engine: Line,
+        looks: List<Line>,
+        said: Line,
+    }
+}
+
+draft! {
+    /// How often something helped.
+    struct Record {
+        /// So often a second look said that it helped ...
+        worked: CountOrNone,
+        /// ... and so often that it did not.
+        failed: CountOrNone,
+        /// When it was applied last.
+        last: Line,
+        /// The middle of the times until it was good again.
+        median: Time,
+    }
+}
+
+draft! {
+    /// Words of a person, as a step of what was learned. `{service}` and the like stand for what differs from place to place.
+    struct Words requires ["run"] {
+        /// The words that are run on the host.
+        run: List<Word>,
+        /// The words that take it back.
+        undo: List<Word>,
     }
 }
 

@@ -5,6 +5,7 @@ mod condition;
 mod deed;
 mod draft;
 mod example;
+mod learned;
 mod library;
 mod settle;
 
@@ -17,6 +18,7 @@ use example::Example;
 
 pub use deed::{Deed, Risk};
 pub use example::Tried;
+pub use learned::{Learned, Record, Source, State, word};
 pub use library::{Library, Origin, shipped};
 pub use settle::{read, schema};
 
@@ -43,6 +45,8 @@ pub struct Playbook {
     /// How often the remedy is tried for the same problem before it counts as one that does not help.
     pub tries: usize,
     examples: Vec<Example>,
+    /// How it was learned; none for one that somebody wrote.
+    pub learned: Option<Learned>,
 }
 
 /// A playbook that was recognized.

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::condition::{Condition, Test};
 use super::example::Example;
-use super::{Playbook, draft};
+use super::{Deed, Playbook, draft, learned};
 use crate::heal::observe::{look_names, service_looks};
 use crate::heal::{Observation, Sight};
 use crate::model::{HostName, ServiceName};
@@ -61,11 +61,24 @@ fn settle(draft: &draft::Playbook, file: &Path, to: &mut Reader) -> Option<Playb
         to.fault(given.place, &Trail::TOP.key("when"), "nothing in it is bad")
             .why("what is good or unseen is never a reason to act");
     }
+    let learned = learned::settle(draft, to);
+    if draft.learned.absent() {
+        for key in [("when", draft.when.absent()), ("examples", draft.examples.absent())] {
+            if key.1 {
+                let what = format!("the key `{}` is missing", key.0);
+                to.faults.push(Fault::new(Some(name.place), Trail::TOP.to_string(), what));
+            }
+        }
+    }
     let deeds: Vec<_> = draft.deeds.value().map(|deeds| deeds.values().cloned().collect()).unwrap_or_default();
     let risk = draft.risk.given()?;
     for deed in deeds.iter().filter(|deed| deed.risk() > risk.value.0) {
         to.fault(risk.place, &Trail::TOP.key("risk"), format!("`{deed:?}` risks more than this"))
             .hint("give the highest risk of its steps");
+    }
+    if let Some(given) = draft.deeds.given().filter(|_| draft.learned.absent() && deeds.iter().any(Deed::is_words)) {
+        to.fault(given.place, &Trail::TOP.key("do"), "only what was learned runs words of a person")
+            .hint("`portoser fix` tries words, and learns them when they helped");
     }
     let examples: Vec<_> = draft.examples.value().map(|all| settle_examples(all, to)).unwrap_or_default();
     Some(Playbook {
@@ -86,6 +99,7 @@ fn settle(draft: &draft::Playbook, file: &Path, to: &mut Reader) -> Option<Playb
         until: draft.until.value().and_then(|until| settle_until(until, to)),
         tries: draft.tries.value().map_or(1, |tries| tries.get()),
         examples,
+        learned,
     })
 }
 

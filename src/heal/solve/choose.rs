@@ -1,11 +1,14 @@
 //! Which remedy a problem gets, and whether it may be applied here and now.
 
+use std::cmp::Reverse;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::heal::playbook::Risk;
+use crate::heal::learn::Terms;
+use crate::heal::playbook::{Deed, Learned, Origin, Playbook, Record, Risk, State};
 use crate::heal::solve::cycle::Healer;
 use crate::heal::solve::deed::{Found, Way, way};
-use crate::heal::solve::ladder::{RUNGS, Rung};
+use crate::heal::solve::ladder::{LADDER, RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
 use crate::heal::solve::remedy::Remedy;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
@@ -25,51 +28,96 @@ pub(super) struct Candidate {
     pub risk: Risk,
     /// How often it is tried.
     pub tries: usize,
-    /// None: it is not in our power.
-    pub ways: Option<Vec<Way>>,
+    /// Or why it is not in our power.
+    pub ways: Result<Vec<Way>, String>,
     pub says: String,
     /// The looks that saw the problem.
     pub looks: Vec<String>,
+    /// The looks that must be good again, and how soon.
+    pub until: Option<(Vec<String>, Duration)>,
+    /// The file that it was learned into.
+    pub learned: Option<PathBuf>,
+    /// Whether it runs words that are no more than a draft.
+    pub draft: bool,
+}
+
+impl Candidate {
+    fn new(name: String, risk: Risk, ways: Result<Vec<Way>, String>, says: String) -> Self {
+        Self { name, risk, tries: 1, ways, says, looks: Vec::new(), until: None, learned: None, draft: false }
+    }
 }
 
 impl Healer {
-    /// What could help, the most fitting first: the playbook's remedy; the ladder where nobody knows why it fails.
+    /// What could help, the most fitting first: what was learned; the playbook's remedy; the ladder where nobody knows why it
+    /// fails. Nothing is in it twice.
     pub(super) fn candidates(&self, problem: &Problem, seen: &Diagnosis) -> Vec<Candidate> {
         let service = self.service(problem);
-        let found =
-            Found { problem, seen: &seen.observations, scope: service.map_or(Scope::System, |service| service.scope) };
-        let evidence = problem.evidence.iter().filter_map(|number| seen.observations.get(*number));
-        let looks: Vec<String> = evidence.map(|one| one.look.clone()).collect();
-        let mut all = Vec::new();
+        let found = self.found(problem, seen);
+        let mut all = self.learned(problem, &found);
         if !problem.deeds.is_empty() {
-            let says: Vec<String> = problem.deeds.iter().map(ToString::to_string).collect();
-            let ways: Option<Vec<Way>> = problem.deeds.iter().map(|deed| way(deed, &found)).collect();
-            all.push(Candidate {
-                name: problem.name.clone(),
-                risk: problem.risk,
-                tries: problem.tries,
-                ways,
-                says: says.join(", then "),
-                looks: looks.clone(),
-            });
+            let mut own = Candidate::new(
+                problem.name.clone(),
+                problem.risk,
+                problem.deeds.iter().map(|deed| way(deed, &found)).collect(),
+                said(&problem.deeds),
+            );
+            (own.until, own.tries) = (problem.until.clone(), problem.tries);
+            all.push(own);
         }
         // What breaks nothing yet is not worth an interruption that may help or not; and where only the way is cleared for a
         // deploy, nothing is tried that may help or not.
         if problem.symptom && !problem.latent && service.is_some() && self.way_for.is_none() {
-            // What runs is not started, and what the playbook does is not done twice.
-            let own = all.first().and_then(|own: &Candidate| own.ways.clone());
-            let useful =
-                |rung: &&Rung| (rung.name != "start" || !runs(problem, seen)) && own != Some(vec![(rung.way)()]);
-            all.extend(RUNGS.iter().filter(useful).map(|rung| Candidate {
-                name: format!("ladder: {}", rung.name),
-                risk: rung.risk,
-                tries: 1,
-                ways: Some(vec![(rung.way)()]),
-                says: rung.says.to_owned(),
-                looks: looks.clone(),
+            // What runs is not started.
+            let useful = |rung: &&Rung| rung.name != "start" || !runs(problem, seen);
+            all.extend(RUNGS.iter().filter(useful).map(|rung| {
+                let name = format!("{LADDER}{}", rung.name);
+                Candidate::new(name, rung.risk, Ok(vec![(rung.way)()]), rung.says.to_owned())
             }));
         }
-        all
+        let evidence = problem.evidence.iter().filter_map(|number| seen.observations.get(*number));
+        let looks: Vec<String> = evidence.map(|one| one.look.clone()).collect();
+        let mut met: Vec<Vec<Way>> = Vec::new();
+        all.retain(|one| {
+            let new = !one.ways.as_ref().is_ok_and(|ways| met.contains(ways));
+            met.extend(one.ways.as_ref().ok().cloned());
+            new
+        });
+        all.into_iter().map(|one| Candidate { looks: looks.clone(), ..one }).collect()
+    }
+
+    /// What a remedy stands on, where the problem was seen.
+    pub(super) fn found<'a>(&self, problem: &'a Problem, seen: &'a Diagnosis) -> Found<'a> {
+        let service = self.service(problem);
+        let host = self.ground.registry.hosts.get(&problem.host);
+        let terms = Terms::of(host, service, problem, &seen.observations);
+        let scope = service.map_or(Scope::System, |service| service.scope);
+        Found { problem, seen: &seen.observations, scope, terms }
+    }
+
+    /// What was learned of the problem, the most trusted first.
+    fn learned(&self, problem: &Problem, found: &Found<'_>) -> Vec<Candidate> {
+        let known = problem.known();
+        let mut all: Vec<_> = self
+            .library
+            .books
+            .values()
+            .filter_map(|(book, origin)| Some((book, origin, book.learned.as_ref()?)))
+            .filter(|(.., learned)| learned.solves == known && learned.state != State::Retired)
+            .collect();
+        let worth = |record: &Record| i64::from(record.worked) - i64::from(record.failed);
+        all.sort_by_key(|(book, _, learned)| (Reverse(learned.state), Reverse(worth(&learned.record)), &book.name));
+        let one = |(book, origin, learned): (&Playbook, &Origin, &Learned)| {
+            let ways = book.deeds.iter().map(|deed| way(deed, found)).collect();
+            let mut one = Candidate::new(book.name.clone(), book.risk, ways, said(&book.deeds));
+            one.until = book.until.clone();
+            one.draft = learned.state == State::Draft && book.deeds.iter().any(Deed::is_words);
+            one.learned = match origin {
+                Origin::File(file) => Some(file.clone()),
+                Origin::Shipped => None,
+            };
+            one
+        };
+        all.into_iter().map(one).collect()
     }
 
     /// The remedy, ready to be planned; or why it is not applied.
@@ -84,7 +132,7 @@ impl Healer {
         let now = self.ground.clock.now();
         let within = jiff::SignedDuration::try_from(service.within.max(host.within)).unwrap_or_default();
         let since = now.checked_sub(within).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        let known = known(problem);
+        let known = problem.known();
         let wish = Wish {
             host: &problem.host,
             service: problem.service.as_ref(),
@@ -93,6 +141,7 @@ impl Healer {
             risk: candidate.risk,
             tries: candidate.tries,
             asked: self.cure.risk.is_some_and(|risk| candidate.risk <= risk),
+            draft: candidate.draft,
         };
         let held = match may(&wish, &service, &host, &self.journal.remedies(since)?, now) {
             Ok(()) if !wish.asked => match self.stopped(&place)? {
@@ -107,8 +156,9 @@ impl Healer {
         }
         let start = || vec![Way::Mend(Mend::Change(UnitChange::Start))];
         let ways = candidate.ways.clone().map(|ways| if matches!(*ways, [Way::Need(..)]) { start() } else { ways });
-        let Some(ways) = ways else {
-            return Ok(Err("portoser cannot do this by itself".into()));
+        let ways = match ways {
+            Ok(ways) => ways,
+            Err(why) => return Ok(Err(why)),
         };
         if ways.iter().any(|way| matches!(way, Way::Need(..))) {
             return Ok(Err("portoser cannot do all of it in one transaction".into()));
@@ -122,9 +172,9 @@ impl Healer {
         if self.cure.only_look {
             return Ok(Err("it would be done".into()));
         }
-        let until = problem.until.clone().filter(|_| candidate.name == problem.name);
+        let until = candidate.until.clone();
         // A playbook speaks for all services; one that says that it takes longer to start is given that time.
-        let patience = self.patience(problem);
+        let patience = self.patience(problem.service.as_ref());
         let until = until.map(|(looks, within)| (looks, within.max(patience)));
         let evidence = candidate.looks.clone();
         let about = (problem.service.clone(), problem.host.clone());
@@ -133,8 +183,8 @@ impl Healer {
     }
 
     /// How long the service may take to be well after a remedy: as long as its checks give it after a start, and a moment.
-    fn patience(&self, problem: &Problem) -> Duration {
-        let service = self.service(problem);
+    pub(super) fn patience(&self, service: Option<&ServiceName>) -> Duration {
+        let service = service.and_then(|name| self.ground.registry.services.get(name));
         let checks = service.map(|service| service.checks.as_slice()).unwrap_or_default();
         checks.iter().map(|check| check.start_period).max().unwrap_or_default() + MOMENT
     }
@@ -150,7 +200,9 @@ impl Healer {
         let Some(service) = &problem.service else { return Ok(None) };
         let done = self.journal.changes(Some(service), RECENT)?;
         // A remedy is no person's word, and that of a host's problem stands in the name of any service there.
-        let person = |entry: &HistoryEntry| entry.host == problem.host && !matches!(&*entry.verb, "heal" | "sweep");
+        let person = |entry: &HistoryEntry| {
+            entry.host == problem.host && !matches!(&*entry.verb, "heal" | "sweep" | "watch" | "fix")
+        };
         let last = done.into_iter().find(person);
         Ok(last.filter(|entry| entry.verb == "stop").map(|entry| Held::Stopped { run: entry.run.to_string() }))
     }
@@ -167,18 +219,19 @@ impl Healer {
 /// Where the remedy is applied: where the problem is, or at what the service needs.
 fn place(problem: &Problem, candidate: &Candidate) -> Problem {
     match candidate.ways.as_deref() {
-        Some([Way::Need(need, at)]) => Problem { service: Some(need.clone()), host: at.clone(), ..problem.clone() },
+        Ok([Way::Need(need, at)]) => Problem { service: Some(need.clone()), host: at.clone(), ..problem.clone() },
         _ => problem.clone(),
     }
 }
 
-/// What the journal calls the problem: its fingerprint where nobody knows its cause, else its name.
-pub(super) fn known(problem: &Problem) -> String {
-    problem.fingerprint.clone().unwrap_or_else(|| problem.name.clone())
+/// What steps do, in words.
+fn said(deeds: &[Deed]) -> String {
+    let says: Vec<String> = deeds.iter().map(ToString::to_string).collect();
+    says.join(", then ")
 }
 
 /// Whether what supervises the service on the host says that it runs.
-fn runs(problem: &Problem, seen: &Diagnosis) -> bool {
+pub(super) fn runs(problem: &Problem, seen: &Diagnosis) -> bool {
     let mut found = seen.observations.iter().filter(|one| one.host == problem.host && one.service == problem.service);
     found.any(|one| matches!(one.look.as_str(), "unit" | "container") && one.sight == Sight::Good)
 }

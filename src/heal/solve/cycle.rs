@@ -2,16 +2,17 @@
 //! as each changes what the next look sees; it ends when all is well or nothing more may be done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::deploy::{Fault, Ground, Selection};
+use crate::deploy::{Far, Fault, Ground, Selection};
 use crate::heal::diagnose::{look, reach};
+use crate::heal::learn::Noted;
 use crate::heal::playbook::{Library, Risk};
-use crate::heal::solve::choose::{Candidate, known};
+use crate::heal::solve::choose::Candidate;
 use crate::heal::solve::remedy::plan;
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
@@ -44,6 +45,8 @@ pub struct Treated {
     pub took: Duration,
     /// What was still wrong.
     pub says: Option<String>,
+    /// What was written down of it beside the registry.
+    pub noted: Option<Noted>,
 }
 
 /// A root problem for which nothing was done, or nothing more.
@@ -84,6 +87,8 @@ pub(super) struct Healer {
     pub hosts: BTreeSet<HostName>,
     /// The services of which only what a deploy would stumble over is healed; nothing: whatever is wrong is.
     pub way_for: Option<BTreeSet<ServiceName>>,
+    /// The connections to hosts where something is wrong.
+    pub kept: Mutex<BTreeMap<HostName, Far>>,
 }
 
 /// What was done in one round, and what was left.
@@ -106,7 +111,17 @@ pub async fn heal(
 ) -> Result<Healing, HealFault> {
     let (services, hosts) = reach(&ground.registry, selection)?;
     let (told, library, journal) = (ground.clone(), library.clone(), journal.clone());
-    let healer = Healer { ground: ground.clone(), told, library, journal, cure, services, hosts, way_for: None };
+    let healer = Healer {
+        ground: ground.clone(),
+        told,
+        library,
+        journal,
+        cure,
+        services,
+        hosts,
+        way_for: None,
+        kept: Mutex::default(),
+    };
     Ok(Arc::new(healer.willing()).rounds().await?)
 }
 
@@ -125,7 +140,17 @@ pub async fn clear_way(
     let chosen = crate::deploy::select(&ground.registry, selection).map_err(Fault::Select)?.0;
     let (told, library, journal, cure) = (told.clone(), library.clone(), journal.clone(), Cure::default());
     let way_for = Some(chosen);
-    let healer = Healer { ground: ground.clone(), told, library, journal, cure, services, hosts, way_for };
+    let healer = Healer {
+        ground: ground.clone(),
+        told,
+        library,
+        journal,
+        cure,
+        services,
+        hosts,
+        way_for,
+        kept: Mutex::default(),
+    };
     Ok(Arc::new(healer.willing()).rounds().await?)
 }
 
@@ -222,14 +247,18 @@ impl Healer {
         Ok(round)
     }
 
-    async fn look(&self, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Diagnosis {
+    pub(super) async fn look(&self, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Diagnosis {
         let quiet = self.ground.hushed();
-        let (found, _) = look(&quiet, services, hosts, &self.library).await;
+        let (found, far) = look(&quiet, services, hosts, &self.library).await;
+        // Where something is wrong, more is asked soon; everybody else's connection ends.
+        let wrong: BTreeSet<&HostName> = found.roots().map(|root| &root.host).collect();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(far.into_iter().filter(|(host, _)| wrong.contains(host)));
         found
     }
 
     /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it.
-    async fn look_near(&self, problem: &Problem) -> Diagnosis {
+    pub(super) async fn look_near(&self, problem: &Problem) -> Diagnosis {
         let registry = &self.ground.registry;
         let there = |name: &&ServiceName| {
             registry.services.get(*name).is_some_and(|service| service.hosts.contains(&problem.host))
@@ -275,7 +304,7 @@ impl Healer {
     }
 
     /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
-    async fn sure(&self, first: &Diagnosis) -> (Vec<Problem>, Diagnosis) {
+    pub(super) async fn sure(&self, first: &Diagnosis) -> (Vec<Problem>, Diagnosis) {
         let mut last = first.clone();
         let mut roots: Vec<Problem> = first.roots().filter(|root| self.concerns(first, root)).cloned().collect();
         let services = roots.iter().map(|root| self.of(root));
@@ -332,22 +361,30 @@ impl Healer {
             return Ok(Err("the run was stopped".into()));
         }
         let began = Instant::now();
-        let number = self.journal.begin_remedy(&StartOfRemedy {
+        let since = self.tried_since(problem)?;
+        let number = self.begin(problem, &candidate.name)?;
+        let (verdict, says) = ready.apply(&self.ground).await;
+        self.journal.end_remedy(number, verdict)?;
+        let took = began.elapsed();
+        let noted = self.learn((problem, seen), candidate, verdict, (took, since));
+        let (problem, remedy) = (problem.clone(), candidate.name.clone());
+        Ok(Ok(Treated { problem, remedy, verdict, took, says, noted }))
+    }
+
+    /// Writes down that a remedy begins.
+    pub(super) fn begin(&self, problem: &Problem, remedy: &str) -> Result<i64, JournalError> {
+        self.journal.begin_remedy(&StartOfRemedy {
             run: self.ground.run.clone(),
             service: problem.service.clone(),
             host: problem.host.clone(),
-            problem: known(problem),
-            remedy: candidate.name.clone(),
+            problem: problem.known(),
+            remedy: remedy.to_owned(),
             evidence: serde_json::json!({ "because": problem.because, "sure": problem.sure }),
-        })?;
-        let (verdict, says) = ready.apply(&self.ground).await;
-        self.journal.end_remedy(number, verdict)?;
-        let (problem, remedy) = (problem.clone(), candidate.name.clone());
-        Ok(Ok(Treated { problem, remedy, verdict, took: began.elapsed(), says }))
+        })
     }
 }
 
 /// Whether two looks mean the same problem.
-fn same(one: &Problem, other: &Problem) -> bool {
+pub(super) fn same(one: &Problem, other: &Problem) -> bool {
     one.name == other.name && one.host == other.host && one.service == other.service
 }

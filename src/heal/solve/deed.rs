@@ -1,6 +1,7 @@
 //! From a deed of a playbook to what is done on the host. Commands are words; what came from a host is only ever a word of
 //! them, and each is looked at again there before anything is done to it.
 
+use crate::heal::learn::Terms;
 use crate::heal::playbook::Deed;
 use crate::heal::{Observation, Problem};
 use crate::host::Layout;
@@ -20,12 +21,26 @@ pub(super) enum Way {
     Need(ServiceName, HostName),
 }
 
+impl Way {
+    /// The same, with this time for a person's words.
+    pub(super) fn within(self, time: std::time::Duration) -> Self {
+        let Self::Mend(Mend::Steps(steps)) = self else { return self };
+        let longer = |step| match step {
+            Step::Run { cmd, undo } => Step::Run { cmd: cmd.within(time), undo: undo.map(|undo| undo.within(time)) },
+            step => step,
+        };
+        Self::Mend(Mend::Steps(steps.into_iter().map(longer).collect()))
+    }
+}
+
 /// What a deed is about: what was measured where the problem was seen.
 pub(super) struct Found<'a> {
     pub problem: &'a Problem,
     pub seen: &'a [Observation],
     /// The scope of the service's units.
     pub scope: Scope,
+    /// What the names in a person's words stand for here.
+    pub terms: Terms,
 }
 
 impl Found<'_> {
@@ -74,8 +89,25 @@ impl Found<'_> {
     }
 }
 
-/// How the deed is done; nothing if it cannot be done from here.
-pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Option<Way> {
+/// How the deed is done.
+///
+/// # Errors
+/// Why it cannot be done from here.
+pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Result<Way, String> {
+    if deed.is_words() {
+        let (words, undo) = deed.words();
+        let here = |words: &[String]| {
+            let words = found.terms.specialize(words).map_err(|name| format!("nothing here stands for {name}"))?;
+            Ok::<_, String>(Cmd::from_words(words))
+        };
+        let cmd = here(words)?.ok_or("the first word is empty")?;
+        return Ok(Way::Mend(Mend::Steps(vec![run(cmd, here(undo)?)])));
+    }
+    listed(deed, found).ok_or_else(|| "portoser cannot do this by itself".to_owned())
+}
+
+/// How a deed of the closed list is done; nothing if it cannot be done from here.
+fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
     let change = |change| Some(Way::Mend(Mend::Change(change)));
     let steps = |steps| Some(Way::Mend(Mend::Steps(steps)));
     match (deed.verb(), deed.object()) {

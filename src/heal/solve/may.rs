@@ -26,6 +26,8 @@ pub struct Wish<'a> {
     pub tries: usize,
     /// Whether a person asked for it now; then policy and windows have nothing to say.
     pub asked: bool,
+    /// Whether it runs words that helped elsewhere and are no more than a draft.
+    pub draft: bool,
 }
 
 /// Why a remedy is not applied.
@@ -33,6 +35,8 @@ pub struct Wish<'a> {
 pub enum Held {
     /// The policy, and the risk that it does not take.
     Policy(HealPolicy, Risk),
+    /// It is a draft, and the policy takes none.
+    Draft { name: String },
     /// It interrupts, and no window is open.
     Window,
     /// It was tried for this problem and did not help.
@@ -62,6 +66,9 @@ impl fmt::Display for Held {
             Self::Policy(HealPolicy::Suggest, _) => f.write_str("the policy is `suggest`"),
             Self::Policy(_, Risk::Ask) => f.write_str("only a person can say whether it is right"),
             Self::Policy(..) => f.write_str("it interrupts the service, and the policy is `safe`"),
+            Self::Draft { name } => {
+                write!(f, "it is a draft; `portoser playbook promote {name}` or `drafts: true` in `heal` lets it act")
+            }
             Self::Window => f.write_str("it interrupts the service, and no window is open"),
             Self::NoHelp { remedy } => write!(f, "`{remedy}` did not help before"),
             Self::Budget { tries, within, wait } => {
@@ -101,6 +108,9 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         };
         if most.is_none_or(|most| wish.risk > most) {
             return Err(Held::Policy(policy, wish.risk));
+        }
+        if wish.draft && !service.drafts {
+            return Err(Held::Draft { name: wish.remedy.to_owned() });
         }
         let open = |heal: &Heal| heal.open(now.as_second());
         if wish.risk >= Risk::Disruptive && !(open(service) && open(host)) {
@@ -162,8 +172,8 @@ mod tests {
 
     fn asked(heal: &Heal, risk: Risk, past: &[Remedy], asked: bool) -> Result<(), Held> {
         let (host, service, risk) = wish(risk);
-        let wish =
-            Wish { host: &host, service: Some(&service), problem: "down", remedy: "start", risk, tries: 1, asked };
+        let (problem, remedy, tries, draft) = ("down", "start", 1, false);
+        let wish = Wish { host: &host, service: Some(&service), problem, remedy, risk, tries, asked, draft };
         let all = Heal { policy: HealPolicy::Full, ..Heal::default() };
         may(&wish, heal, &all, past, Timestamp::from_second(NOW).expect("in range"))
     }
@@ -183,6 +193,18 @@ mod tests {
             let heal = Heal { policy, ..Heal::default() };
             assert_eq!(asked(&heal, risk, &[], false).is_ok(), good, "{policy:?} {risk:?}");
             assert_eq!(asked(&heal, risk, &[], true), Ok(()), "a person may");
+        }
+    }
+
+    #[test]
+    fn a_draft_acts_only_where_it_may() {
+        let (host, service, risk) = wish(Risk::Safe);
+        let (problem, remedy, tries, draft) = ("down", "words-1", 1, true);
+        let now = Timestamp::from_second(NOW).expect("in range");
+        for (drafts, asked, good) in [(false, false, false), (true, false, true), (false, true, true)] {
+            let wish = Wish { host: &host, service: Some(&service), problem, remedy, risk, tries, asked, draft };
+            let heal = Heal { drafts, ..Heal::default() };
+            assert_eq!(may(&wish, &heal, &heal, &[], now).is_ok(), good, "{drafts} {asked}");
         }
     }
 

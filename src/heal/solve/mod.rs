@@ -4,9 +4,12 @@
 mod choose;
 mod cycle;
 mod deed;
+mod fix;
 mod ladder;
+mod lesson;
 mod may;
 mod remedy;
 
 pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, heal};
+pub use fix::{Fix, FixFault, Fixed, fix};
 pub use may::{Held, Wish, may};

@@ -133,14 +133,18 @@ fn besides(ways: &[Way]) -> Result<Vec<Step>, String> {
 impl Ready {
     /// Applies the remedy and looks again.
     pub(super) async fn apply(self, ground: &Arc<Ground>) -> (Verdict, Option<String>) {
-        let Self { prepared, terms, amiss } = self;
-        let ended = match deploy(ground, prepared, &terms).await {
+        match self.carry(ground).await {
             Ok(ended) => ended,
-            Err(fault) => return (Verdict::Failed, Some(fault.to_string())),
-        };
-        let verdict = verdict(&ended);
+            Err(fault) => (Verdict::Failed, Some(fault.to_string())),
+        }
+    }
+
+    /// As `apply`; a fault is what kept it from being done at all.
+    pub(super) async fn carry(self, ground: &Arc<Ground>) -> Result<(Verdict, Option<String>), Fault> {
+        let Self { prepared, terms, amiss } = self;
+        let verdict = verdict(&deploy(ground, prepared, &terms).await?);
         let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
-        (verdict, says.filter(|_| verdict != Verdict::Helped))
+        Ok((verdict, says.filter(|_| verdict != Verdict::Helped)))
     }
 }
 

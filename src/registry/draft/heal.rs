@@ -1,7 +1,7 @@
 //! Healing as written.
 
 use crate::registry::healing::HealPolicy;
-use crate::registry::number::{Choice, Count, Named, Time};
+use crate::registry::number::{Bool, Choice, Count, Named, Time};
 use crate::registry::read::{List, draft};
 use crate::registry::text::Week;
 
@@ -24,6 +24,8 @@ draft! {
         breaker: Count,
         /// Times of the week, in UTC, in which what interrupts may be done; always, if not given.
         windows: List<Week>,
+        /// Whether words that helped elsewhere (`portoser fix`) are run here before they are promoted; false, if not given.
+        drafts: Bool,
     }
 }
 

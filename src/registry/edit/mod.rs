@@ -9,7 +9,7 @@ mod snippet;
 mod write;
 
 pub use first::{FIRST, FirstHost, begin, create};
-pub(super) use snippet::flow;
+pub(crate) use snippet::flow;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,6 +80,42 @@ pub fn edit(path: &Path, edit: &Edit) -> Result<(), EditError> {
     let text = std::fs::read_to_string(&file).map_err(io("reading", path))?;
     let new = edited(&text, path, edit)?;
     write::replace(&file, new.as_bytes()).map_err(io("writing", path))
+}
+
+/// Changes a file that is none of a registry, one portoser at a time; whoever reads it sees the old text or the new one. Nothing
+/// is written when the change gives nothing back. Whether it was written comes back.
+///
+/// # Errors
+/// When the file cannot be read, locked or written.
+pub fn rewrite(file: &Path, change: impl FnOnce(&str) -> Option<String>) -> Result<bool, EditError> {
+    let _lock = lock::lock(file, WAIT)?;
+    let text = std::fs::read_to_string(file).map_err(io("reading", file))?;
+    let Some(new) = change(&text).filter(|new| *new != text) else { return Ok(false) };
+    write::replace(file, new.as_bytes()).map_err(io("writing", file))?;
+    Ok(true)
+}
+
+/// Removes such a file. Who waits to change it finds it gone.
+///
+/// # Errors
+/// When it cannot be locked or removed.
+pub fn remove(file: &Path) -> Result<(), EditError> {
+    let _lock = lock::lock(file, WAIT)?;
+    std::fs::remove_file(file).map_err(io("removing", file))
+}
+
+/// Writes a new file, whole or not at all, and makes its folder; false when there is one already.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_new(file: &Path, text: &str) -> Result<bool, EditError> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(io("making", folder))?;
+    match write::create(file, text.as_bytes()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(io("writing", file)(error)),
+    }
 }
 
 /// The new text, which means what was asked for and is valid.

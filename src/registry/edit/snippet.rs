@@ -15,7 +15,7 @@ pub(super) fn mapping(value: &Value) -> String {
 }
 
 /// A value in one line.
-pub(in crate::registry) fn flow(value: &Value) -> String {
+pub(crate) fn flow(value: &Value) -> String {
     match value {
         Value::String(text) => word(text),
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),

@@ -80,6 +80,7 @@ pub(super) fn heal(own: &Field<draft::Heal>, default: &Field<draft::Heal>) -> He
         apart: pick!(own, default, apart).map_or(usual.apart, |time| time.0),
         breaker: pick!(own, default, breaker).map_or(usual.breaker, |count| count.get()),
         windows: windows.map(Iterator::collect).unwrap_or(usual.windows),
+        drafts: pick!(own, default, drafts).map_or(usual.drafts, |yes| yes.0),
     }
 }
 

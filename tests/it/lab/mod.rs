@@ -12,6 +12,7 @@ mod import;
 mod injection;
 mod kill;
 mod kit;
+mod learn;
 mod mixed;
 mod prepare;
 mod python;
@@ -35,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         import::trials(),
         injection::trials(),
         kill::trials(),
+        learn::trials(),
         mixed::trials(),
         prepare::trials(),
         python::trials(),

@@ -1,0 +1,161 @@
+//! A person's words against what is wrong: look, run them on the host as a transaction, look again. Only what helped is learned,
+//! and nothing is run where nothing is wrong, or where it was not seen.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::deploy::{Fault, Ground, Selection};
+use crate::heal::diagnose::reach;
+use crate::heal::learn::Noted;
+use crate::heal::playbook::{Deed, Library, Risk, Source};
+use crate::heal::solve::choose::runs;
+use crate::heal::solve::cycle::{Cure, Healer, same};
+use crate::heal::solve::deed::way;
+use crate::heal::solve::remedy::{Remedy, plan};
+use crate::heal::{Diagnosis, Observation, Problem, Sight};
+use crate::journal::{Journal, JournalError, Verdict};
+use crate::model::{HostName, RunId, ServiceName};
+use crate::registry::Mask;
+
+/// What a person wants to try.
+#[derive(Clone, Debug)]
+pub struct Fix {
+    pub service: ServiceName,
+    pub host: HostName,
+    pub words: Vec<String>,
+    /// The words that take it back.
+    pub undo: Vec<String>,
+    /// Whether the service is restarted after the words, or started when it does not run.
+    pub restart: bool,
+    /// What doing it again risks.
+    pub risk: Risk,
+    /// How long the words may run.
+    pub within: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    pub problem: Problem,
+    pub verdict: Verdict,
+    pub took: Duration,
+    /// What was still wrong.
+    pub says: Option<String>,
+    /// The words with names in the place of what differs.
+    pub steps: Vec<Deed>,
+    /// The file that it was written into.
+    pub noted: Option<Noted>,
+}
+
+/// Why nothing was tried, or nothing could be told of it.
+#[derive(Debug, thiserror::Error)]
+pub enum FixFault {
+    #[error(transparent)]
+    Deploy(#[from] Fault),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("nothing is wrong with {service} on {host}")]
+    Well { service: ServiceName, host: HostName },
+    #[error("{host} cannot be seen: {why}")]
+    Unseen { host: HostName, why: String },
+    #[error("the words hold a secret")]
+    Secret,
+    /// It cannot be planned, or need not be done any more.
+    #[error("{0}")]
+    Not(String),
+}
+
+/// The root that the words are for: what breaks the service goes before what breaks nothing yet, and its own problem before its
+/// host's.
+fn chosen(mut roots: Vec<Problem>, wish: &Fix) -> Result<Problem, FixFault> {
+    let here =
+        |root: &Problem| root.host == wish.host && root.service.as_ref().is_none_or(|service| *service == wish.service);
+    roots.sort_by_key(|root| (!here(root), root.latent, root.service.is_none()));
+    match roots.into_iter().next() {
+        Some(root) if here(&root) => Ok(root),
+        Some(root) => Err(FixFault::Not(format!("the root is elsewhere: {}", root.because))),
+        None => Err(FixFault::Well { service: wish.service.clone(), host: wish.host.clone() }),
+    }
+}
+
+/// The words as a remedy, and as steps with names in the place of what differs.
+fn remedy(healer: &Healer, wish: &Fix, problem: &Problem, seen: &Diagnosis) -> Result<(Remedy, Vec<Deed>), FixFault> {
+    let found = healer.found(problem, seen);
+    let mut steps = vec![Deed::of_words(found.terms.generalize(&wish.words), found.terms.generalize(&wish.undo))];
+    // To start what does not run interrupts nobody.
+    let verb = if runs(problem, seen) { "restart" } else { "start" };
+    steps.extend(wish.restart.then(|| Deed::of(verb, "unit")).flatten());
+    let ways = steps.iter().map(|deed| way(deed, &found)).collect::<Result<Vec<_>, _>>().map_err(FixFault::Not)?;
+    let ways = ways.into_iter().map(|one| one.within(wish.within)).collect();
+    let evidence = problem.evidence.iter().filter_map(|number| seen.observations.get(*number));
+    let remedy = Remedy {
+        host: wish.host.clone(),
+        about: (problem.service.clone(), problem.host.clone()),
+        problem: problem.name.clone(),
+        bearer: wish.service.clone(),
+        ways,
+        until: None,
+        patience: healer.patience(Some(&wish.service)),
+        evidence: evidence.map(|one| one.look.clone()).collect(),
+    };
+    Ok((remedy, steps))
+}
+
+/// Tries the words.
+///
+/// # Errors
+/// When nothing was done: nothing is wrong there, or it was not seen, or it cannot be planned. Or when it could not be written
+/// down before.
+pub async fn fix(
+    ground: &Arc<Ground>,
+    library: &Arc<Library>,
+    journal: &Journal,
+    wish: &Fix,
+) -> Result<Fixed, FixFault> {
+    let mask = Mask::of(&ground.registry);
+    if wish.words.iter().chain(&wish.undo).any(|word| mask.text(word) != *word) {
+        return Err(FixFault::Secret);
+    }
+    let selection =
+        Selection { services: vec![wish.service.clone()], hosts: vec![wish.host.clone()], ..Selection::default() };
+    let (services, hosts) = reach(&ground.registry, &selection)?;
+    let cure = Cure { risk: Some(Risk::Ask), only_look: false };
+    let healer = Healer {
+        ground: ground.clone(),
+        told: ground.clone(),
+        library: library.clone(),
+        journal: journal.clone(),
+        cure,
+        services,
+        hosts,
+        way_for: None,
+        kept: Mutex::default(),
+    };
+    let first = healer.look(&healer.services, &healer.hosts).await;
+    let lost = |one: &&Observation| one.look == "reach" && one.host == wish.host && one.sight != Sight::Good;
+    if let Some(lost) = first.observations.iter().find(lost) {
+        return Err(FixFault::Unseen { host: wish.host.clone(), why: lost.says.clone() });
+    }
+    let (sure, seen) = healer.sure(&first).await;
+    let problem = chosen(sure, wish)?;
+    let (remedy, steps) = remedy(&healer, wish, &problem, &seen)?;
+    let run = RunId::fresh(ground.clock.now());
+    let ready = plan(ground, library, remedy, run).await.map_err(FixFault::Not)?;
+    if !healer.look_near(&problem).await.roots().any(|root| same(root, &problem)) {
+        return Err(FixFault::Not("it passed by itself while the host was waited for".into()));
+    }
+    let (began, since) = (Instant::now(), healer.tried_since(&problem)?);
+    let risk = steps.iter().map(Deed::risk).max().unwrap_or(Risk::Ask).max(wish.risk);
+    let name = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (Duration::ZERO, since)).name();
+    let number = healer.begin(&problem, &name)?;
+    let carried = ready.carry(ground).await;
+    let verdict = carried.as_ref().map_or(Verdict::Failed, |(verdict, _)| *verdict);
+    journal.end_remedy(number, verdict)?;
+    let (took, (verdict, says)) = (began.elapsed(), carried?);
+    let mut noted = None;
+    if verdict == Verdict::Helped {
+        let finding = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (took, since));
+        noted = healer.told(&problem, healer.write(&finding));
+    }
+    Ok(Fixed { problem, verdict, took, says, steps, noted })
+}
