@@ -1,6 +1,8 @@
 //! Why a run ended before its walk, told with place and next move. Nothing was touched then.
 
 use crate::deploy::far::Unseen;
+use crate::deploy::image::ImageFault;
+use crate::deploy::push::PushFault;
 use crate::deploy::select::SelectFault;
 use crate::deploy::source::SourceFault;
 use crate::host::cause::cause;
@@ -14,6 +16,8 @@ pub enum Fault {
     Select(#[source] SelectFault),
     #[error("cannot read the source")]
     Source(#[source] SourceFault),
+    #[error("cannot read what is sent")]
+    Image(#[source] ImageFault),
     /// Hosts that could not be seen.
     #[error("{}", unseen(.0))]
     Unseen(Vec<(HostName, Unseen)>),
@@ -34,6 +38,13 @@ pub enum Fault {
         #[source]
         source: crate::host::run::PayloadError,
     },
+    #[error("the image `{image}` cannot be sent to `{host}`")]
+    Push {
+        host: HostName,
+        image: String,
+        #[source]
+        why: Box<PushFault>,
+    },
     #[error("stopped before anything was touched")]
     Interrupted,
 }
@@ -51,7 +62,8 @@ impl Fault {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Select(_) => FailureKind::Usage,
-            Self::Source(_) => FailureKind::Invalid,
+            Self::Source(_) | Self::Image(_) => FailureKind::Invalid,
+            Self::Push { why, .. } => why.kind(),
             Self::Unseen(_) | Self::Gone { .. } => FailureKind::Unreachable,
             Self::Begin { .. } => FailureKind::RolledBack,
             Self::Refused(_) => FailureKind::Refused,
@@ -87,6 +99,8 @@ impl Fault {
                 vec![known.unwrap_or_else(|| format!("see `portoser host check {host}`"))]
             }
             Self::Gone { host, .. } => vec![format!("see `portoser host check {host}`")],
+            Self::Image(fault) => vec![fault.hint().into()],
+            Self::Push { host, why, .. } => vec![why.hint(host)],
             Self::Source(_) | Self::Payload { .. } | Self::Interrupted => Vec::new(),
         };
         hints.sort();

@@ -10,7 +10,9 @@ use crate::check::gate;
 use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
+use crate::deploy::image::Shelf;
 use crate::deploy::prepare::{Prepared, by_host};
+use crate::deploy::push::push;
 use crate::deploy::rescue::{RESCUE, Rescue};
 use crate::deploy::state::{HostEnd, Lock};
 use crate::deploy::walk::{Ended, Pace, SecondLook, Walk};
@@ -45,8 +47,12 @@ const PAUSE: Duration = Duration::from_millis(400);
 /// Carries a plan out. Every change of the plan ends in exactly one `Ended`; a `Fault` means that nothing was touched.
 pub async fn deploy(ground: &Arc<Ground>, mut prepared: Prepared, terms: &Terms) -> Result<Vec<Ended>, Fault> {
     let until = Instant::now() + ground.wait_lock;
-    let mut ticket = None;
+    let (mut ticket, shelf) = (None, Arc::new(Shelf::default()));
     for _ in 0..TIMES {
+        if let Err(fault) = push(ground, &mut prepared, &shelf).await {
+            ground.part(&prepared.survey.far).await;
+            return Err(fault);
+        }
         let walk = match open(ground, &prepared, terms, ticket.take(), until).await? {
             Opened::All(walk) => Arc::new(walk),
             Opened::Stale(_) if terms.second_look.is_some() => {

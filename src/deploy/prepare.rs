@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
+use crate::deploy::image;
 use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
 use crate::deploy::source;
 use crate::deploy::state::HostEnd;
@@ -95,12 +96,13 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         }
         Ok::<_, Fault>(found)
     };
-    let (sources, survey) = tokio::join!(reading, look);
+    let (sources, images, survey) = tokio::join!(reading, image::read(&ground.registry, &services), look);
     let survey = survey?;
-    let sources = match sources {
+    let mut sources = match sources {
         Ok(sources) => sources.map_err(Fault::Source)?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
+    sources.images = images.map_err(Fault::Image)?;
     conclude(
         ground,
         services,

@@ -3,10 +3,12 @@
 
 mod own;
 mod render;
+mod sent;
 
 use std::collections::BTreeMap;
 
 use crate::engine::{process, release};
+use crate::host::push::Image;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{FORMAT, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
 use crate::model::{
@@ -80,11 +82,7 @@ impl Engine for Docker {
         for (key, value) in &record.summary {
             if let Some(tag) = key.strip_prefix("pin ") {
                 let (pull, image) = value.split_once(' ').unwrap_or_default();
-                let (tag, pull) = (tag.to_owned(), policy(pull));
-                steps.push(match image.strip_prefix("part ") {
-                    Some(part) => Step::Part { tag, folder: folder.clone(), part: part.to_owned(), pull },
-                    None => Step::Image { tag, reference: image.to_owned(), pull },
-                });
+                steps.push(have(record, layout, tag, (pull, image)));
             } else if let Some(name) = key.strip_prefix("network ") {
                 steps.push(Step::Network { name: name.to_owned() });
             }
@@ -145,7 +143,8 @@ impl Engine for Docker {
 
     fn after(&self, record: &Record, layout: &Layout) -> Vec<Step> {
         let repository = format!("portoser/{}", record.service);
-        vec![Step::PruneImages { repository, folder: layout.releases(&record.service) }]
+        let pushed = sent::id(record).map(|id| layout.pushed(id));
+        vec![Step::PruneImages { repository, folder: layout.releases(&record.service), pushed }]
     }
 
     fn blind(&self, seen: &Seen) -> Option<Refused> {
@@ -179,6 +178,23 @@ fn runs(record: &Record) -> Step {
     Step::Wait { probe: Probe::ProjectRuns { project: project(record) }, within: START }
 }
 
+/// The step that gives an image our tag, however it comes to the host.
+fn have(record: &Record, layout: &Layout, tag: &str, (pull, image): (&str, &str)) -> Step {
+    let tag = tag.to_owned();
+    if pull == sent::PUSH {
+        let reference = record.summary.get("image").map_or(image, String::as_str).to_owned();
+        return Step::Load { tag, image: image.to_owned(), reference, folder: layout.pushed(image) };
+    }
+    let pull = policy(pull);
+    match image.strip_prefix("part ") {
+        Some(part) => {
+            let folder = layout.release(&record.service, &record.release);
+            Step::Part { tag, folder, part: part.to_owned(), pull }
+        }
+        None => Step::Image { tag, reference: image.to_owned(), pull },
+    }
+}
+
 fn policy(word: &str) -> Pull {
     match word {
         "always" => Pull::Always,
@@ -200,6 +216,8 @@ struct Parts {
     entries: Vec<TreeEntry>,
     files: BTreeMap<String, String>,
     rendered: Rendered,
+    /// The image that is sent from this machine.
+    sent: Option<Image>,
 }
 
 impl Parts {
@@ -208,8 +226,9 @@ impl Parts {
             return Err(Refused::new("it is no docker service", "see `portoser schema`"));
         };
         let mut entries = plan::tree(subject, id)?;
+        let sent = sent::image(subject, docker)?;
         let rendered = match &docker.project {
-            Project::Image(image) => render::render(subject, image, id),
+            Project::Image(image) => render::render(subject, image, sent.as_ref(), id),
             Project::Compose { path, part } => own::render(subject, path, part.as_deref(), &entries)?,
         };
         entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
@@ -222,7 +241,7 @@ impl Parts {
         let images: String = rendered.images.iter().map(|(tag, image)| format!("{tag} {image}\n")).collect();
         entries.push(plan::ours("images", Content::open(images), 0o644));
         let marked = entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?)));
-        Ok(Self { files: marked.collect(), entries, rendered })
+        Ok(Self { files: marked.collect(), entries, rendered, sent })
     }
 
     /// What a release does is in its files. Checks, hooks and summary are left out: when only they change, nothing needs to be
@@ -247,8 +266,10 @@ impl Parts {
         let mut summary = release::described(subject);
         if let Kind::Docker(docker) = &service.kind {
             for (tag, image) in &self.rendered.images {
-                summary.insert(format!("pin {tag}"), format!("{} {image}", word(docker.pull)));
+                let how = if docker.push.is_some() { sent::PUSH } else { word(docker.pull) };
+                summary.insert(format!("pin {tag}"), format!("{how} {image}"));
             }
+            summary.extend(self.sent.iter().map(|sent| ("image".to_owned(), sent.reference.clone())));
         }
         summary.extend(self.rendered.networks.iter().map(|name| (format!("network {name}"), "shared".to_owned())));
         summary.extend(self.rendered.main.iter().map(|part| ("part".to_owned(), part.clone())));
@@ -268,7 +289,7 @@ impl Parts {
             files: self.files,
             release: id,
         };
-        Wanted { record, files: self.entries, besides: None }
+        Wanted { record, files: self.entries, besides: None, image: self.sent }
     }
 }
 

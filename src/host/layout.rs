@@ -90,6 +90,12 @@ impl Layout {
         self.of(service, &["/process/", &instance.to_string()])
     }
 
+    /// The folder where an image that is sent lies until it is kept. Its id is `sha256:` and digits.
+    #[must_use]
+    pub fn pushed(&self, id: &str) -> String {
+        format!("{}/pushed/{}", self.base, id.rsplit(':').next().unwrap_or(id))
+    }
+
     /// A path of a service. A plan of many services makes many of these, so it is one allocation.
     fn of(&self, service: &ServiceName, rest: &[&str]) -> String {
         let begin = [self.base.as_str(), "/services/", service.as_str()];

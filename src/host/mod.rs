@@ -6,6 +6,7 @@ mod facts;
 mod layout;
 pub mod look;
 pub mod prepare;
+pub mod push;
 mod record;
 pub mod run;
 

@@ -142,6 +142,9 @@ pub enum Step {
     Image { tag: String, reference: String, pull: Pull },
     /// The same for a part of the compose project in this release's folder, whose image only compose knows, or builds.
     Part { tag: String, folder: String, part: String, pull: Pull },
+    /// Gives an image that was sent a tag of ours. What the engine lacks of it lies in this folder. An image that has the tag is
+    /// left alone.
+    Load { tag: String, image: String, reference: String, folder: String },
     /// Makes a network of the host's engine, if missing.
     Network { name: String },
     /// Lets compose read the project in this release's folder, and change nothing.
@@ -156,8 +159,9 @@ pub enum Step {
     /// Removes releases from this folder: all but `keep` and those younger than `older_than`. Never undone, so it comes after
     /// the verdict.
     Prune { folder: String, keep: Vec<ReleaseId>, older_than: Duration },
-    /// Removes our tags of images that no release in this folder names any more. Never undone.
-    PruneImages { repository: String, folder: String },
+    /// Removes our tags of images that no release in this folder names any more, and the folder of an image that was sent. Never
+    /// undone.
+    PruneImages { repository: String, folder: String, pushed: Option<String> },
 }
 
 impl fmt::Display for Step {
@@ -186,6 +190,7 @@ impl fmt::Display for Step {
             Self::Wait { probe, within } => write!(f, "wait until {probe}, at most {} s", within.as_secs()),
             Self::Image { reference, .. } => write!(f, "have the image {}", quote(reference)),
             Self::Part { part, .. } => write!(f, "have the image of {}", quote(part)),
+            Self::Load { reference, .. } => write!(f, "load the image {}", quote(reference)),
             Self::Network { name } => write!(f, "have the network {}", quote(name)),
             Self::CheckProject { folder } => write!(f, "check the compose files in {}", quote(folder)),
             Self::HoldProject { project, .. } => write!(f, "remember the state of the project {}", quote(project)),

@@ -159,6 +159,7 @@ fn change(
         files: None,
         copied: BTreeSet::new(),
         besides: None,
+        image: None,
         steps,
         after: Vec::new(),
     };

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::host::Record;
+use crate::host::push::Image;
 use crate::host::run::{Tree, TreeEntry};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange, quote};
 use crate::plan::seal::seal;
@@ -80,6 +81,8 @@ pub struct Change {
     pub copied: BTreeSet<String>,
     /// What is sent besides, for one of the steps to unpack.
     pub besides: Option<Tree>,
+    /// The image that one of the steps loads; what the host lacks of it is sent before anything is touched.
+    pub image: Option<Image>,
     pub steps: Vec<Step>,
     /// Done once the change is kept for good.
     pub after: Vec<Step>,

@@ -1,5 +1,6 @@
 //! What a way to deploy must answer. Engines decide; they never do.
 
+use crate::host::push::Image;
 use crate::host::run::{Tree, TreeEntry};
 use crate::host::{Facts, Layout, Record, Seen, SeenService};
 use crate::model::{Scope, Step, UnitChange};
@@ -22,6 +23,8 @@ pub struct Wanted {
     pub files: Vec<TreeEntry>,
     /// What is sent besides, when the steps unpack it.
     pub besides: Option<Tree>,
+    /// The image that is sent before, when the steps load it.
+    pub image: Option<Image>,
 }
 
 /// Why a service cannot be planned on a host.

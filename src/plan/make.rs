@@ -141,6 +141,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         files: send.then_some(wanted.files),
         copied,
         besides: wanted.besides.filter(|tree| unpacks(&steps, &tree.release)),
+        image: wanted.image.filter(|_| steps.iter().any(|step| matches!(step, Step::Load { .. }))),
         steps,
         after,
     })

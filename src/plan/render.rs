@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 
+use crate::host::push::Image;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{Layout, OURS};
 use crate::model::{Content, ReleaseId, ServiceName};
@@ -21,6 +22,8 @@ pub struct Sources {
     pub trees: BTreeMap<ServiceName, SourceTree>,
     /// The wheels of each Python service that brings its own.
     pub wheels: BTreeMap<ServiceName, SourceTree>,
+    /// The image of each service that sends its own, for each platform that it is made for.
+    pub images: BTreeMap<ServiceName, Vec<Image>>,
     /// Templates and files to copy, by path.
     pub texts: BTreeMap<PathBuf, Vec<u8>>,
     /// The user's own unit templates, by name (`systemd.service`), where they replace ours.

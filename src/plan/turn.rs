@@ -131,6 +131,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         files: None,
         copied: BTreeSet::new(),
         besides: None,
+        image: None,
         steps,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
     }))
@@ -222,7 +223,7 @@ mod tests {
             Vec::new()
         }
         fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
-            Ok(Wanted { record: record(subject.service.name.as_str()), files: Vec::new(), besides: None })
+            Ok(Wanted { record: record(subject.service.name.as_str()), files: Vec::new(), besides: None, image: None })
         }
         fn activate(&self, _: &Record, _: &Layout, _: &SeenService) -> Vec<Step> {
             Vec::new()

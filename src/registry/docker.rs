@@ -13,6 +13,17 @@ pub const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-com
 pub struct Docker {
     pub project: Project,
     pub pull: Pull,
+    /// Where the image is sent from, in place of pulling it.
+    pub push: Option<Push>,
+}
+
+/// Where on this machine an image lies that is sent to hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Push {
+    /// In this machine's engine.
+    Engine,
+    /// In an archive of `docker save`, or an OCI layout (a folder, or an archive of one): absolute.
+    From(PathBuf),
 }
 
 /// Where the project comes from.

@@ -6,7 +6,7 @@ use super::checked::{
     Ask, Batch, Become, Body, Check, Connection, FileSource, From, Host, Http, Init, Kind, Limits, LogLimits,
     ManagedFile, Native, Os, Policy, Python, Service,
 };
-use super::docker::{Docker, Healthcheck, Project};
+use super::docker::{Docker, Healthcheck, Project, Push};
 use super::healing::{Heal, HealPolicy};
 use super::units::{write_duration, write_size};
 use crate::model::{OnLostContact, Scope};
@@ -130,7 +130,12 @@ fn write_docker(docker: &Docker, written: &mut Map<String, Value>) {
     if let Value::Object(keys) = keys {
         written.extend(keys);
     }
-    written.insert("pull".to_owned(), json!(docker.pull));
+    let (key, value) = match &docker.push {
+        None => ("pull", json!(docker.pull)),
+        Some(Push::Engine) => ("push", json!("direct")),
+        Some(Push::From(path)) => ("push", json!({ "from": path })),
+    };
+    written.insert(key.to_owned(), value);
 }
 
 fn write_healthcheck(check: &Healthcheck) -> Value {

@@ -17,7 +17,7 @@ mod shell;
 pub mod ssh;
 
 pub use editor::edit_file;
-pub use local::Local;
+pub use local::{Local, here};
 pub use lost::Lost;
 pub use pool::{Options, Pool};
 

@@ -77,6 +77,9 @@ fn see(value: &Value, schema: &Value, (name, at): (&str, &Value), missing: &mut 
         let name = reference.trim_start_matches("#/$defs/");
         return see(value, schema, (name, &schema["$defs"][name]), missing);
     }
+    for one in at["anyOf"].as_array().into_iter().flatten() {
+        see(value, schema, ("", one), missing);
+    }
     match value {
         Value::Object(keys) => {
             for (key, value) in keys {

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Rendered, project_name, tag};
 use crate::host::OURS;
+use crate::host::push::Image as Sent;
 use crate::model::{Content, ReleaseId};
 use crate::plan::{self, Subject};
 use crate::registry::{Healthcheck, Image, MountSource, RestartPolicy};
 
 /// The project of this image, for this release.
-pub(super) fn render(subject: &Subject<'_>, image: &Image, id: &ReleaseId) -> Rendered {
+pub(super) fn render(subject: &Subject<'_>, image: &Image, sent: Option<&Sent>, id: &ReleaseId) -> Rendered {
     let service = subject.service;
     let name = project_name(service);
     let pin = tag(service, service.name.as_str(), id.as_str());
@@ -47,7 +48,7 @@ pub(super) fn render(subject: &Subject<'_>, image: &Image, id: &ReleaseId) -> Re
         links: Vec::new(),
         main: names.first().cloned(),
         parts: names,
-        images: BTreeMap::from([(pin, image.reference.clone())]),
+        images: BTreeMap::from([(pin, sent.map_or(&image.reference, |sent| &sent.id).clone())]),
         networks: image.networks.clone(),
     }
 }

@@ -50,7 +50,9 @@ impl Compression {
         }
     }
 
-    pub(super) fn word(self) -> &'static str {
+    /// Its name in the wire format.
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Gzip => "gzip",

@@ -145,6 +145,7 @@ impl<'a> Rendered<'a> {
             Step::Part { tag, folder, part, pull } => {
                 verb("part").word(tag).word(policy(*pull)).word(folder).word(part)
             }
+            Step::Load { tag, image, folder, .. } => verb("load").word(tag).word(image).word(folder),
             Step::Network { name } => verb("network").word(name),
             Step::CheckProject { folder } => verb("check_project").word(folder),
             Step::HoldProject { project, current, folder } => {
@@ -161,7 +162,9 @@ impl<'a> Rendered<'a> {
                     ProjectChange::Down => call.word("down"),
                 }
             }
-            Step::PruneImages { repository, folder } => verb("prune_images").word(repository).word(folder),
+            Step::PruneImages { repository, folder, pushed } => {
+                verb("prune_images").word(repository).word(folder).word(pushed.as_deref().unwrap_or_default())
+            }
             Step::Prune { folder, keep, older_than } => {
                 let call = verb("prune").word(folder).word(&seconds(*older_than));
                 keep.iter().fold(call, |call, id| call.word(id.as_str()))
@@ -210,7 +213,7 @@ pub(super) fn longest(stage: &Stage) -> Duration {
             cmd.within + undo.as_ref().map_or(Duration::ZERO, |undo| undo.within)
         }
         Step::Wait { within, .. } => *within,
-        Step::Image { .. } | Step::Part { .. } => PULL_WITHIN,
+        Step::Image { .. } | Step::Part { .. } | Step::Load { .. } => PULL_WITHIN,
         Step::Project { .. } | Step::HoldProject { .. } => UNIT_WITHIN * 2,
         Step::Unit { .. } | Step::HoldUnit { .. } | Step::Process { .. } | Step::HoldProcess { .. } => UNIT_WITHIN * 2,
         _ => UNIT_WITHIN,
@@ -238,11 +241,14 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::HoldProcess { folder } | Step::Process { folder, .. } | Step::Prune { folder, .. } => vec![folder],
         Step::Image { tag, reference, .. } => vec![tag, reference],
         Step::Part { tag, folder, part, .. } => vec![tag, folder, part],
+        Step::Load { tag, image, reference, folder } => vec![tag, image, reference, folder],
         Step::Network { name } => vec![name],
         Step::CheckProject { folder } => vec![folder],
         Step::HoldProject { project, current, folder } => vec![project, current, folder],
         Step::Project { project, folder, .. } => vec![project, folder],
-        Step::PruneImages { repository, folder } => vec![repository, folder],
+        Step::PruneImages { repository, folder, pushed } => {
+            [repository, folder].into_iter().chain(pushed).map(String::as_str).collect()
+        }
         Step::Wait { probe, .. } => match probe {
             Probe::UnitActive { unit, .. } => vec![unit],
             Probe::ProcessAlive { folder } => vec![folder],

@@ -8,7 +8,7 @@ use crate::registry::docker::{PUBLISH, Publish, Pull};
 use crate::registry::fault::shown;
 use crate::registry::number::{Count, Named, Port, Time};
 use crate::registry::read::{List, Read, Reader, draft};
-use crate::registry::text::Word;
+use crate::registry::text::{Line, Word};
 use crate::registry::tree::{Node, Scalar, Trail, Value};
 
 draft! {
@@ -71,6 +71,52 @@ impl JsonSchema for PortText {
             { "type": "integer", "minimum": 1, "maximum": 65535 },
             { "type": "string", "pattern": "^(([0-9.]+|\\[[0-9a-fA-F:.]+\\]):)?[1-9][0-9]{0,4}:[1-9][0-9]{0,4}(/(tcp|udp))?$" },
         ] })
+    }
+}
+
+draft! {
+    /// Where the image that is sent lies.
+    struct PushFrom requires ["from"] {
+        /// An archive of `docker save`, or an OCI layout, relative to this file.
+        from: Line,
+    }
+}
+
+/// How an image is sent to a host.
+#[derive(Clone, Debug)]
+pub(in crate::registry) enum PushText {
+    Direct,
+    From(Box<PushFrom>),
+}
+
+impl Read for PushText {
+    fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(Scalar::Text, text) if text == "direct" => Some(Self::Direct),
+            Value::Map(_) => PushFrom::read(node, at, to).map(|from| Self::From(Box::new(from))),
+            Value::Scalar(_, text) => {
+                let fault = to.fault(node.place, at, format!("`{}` is no way to send an image", shown(text)));
+                fault.hint("write `direct`, for the image of this machine's engine, or { from: FILE }");
+                None
+            }
+            Value::List(_) => {
+                to.wrong(node, at, "`direct` or a mapping");
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for PushText {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "PushText".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let from = generator.subschema_for::<PushFrom>();
+        json_schema!({ "anyOf": [{ "const": "direct" }, from] })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Services as written.
 
 use super::check::Check;
-use super::docker::{Healthcheck, PortText};
+use super::docker::{Healthcheck, PortText, PushText};
 use super::heal::Heal;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::RestartPolicy;
@@ -59,6 +59,8 @@ draft! {
         healthcheck: Healthcheck,
         /// When the image is fetched: missing, always or never.
         pull: Choice<Pull>,
+        /// Sends the image from this machine over SSH, and of it only the layers that the host lacks.
+        push: PushText,
         /// Environment variables; `${PORT}` and the like are replaced.
         env: Map<Variable, Word>,
         /// The version of Python that it needs on the host, such as "3.12".

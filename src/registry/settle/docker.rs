@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::variables::Known;
 use super::{Site, files};
 use crate::registry::checked::Kind;
-use crate::registry::docker::{Docker, Healthcheck, Image, Mount, Project, Publish, Pull};
-use crate::registry::draft::{self, PortText};
+use crate::registry::docker::{Docker, Healthcheck, Image, Mount, Project, Publish, Pull, Push};
+use crate::registry::draft::{self, PortText, PushText};
 use crate::registry::fault::Place;
 use crate::registry::read::Reader;
 use crate::registry::tree::Trail;
@@ -43,7 +43,22 @@ pub(super) fn kind(
         }
     };
     let pull = service.pull.value().map_or(Pull::Missing, |choice| choice.0);
-    Some(Kind::Docker(Box::new(Docker { project, pull })))
+    let push = push(site, service, at, to);
+    Some(Kind::Docker(Box::new(Docker { project, pull, push })))
+}
+
+fn push(site: &Site<'_>, service: &draft::Service, at: &Trail<'_>, to: &mut Reader) -> Option<Push> {
+    let written = service.push.given()?;
+    let place = (written.place, at);
+    refuse(service.pull.written(), "pull", "is for images that the host fetches itself", place, to);
+    refuse(service.compose.written(), "push", "is for one `image`; a compose file may name several", place, to);
+    match &written.value {
+        PushText::Direct => Some(Push::Engine),
+        PushText::From(from) => {
+            let (line, at) = (from.from.given()?, at.key("push"));
+            Some(Push::From(files::on_disk(site, line, files::Want::FileOrFolder, &at.key("from"), to)))
+        }
+    }
 }
 
 fn image(service: &draft::Service, reference: String, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Image {
@@ -183,6 +198,7 @@ pub(super) fn refuse_in_others(service: &draft::Service, at: &Trail<'_>, to: &mu
         ("networks", service.networks.given().map(|at| at.place)),
         ("healthcheck", service.healthcheck.given().map(|at| at.place)),
         ("pull", service.pull.given().map(|at| at.place)),
+        ("push", service.push.given().map(|at| at.place)),
     ];
     refuse_keys_of("docker", "docker", &places, at, to);
     for (index, port) in service.ports.value().into_iter().flat_map(|list| list.iter()) {

@@ -63,7 +63,7 @@ fn is_alive(bench: &Bench, machine: &Machine, name: &str) {
 }
 
 /// The engines of a trial: both, or in an ordinary run the one whose name begins so.
-fn chosen(machines: &[Machine], usual: &str) -> Vec<Machine> {
+pub(super) fn chosen(machines: &[Machine], usual: &str) -> Vec<Machine> {
     let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
     let mut all = engines(machines);
     all.retain(|machine| full || machine.image.starts_with(usual));
@@ -78,7 +78,7 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 /// The same on all hosts at once.
-fn side_by_side(machines: &[Machine], body: impl Fn(&Machine) + Sync) -> Result<(), Failed> {
+pub(super) fn side_by_side(machines: &[Machine], body: impl Fn(&Machine) + Sync) -> Result<(), Failed> {
     if machines.is_empty() {
         return Err("the lab has no host with an engine (bookworm-docker, trixie-docker)".into());
     }

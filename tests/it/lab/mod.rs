@@ -15,6 +15,7 @@ mod kit;
 mod learn;
 mod mixed;
 mod prepare;
+mod push;
 mod python;
 mod record;
 mod rescue;
@@ -39,6 +40,7 @@ pub fn trials() -> Vec<Trial> {
         learn::trials(),
         mixed::trials(),
         prepare::trials(),
+        push::trials(),
         python::trials(),
         record::trials(),
         rescue::trials(),

@@ -47,6 +47,36 @@ undo_image() { # what still uses it keeps it
   ! noted made || ! has_image "$1" || bounded 60 docker rmi -- "$1" || :
 }
 
+do_load() { # TAG IMAGE FOLDER: of an image that was sent; the engine reads what it lacks, and proves each layer by its digest
+  ! has_image "$1" || return 0
+  if has_image "$2"; then note made && bounded 60 docker tag -- "$2" "$1"; return; fi
+  [ -e "$3/whole" ] || { printf 'the image %s is not on the host, and was not sent\n' "$2"; return 1; }
+  # The layers that the engine has are named, and are not in the archive.
+  printf '[{"Config":"config","RepoTags":["%s"],"Layers":[%s]}]\n' "$1" "$(cat "$3/layers")" >"$3/manifest.json" && note made &&
+    bounded "$pull_within" sh -c "$archive"' | docker load --quiet' load "$3" >"$run/a" 2>&1 || {
+    cat "$run/a"
+    # What is damaged must not be tried again.
+    grep -q -i -e 'no space left' -e 'cannot connect' -e 'it took longer' "$run/a" || rm -rf -- "$3"
+    return 1
+  }
+  same_image "$1" "$2" "$3" && fits "$1"
+}
+
+archive='cd "$1" && {
+  while read -r how part; do
+    case $how in gzip) gzip -dc <"$part" ;; zstd) zstd -dcq <"$part" ;; *) cat "$part" ;; esac || exit
+  done <parts && tar cf - manifest.json
+}'
+
+same_image() { # TAG IMAGE FOLDER: by its id; engines that call images by something else have the same layers
+  [ "$(bounded 60 docker image inspect --format '{{.Id}}' -- "$1")" != "$2" ] || return 0
+  [ "$(bounded 60 docker image inspect --format '{{json .RootFS.Layers}}' -- "$1")" != "$(cat "$3/digests")" ] || return 0
+  printf 'what was loaded is not the image %s\n' "$2"
+  return 1
+}
+
+undo_load() { undo_image "$1"; }
+
 do_part() { # TAG PULL FOLDER PART: the same for a part of the user's compose file, which may be built
   ! has_image "$1" || return 0
   bounded 60 sh "$3/.portoser/compose.sh" plain config >"$run/config" || { cat "$run/config"; return 1; }
@@ -190,7 +220,8 @@ stay_projects() { # STAGE: whether the projects that were waited for still run, 
   done
 }
 
-do_prune_images() { # REPOSITORY RELEASES: the pins that no release here needs any more
+do_prune_images() { # REPOSITORY RELEASES [PUSHED]: the pins that no release here needs any more, and what was sent
+  [ -z "$3" ] || rm -rf -- "$3"
   keep=' '
   for one in "$2"/*/.portoser/images; do
     [ -e "$one" ] || continue

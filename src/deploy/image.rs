@@ -1,0 +1,206 @@
+//! Images that services send from this machine: what they are, for the plan; and their pieces, for the hosts.
+
+mod archive;
+mod bundle;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::host::push::{Image, is_digest};
+use crate::model::{Cmd, ServiceName};
+use crate::registry::{Kind, Project, Push, Registry};
+use crate::transport::{self, End};
+
+pub(super) use bundle::{Bundle, name, title};
+
+/// How long this machine's engine may take to write an image.
+const SAVE: Duration = Duration::from_secs(3600);
+
+/// Why an image cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageFault {
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("`{}` is no archive of an image that can be sent: {what}", .path.display())]
+    Shape { path: PathBuf, what: String },
+    #[error("the image `{reference}` is not in `{}`{}", .path.display(), listed(.names))]
+    Absent { path: PathBuf, reference: String, names: BTreeSet<String> },
+    #[error("this machine's docker has no image `{reference}` to send: {says}")]
+    Engine { reference: String, says: String },
+    #[error("this machine's docker cannot write the image `{reference}`: {says}")]
+    Save { reference: String, says: String },
+    #[error("cannot keep the image `{reference}` in {} while it is sent", .folder.display())]
+    Keep {
+        reference: String,
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    if all.is_empty() { String::new() } else { format!(", which has {}", all.join(", ")) }
+}
+
+impl ImageFault {
+    fn shape(path: &Path, what: impl Into<String>) -> Self {
+        Self::Shape { path: path.to_owned(), what: what.into() }
+    }
+
+    /// The next move.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "see that the file is there, and may be read",
+            Self::Shape { .. } => "make it anew with `docker save -o FILE IMAGE`, or give the folder of an OCI layout",
+            Self::Absent { .. } => "correct `image`, or `push.from`",
+            Self::Engine { .. } => "build or pull it here first; `docker images` lists what there is",
+            Self::Save { .. } | Self::Keep { .. } => "see that there is room for it; TMPDIR names another folder",
+        }
+    }
+}
+
+/// What the services of these names send, one image for each platform.
+pub(super) async fn read(
+    registry: &Registry,
+    names: &BTreeSet<ServiceName>,
+) -> Result<BTreeMap<ServiceName, Vec<Image>>, ImageFault> {
+    let mut all = BTreeMap::new();
+    let services = names.iter().filter_map(|name| registry.services.get(name));
+    for (name, (push, reference)) in services.filter_map(|service| Some((&service.name, sent(&service.kind)?))) {
+        let mut images = match push {
+            Push::Engine => vec![of_engine(reference).await?],
+            Push::From(path) => archive::images(path, reference)?.into_iter().map(|found| found.image).collect(),
+        };
+        images.iter_mut().for_each(|image| reference.clone_into(&mut image.reference));
+        all.insert(name.clone(), images);
+    }
+    Ok(all)
+}
+
+/// From where a service sends its image, and the name that it has there.
+pub(super) fn sent(kind: &Kind) -> Option<(&Push, &str)> {
+    match kind {
+        Kind::Docker(docker) => match (&docker.push, &docker.project) {
+            (Some(push), Project::Image(image)) => Some((push, &image.reference)),
+            _ => None,
+        },
+        Kind::Native(_) | Kind::Python(_) => None,
+    }
+}
+
+async fn of_engine(reference: &str) -> Result<Image, ImageFault> {
+    let failed = |says: String| ImageFault::Engine { reference: reference.to_owned(), says };
+    let out = docker(&["image", "inspect", "--", reference], Cmd::USUAL).await.map_err(failed)?;
+    let read: Value = serde_json::from_slice(&out).map_err(|error| failed(error.to_string()))?;
+    let text = |pointer: &str| read.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let layers = read.pointer("/0/RootFS/Layers").and_then(Value::as_array).into_iter().flatten();
+    let image = Image {
+        id: text("/0/Id"),
+        reference: reference.to_owned(),
+        os: text("/0/Os"),
+        architecture: text("/0/Architecture"),
+        layers: layers.filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+    };
+    if is_digest(&image.id) { Ok(image) } else { Err(failed("it does not tell its id".into())) }
+}
+
+/// What this machine's docker prints; otherwise why it failed.
+async fn docker(words: &[&str], within: Duration) -> Result<Vec<u8>, String> {
+    let cmd = Cmd::new("docker").args(words.iter().copied()).within(within);
+    let reply = transport::here(&cmd).await.map_err(|lost| lost.to_string())?;
+    if reply.end == End::Code(0) {
+        return Ok(reply.out);
+    }
+    let says = String::from_utf8_lossy(&reply.err);
+    Err(says.trim().lines().last().unwrap_or("it says nothing").to_owned())
+}
+
+/// The images of one run that are being sent, each made ready once.
+#[derive(Default)]
+pub(super) struct Shelf(Mutex<BTreeMap<String, Arc<Bundle>>>);
+
+impl Shelf {
+    /// The image, ready to be sent.
+    pub(super) async fn bundle(&self, push: &Push, image: &Image) -> Result<Arc<Bundle>, ImageFault> {
+        let mut all = self.0.lock().await;
+        if let Some(bundle) = all.get(&image.id) {
+            return Ok(bundle.clone());
+        }
+        let folder = std::env::temp_dir();
+        let keep = |source| ImageFault::Keep { reference: image.reference.clone(), folder: folder.clone(), source };
+        let made = tempfile::Builder::new().prefix("portoser-image-").tempdir().map_err(keep)?;
+        let file = match push {
+            Push::From(path) => path.clone(),
+            Push::Engine => {
+                let file = made.path().join("saved.tar");
+                let words = ["image", "save", "--output", &file.to_string_lossy(), "--", &image.id];
+                let failed = |says| ImageFault::Save { reference: image.reference.clone(), says };
+                docker(&words, SAVE).await.map_err(failed)?;
+                file
+            }
+        };
+        let name = if matches!(push, Push::Engine) { &image.id } else { &image.reference };
+        let found = archive::images(&file, name)?.into_iter().find(|found| found.image.layers == image.layers);
+        let found = found.ok_or_else(|| ImageFault::shape(&file, "it was changed meanwhile"))?;
+        let bundle = Arc::new(Bundle::new(found, made));
+        all.insert(image.id.clone(), bundle.clone());
+        Ok(bundle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::host::run::Compression;
+
+    fn example() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/example/worker")
+    }
+
+    #[test]
+    fn the_pieces_of_an_oci_layout_are_an_archive_with_what_is_lacking() {
+        let found = archive::images(&example(), "example/worker:3").expect("an image").remove(0);
+        assert_eq!(found.image.platform(), "linux/amd64");
+        let bundle = Bundle::new(found, tempfile::tempdir().expect("a folder"));
+        let mut bytes = Vec::new();
+        for (member, pieces) in bundle.members(1).expect("members") {
+            for number in 0..pieces {
+                let packed = bundle.piece(member, number, Compression::Gzip).expect("a piece");
+                assert_eq!(bundle.piece(member, number, Compression::Gzip).expect("the same again"), packed);
+                flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).expect("it is packed");
+            }
+        }
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let members = archive.entries().expect("an archive").map(|entry| {
+            let mut entry = entry.expect("a member");
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("its bytes");
+            (entry.path().expect("a name").display().to_string(), bytes)
+        });
+        let members: BTreeMap<String, Vec<u8>> = members.collect();
+        assert_eq!(members.keys().collect::<Vec<_>>(), ["1", "config"]);
+        let mut layer = tar::Archive::new(&members["1"][..]);
+        assert_eq!(layer.entries().expect("a layer").count(), 1, "the layer is unpacked");
+    }
+
+    #[test]
+    fn names_choose_among_several() {
+        let told = archive::images(&example(), "another/name:1").map(|all| all.len());
+        assert_eq!(told.ok(), Some(1), "the only image is the one that is meant");
+        let fault = archive::images(Path::new("/dev/null"), "x").map(|all| all.len()).expect_err("nothing");
+        assert!(fault.to_string().contains("neither manifest.json nor index.json"), "{fault}");
+    }
+}

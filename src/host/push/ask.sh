@@ -1,0 +1,38 @@
+# What the host's engine has of an image that is to be sent: BASE FOLDER TAG ID
+umask 077
+LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export LC_ALL PATH
+base=$1 folder=$2 tag=$3 id=$4 limit=
+command -v timeout >/dev/null && limit='timeout 60'
+for tool in zstd gzip; do command -v $tool >/dev/null && printf 'tool %s\n' $tool; done
+platform=$($limit docker version --format '{{.Server.Os}}/{{.Server.Arch}}' 2>&1) || { printf 'blind %s\nend\n' "$(printf '%s' "${platform:-docker does not answer}" | tr '\n' ' ')"; exit; }
+printf 'platform %s\n' "$platform"
+has() { $limit docker image inspect --format . -- "$1" >/dev/null 2>&1; }
+if has "$tag" || has "$id"; then printf 'have\nend\n'; exit; fi
+# What nobody came back for within a day.
+[ ! -d "${folder%/*}" ] || find "${folder%/*}" -mindepth 1 -maxdepth 1 -type d -mmin +1440 -exec rm -rf {} + 2>/dev/null
+if [ -d "$folder" ]; then
+  touch "$folder"
+  for one in "$folder"/in-*/*.ok; do
+    one=${one%.ok}
+    # What arrived whole before the link was cut; one that is still at it does not need it there.
+    [ ! -e "$one" ] || mv -f -- "$one" "$folder/" 2>/dev/null
+  done
+  for one in "$folder"/*; do [ ! -f "$one" ] || printf 'piece %s\n' "${one##*/}"; done
+fi
+# Only engines with a store of their own take an archive that lacks the layers which they have; containerd's does not.
+case $($limit docker info --format '{{.Driver}} {{.DriverStatus}}' 2>/dev/null) in
+*containerd.snapshotter*) ;;
+overlay2\ * | overlay\ * | vfs\ * | btrfs\ * | zfs\ * | aufs\ * | fuse-overlayfs\ * | devicemapper\ *)
+  all=$($limit docker images -aq --no-trunc | sort -u)
+  # The ids are words of ours: hexadecimal digits.
+  [ -z "$all" ] || $limit docker image inspect --format 'layers {{json .RootFS.Layers}}' $all 2>/dev/null ;;
+esac
+room() { # NAME FOLDER: free bytes there, and which file system it is
+  at=$2
+  while [ ! -d "$at" ]; do at=${at%/*}; [ -n "$at" ] || at=/; done
+  df -Pk "$at" 2>/dev/null | { read -r head && read -r device size used free part mount && printf 'room %s %s %s\n' "$1" $((free * 1024)) "$mount"; }
+}
+room base "$base"
+room engine "$($limit docker info --format '{{.DockerRootDir}}' 2>/dev/null)"
+printf 'end\n'
