@@ -119,12 +119,31 @@ fn load_tree(mut root: Node, file: &Path, env: Option<&str>, to: &mut Reader) ->
     if let Some(env) = env {
         choose(&mut root, env, to);
     }
-    let draft = read_root(root, to)?;
-    settle(&draft, file, env, to)
+    let large = is_large(&root);
+    let (draft, root) = read_root(root, to)?;
+    leave(root, large);
+    let registry = settle(&draft, file, env, to);
+    leave(draft, large);
+    registry
+}
+
+/// So many services or hosts make it worth a thread to take the tree apart.
+const LARGE: usize = 200;
+
+fn is_large(root: &Node) -> bool {
+    let Value::Map(entries) = &root.value else { return false };
+    entries.iter().any(|entry| matches!(&entry.node.value, Value::Map(inner) if inner.len() >= LARGE))
+}
+
+/// Takes what is no longer needed apart; if it is large, beside what comes next.
+fn leave<T: Send + 'static>(done: T, large: bool) {
+    if large {
+        std::thread::spawn(move || drop(done));
+    }
 }
 
 /// Reads the tree as written. Overlays are read in their own way, which lets a key be without a value.
-fn read_root(mut base: Node, to: &mut Reader) -> Option<Root> {
+fn read_root(mut base: Node, to: &mut Reader) -> Option<(Root, Node)> {
     let mut over = Node { place: base.place, value: Value::Map(Vec::new()) };
     if let (Value::Map(base), Value::Map(over)) = (&mut base.value, &mut over.value) {
         let at = base.iter().position(|entry| entry.key == "environments");
@@ -135,7 +154,7 @@ fn read_root(mut base: Node, to: &mut Reader) -> Option<Root> {
     let overlays = Root::read(&over, &Trail::TOP, to);
     to.overlay = false;
     draft.environments = overlays?.environments;
-    Some(draft)
+    Some((draft, base))
 }
 
 /// Lays the overlay of an environment on the rest of the registry.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use super::Site;
 use super::variables::Known;
@@ -113,7 +114,7 @@ fn source(
 pub(super) type Template = Result<Vec<String>, String>;
 
 fn check_template(site: &Site<'_>, path: &Path, place: Place, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) {
-    let mut templates = site.templates.borrow_mut();
+    let mut templates = site.templates.lock().unwrap_or_else(PoisonError::into_inner);
     let template = templates.entry(path.to_owned()).or_insert_with(|| look_into(path));
     match template {
         Ok(names) => {

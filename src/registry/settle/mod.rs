@@ -13,13 +13,14 @@ mod variables;
 
 pub use variables::{BadVariable, expand};
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use super::checked::Registry;
+use super::checked::{Registry, Service};
 use super::draft;
-use super::fault::{Place, nearest};
+use super::fault::{Fault, Place, nearest};
 use super::read::{At, Map, Named, Reader};
 use super::text::Name;
 use super::tree::Trail;
@@ -34,7 +35,7 @@ struct Site<'a> {
     host_index: HashMap<&'a str, usize>,
     services: &'a [Named<draft::Service>],
     service_index: HashMap<&'a str, usize>,
-    templates: RefCell<HashMap<PathBuf, files::Template>>,
+    templates: Mutex<HashMap<PathBuf, files::Template>>,
 }
 
 /// Makes the registry; `None` only after a fault was told.
@@ -49,7 +50,7 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
         host_index: hosts.iter().enumerate().map(|(index, named)| (named.name.as_str(), index)).collect(),
         services,
         service_index: services.iter().enumerate().map(|(index, named)| (named.name.as_str(), index)).collect(),
-        templates: RefCell::default(),
+        templates: Mutex::default(),
     };
     cross::check(&site, to);
     let mut registry = Registry {
@@ -71,13 +72,39 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
             registry.hosts.insert(name.clone(), hosts::make(&site, name, host));
         }
     }
-    for named in services {
-        if let (Ok(name), Some(service)) = (ServiceName::try_from(named.name.as_str()), named.field.given()) {
-            let made = services::make(&site, &name, service, to);
-            registry.services.extend(made.map(|service| (name, service)));
-        }
+    for (made, faults) in side_by_side(&site, services, to.overlay) {
+        registry.services.extend(made.into_iter().map(|service| (service.name.clone(), service)));
+        to.faults.extend(faults);
     }
     Some(registry)
+}
+
+/// So many services are made by one thread before a second one is worth its start.
+const SHARE: usize = 100;
+
+/// Makes the services on all processors; their faults come in the order in which one would have told them.
+fn side_by_side(site: &Site<'_>, services: &[Named<draft::Service>], overlay: bool) -> Vec<(Vec<Service>, Vec<Fault>)> {
+    let some = |share: &[Named<draft::Service>]| {
+        let (mut to, mut made) = (Reader { overlay, ..Reader::default() }, Vec::with_capacity(share.len()));
+        for named in share {
+            if let (Ok(name), Some(service)) = (ServiceName::try_from(named.name.as_str()), named.field.given()) {
+                made.extend(services::make(site, &name, service, &mut to));
+            }
+        }
+        (made, to.faults)
+    };
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut shares = services.chunks(services.len().div_ceil(processors).max(SHARE));
+    std::thread::scope(|scope| {
+        let first = shares.next();
+        let others: Vec<_> = shares.map(|share| scope.spawn(move || some(share))).collect();
+        let mut all: Vec<_> = first.map(some).into_iter().collect();
+        all.extend(others.into_iter().map(|other| match other.join() {
+            Ok(made) => made,
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        }));
+        all
+    })
 }
 
 fn protected(root: &draft::Root, env: Option<&str>) -> bool {
