@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use similar::TextDiff;
 
 use crate::host::run::TreeKind;
-use crate::host::{OURS, Record, SeenService};
+use crate::host::{OURS, Record, SeenService, Supervisor};
 use crate::plan::engine::Wanted;
 use crate::plan::render::Sources;
 use crate::registry::{COMPOSE_FILES, Kind, Project, Service};
@@ -51,7 +51,9 @@ pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sou
     };
     for unit in &wanted.record.units {
         let Some(path) = &unit.path else { continue };
-        if let Some(old) = before.units.iter().find(|old| old.path.as_ref() == Some(path)) {
+        // The property list of a job holds the environment with its values.
+        let private = [before.supervisor, wanted.record.supervisor].contains(&Supervisor::Launchd);
+        if let Some(old) = before.units.iter().find(|old| old.path.as_ref() == Some(path) && !private) {
             add(path, &old.text, &unit.text);
         }
     }
