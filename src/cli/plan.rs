@@ -102,7 +102,8 @@ fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> se
         let interruption = pace.get(&(change.service.clone(), change.host.clone())).map(Duration::as_secs_f64);
         json!({
             "service": change.service, "host": change.host, "action": change.action, "reasons": reasons,
-            "before": change.before, "after": change.record.release, "texts": texts.collect::<Vec<_>>(), "steps": steps,
+            "before": change.before, "after": change.record.release, "texts": texts.collect::<Vec<_>>(),
+            "edited": change.edited, "steps": steps,
             "guarantee": plan::guarantee(change, registry.services.get(&change.service)),
             "last_interruption": interruption,
         })

@@ -61,6 +61,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "add the package to the lock, or correct the first word of `run`; the project's own programs are run as [python, -m, ...]",
     ),
     (
+        r"(?m)^([^\n:]+): FAILED(?: open or read)?$",
+        "the release on the host is not what was deployed: `$1` was changed there",
+        "deploy from the registry, which writes it anew, or name another release with `rollback --to`",
+    ),
+    (
         r"Read-only file system",
         "a file system is read-only",
         "mount it writable, or write elsewhere (`base`, the shared folder); `dmesg` on the host says whether a disk failed",

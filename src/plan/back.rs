@@ -153,6 +153,7 @@ fn change(
         action,
         reasons,
         texts: Vec::new(),
+        edited: found.drift.clone(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         record,

@@ -69,6 +69,8 @@ pub struct Change {
     pub reasons: Vec<String>,
     /// How the texts of the release change, as far as the look brought the old ones.
     pub texts: Vec<TextChange>,
+    /// What was edited on the host in the release before, where that may be written over.
+    pub edited: Vec<String>,
     /// The release that runs now, as `current` tells.
     pub before: Option<ReleaseId>,
     /// Its record: when the change is undone, these checks prove that the old state is back.

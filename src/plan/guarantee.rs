@@ -80,6 +80,15 @@ fn way_back(change: &Change) -> (bool, String) {
     if change.before_record.is_none() {
         return (false, format!("the record of {short} on the host cannot be read"));
     }
+    if !change.edited.is_empty() {
+        let edited = change.edited.join("; ");
+        return (
+            false,
+            format!(
+                "{short} was edited on the host ({edited}) and is not what was proven; a failure still leads back to it"
+            ),
+        );
+    }
     let stays = format!("{short} stays on the host; going back needs no network");
     match &change.record.once {
         Some(once) => {

@@ -135,6 +135,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         action,
         reasons,
         texts,
+        edited: found.drift.clone(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         record: wanted.record,

@@ -125,6 +125,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         action,
         reasons: Vec::new(),
         texts: Vec::new(),
+        edited: Vec::new(),
         before: found.and_then(|found| found.current.clone()),
         before_record: ran.then(|| record.clone()),
         record: record.clone(),

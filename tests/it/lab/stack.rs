@@ -108,8 +108,11 @@ fn tells(machines: Vec<Machine>) -> Result<(), Failed> {
     assert_eq!(change["guarantee"]["zero_downtime"], false, "{change}");
     assert!(change["last_interruption"].as_f64().is_some_and(|seconds| seconds > 0.0 && seconds < 60.0), "{change}");
     assert_eq!(change["texts"].as_array().map(Vec::len), Some(3), "{change}");
-    let still = bench.run(&["status", "--json"]).exits(0).out;
-    assert!(!still.is_empty(), "the plan changed nothing, so all is well");
+    machines[0].inside(&format!("echo edited >>{}/services/{}-app/current/etc/app.toml", bench.base(), bench.id));
+    bench.run(&["plan", "--all"]).exits(9);
+    let over = bench.run(&["plan", "--all", "--overwrite"]).exits(0).out;
+    assert!(over.contains("way back: no: ") && over.contains("was edited on the host (etc/app.toml"), "{over}");
+    assert!(over.contains("-edited"), "{over}");
     Ok(())
 }
 
