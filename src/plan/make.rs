@@ -118,12 +118,8 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         Action::Deploy => !found.releases.contains(&wanted.record.release),
     };
     let copied = if send { copied(service, &layout, found, &wanted, &mut steps) } else { BTreeSet::new() };
-    let texts = match found.readable() {
-        Some(before) if action == Action::Deploy && !found.texts.is_empty() => {
-            changed(before, found, &wanted, inputs.sources)
-        }
-        _ => Vec::new(),
-    };
+    let before = found.readable().filter(|_| action == Action::Deploy && !found.texts.is_empty());
+    let texts = before.map(|before| changed(before, found, &wanted, inputs.sources)).unwrap_or_default();
     let mut after = Vec::new();
     if action != Action::Nothing {
         after.extend(prune(service, &layout, found, &wanted.record.release));
