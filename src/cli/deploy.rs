@@ -53,7 +53,7 @@ pub(super) struct Deploy {
 }
 
 /// How a plan is carried out.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct Manner {
     /// Show what would be done, and do nothing
     #[arg(long)]

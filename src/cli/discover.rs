@@ -1,25 +1,26 @@
 //! `portoser discover`: what runs on a host already, as entries for the registry.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::cli::import::source;
 use crate::cli::{Exit, Face, Failure, block_on, safe, session};
 use crate::model::{FailureKind, HostName};
-use crate::plan::{Left, Offer, offer};
+use crate::plan::{Left, Offer, Offered, offer};
 use crate::registry::{self, Edit};
 
 /// Show what runs on a host already, as entries for the registry
 ///
-/// Units that did not come with the distribution, and those that listen on a port, are printed as entries; they name units that
-/// are there, so the host stays as it is. Containers, and listeners that no unit runs, are told with the next move. One connection
-/// and one command; nothing is changed there.
+/// Units that did not come with the distribution, those that listen on a port, and compose projects are printed as entries; they
+/// name what is there, so the host stays as it is. Other containers, and listeners that no unit runs, are told with the next
+/// move. One connection and one command; nothing is changed there. `portoser adopt` takes entries over.
 #[derive(Debug, clap::Args)]
 pub(super) struct Discover {
     /// The host
     #[arg(value_name = "HOST")]
     name: HostName,
-    /// Add the entries to the registry
+    /// Add the entries to the registry, and fetch the compose files that they name
     #[arg(long)]
     add: bool,
 }
@@ -30,35 +31,71 @@ impl Discover {
             let text = format!("the registry itself is changed, and not the overlay of `{env}`");
             return Err(Failure::say(FailureKind::Usage, text).hint("take `--env` away"));
         }
-        let app = session::look(face)?;
-        if !app.registry.hosts.contains_key(&self.name) {
-            let known = app.registry.hosts.keys().map(HostName::as_str);
-            return Err(crate::cli::registry::unknown("host", self.name.as_str(), known));
-        }
-        let run = app.run_id();
-        let found = block_on(async |stop| {
-            let (ground, mut events) = app.ground(&run, "discover", stop.soon.clone());
-            events.close();
-            crate::deploy::discover(&ground, &self.name).await
-        })?;
-        let found = found.map_err(|unseen| {
-            let doing = format!("asking `{}` for what runs there", self.name);
-            Failure::new(FailureKind::Unreachable, &unseen).doing(doing).hint(unseen.hint())
-        })?;
-        let offer = offer(&app.registry, &self.name, &found);
-        let services = offer.entries.iter().map(|one| (one.name.clone(), one.service.clone())).collect();
-        let edit = Edit::Add { hosts: Vec::new(), services };
-        let path = face.registry_path()?;
-        let changed = self.add && !offer.entries.is_empty();
-        if changed {
-            registry::edit(&path, &edit)?;
-        }
-        show(face, &self.name, &offer, &edit, changed.then_some(path.as_path()));
+        let offer = ask(face, &self.name)?;
+        let changed = match self.add && !offer.entries.is_empty() {
+            true => Some(add(face, &self.name, &offer.entries)?),
+            false => None,
+        };
+        show(face, &self.name, &offer, changed.as_deref());
         Ok(Exit::DONE)
     }
 }
 
-fn show(face: &Face, host: &HostName, offer: &Offer, edit: &Edit, changed: Option<&Path>) {
+/// Asks a host what of it can be taken into the registry.
+pub(super) fn ask(face: &Face, host: &HostName) -> Result<Offer, Failure> {
+    let app = session::look(face)?;
+    if !app.registry.hosts.contains_key(host) {
+        let known = app.registry.hosts.keys().map(HostName::as_str);
+        return Err(crate::cli::registry::unknown("host", host.as_str(), known));
+    }
+    let run = app.run_id();
+    let found = block_on(async |stop| {
+        let (ground, mut events) = app.ground(&run, "discover", stop.soon.clone());
+        events.close();
+        crate::deploy::discover(&ground, host).await
+    })?;
+    let found = found.map_err(|unseen| {
+        let doing = format!("asking `{}` for what runs there", host);
+        Failure::new(FailureKind::Unreachable, &unseen).doing(doing).hint(unseen.hint())
+    })?;
+    Ok(offer(&app.registry, host, &found))
+}
+
+/// Adds entries to the registry, with the files that they need beside it. A file that is there and differs is left alone, and
+/// nothing is added.
+pub(super) fn add(face: &Face, host: &HostName, entries: &[Offered]) -> Result<PathBuf, Failure> {
+    let path = face.registry_path()?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    for (there, here) in entries.iter().filter_map(|one| one.fetch.as_ref()) {
+        let (text, file) = (source::fetch(face, host, there)?, folder.join(here));
+        let failed = |error: std::io::Error| {
+            Failure::new(FailureKind::Usage, &error).doing(format!("writing {}", file.display()))
+        };
+        match std::fs::read_to_string(&file) {
+            Ok(known) if known == text => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Ok(_) => {
+                let why = format!("{} is there already, and is not {there} of `{host}`", file.display());
+                return Err(Failure::say(FailureKind::Usage, why).hint("move it away, or add the entry by hand"));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        std::fs::create_dir_all(file.parent().unwrap_or(folder))
+            .and_then(|()| std::fs::write(&file, text))
+            .map_err(failed)?;
+    }
+    registry::edit(&path, &edit(entries))?;
+    Ok(path)
+}
+
+fn edit(entries: &[Offered]) -> Edit {
+    Edit::Add {
+        hosts: Vec::new(),
+        services: entries.iter().map(|one| (one.name.clone(), one.service.clone())).collect(),
+    }
+}
+
+fn show(face: &Face, host: &HostName, offer: &Offer, changed: Option<&Path>) {
     let json = face.flags.json || face.flags.events;
     if json {
         face.document(&document(host, offer, changed));
@@ -77,7 +114,7 @@ fn show(face: &Face, host: &HostName, offer: &Offer, edit: &Edit, changed: Optio
             let plural = if count == 1 { "" } else { "s" };
             face.talk(format!("{}: added {count} service{plural}; the host is as it was", path.display()));
         }
-        None if !json => registry::entries(edit).lines().for_each(|line| face.data(safe(line))),
+        None if !json => registry::entries(&edit(&offer.entries)).lines().for_each(|line| face.data(safe(line))),
         None => {}
     }
 }
@@ -85,12 +122,18 @@ fn show(face: &Face, host: &HostName, offer: &Offer, edit: &Edit, changed: Optio
 fn document(host: &HostName, offer: &Offer, changed: Option<&Path>) -> Value {
     let services: Value = offer.entries.iter().map(|one| (one.name.to_string(), one.service.clone())).collect();
     let seen: Value = offer.entries.iter().map(|one| (one.name.to_string(), Value::from(one.seen.clone()))).collect();
+    let files: Value = offer
+        .entries
+        .iter()
+        .filter_map(|one| Some((one.name.to_string(), Value::from(one.fetch.as_ref()?.0.clone()))))
+        .collect();
     let left = |left: &Left| json!({ "what": left.what, "why": left.why, "hint": left.hint });
     json!({
         "host": host,
         "changed": changed.map(|path| path.display().to_string()),
         "services": services,
         "seen": seen,
+        "files": files,
         "left": offer.left.iter().map(left).collect::<Vec<_>>(),
     })
 }

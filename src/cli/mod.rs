@@ -13,6 +13,7 @@ mod state;
 mod table;
 mod usage;
 
+mod adopt;
 mod attach;
 mod completions;
 mod demo;
@@ -91,6 +92,7 @@ verbs! {
         deploy::Deploy,
         diagnose::Diagnose,
         discover::Discover,
+        adopt::Adopt,
         exec::Exec,
         fix::Fix,
         graph::Graph,

@@ -12,7 +12,8 @@ use crate::host::push::Image;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{FORMAT, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
 use crate::model::{
-    Content, Probe, ProjectChange, Pull, ReleaseId, Scope, Sha256, Step, UnitChange, hex, quote, sha256, spread,
+    Content, Probe, ProjectChange, Pull, ReleaseId, Scope, ServiceName, Sha256, Step, UnitChange, hex, quote, sha256,
+    spread,
 };
 use crate::plan::{self, Engine, Refused, Subject, Wanted};
 use crate::registry::{Kind, Project, Service};
@@ -40,6 +41,8 @@ struct Rendered {
     networks: Vec<String>,
     /// The part that `exec` is for.
     main: Option<String>,
+    /// The folder in which the relative paths of the files begin, where it is not the release.
+    folder: Option<String>,
 }
 
 impl Engine for Docker {
@@ -88,13 +91,19 @@ impl Engine for Docker {
             }
         }
         steps.extend(record.hooks.before.iter().map(|hook| release::hook_step(&folder, hook)));
-        steps.push(hold(record, layout));
+        // What ran before the first release is taken over as it runs.
+        let adopt = seen.current.is_none() && record.summary.contains_key("project");
+        steps.push(hold(record, layout, adopt));
         steps.push(Step::Link {
             path: layout.current(&record.service),
             target: ["releases/", record.release.as_str()].concat(),
         });
         let again = seen.current.as_ref() == Some(&record.release);
-        let change = if again { ProjectChange::Renew } else { ProjectChange::Up };
+        let change = match again {
+            _ if adopt => ProjectChange::Take { pins: pins(record) },
+            true => ProjectChange::Renew,
+            false => ProjectChange::Up,
+        };
         steps.push(Step::Project { project: project(record), folder: folder.clone(), change });
         steps.push(runs(record));
         steps.extend(record.hooks.after.iter().map(|hook| release::hook_step(&folder, hook)));
@@ -111,7 +120,8 @@ impl Engine for Docker {
                 ProjectChange::Signal(record.summary.get("reload").cloned().unwrap_or_else(|| "SIGHUP".into()))
             }
         };
-        let mut steps = vec![hold(record, layout), Step::Project { project: project(record), folder, change: doing }];
+        let mut steps =
+            vec![hold(record, layout, false), Step::Project { project: project(record), folder, change: doing }];
         if change != UnitChange::Stop {
             steps.push(runs(record));
         }
@@ -125,7 +135,7 @@ impl Engine for Docker {
     fn remove(&self, record: &Record, layout: &Layout) -> Vec<Step> {
         let folder = layout.release(&record.service, &record.release);
         vec![
-            hold(record, layout),
+            hold(record, layout, false),
             Step::Project { project: project(record), folder, change: ProjectChange::Down },
             Step::Remove { path: layout.current(&record.service) },
             Step::Remove { path: layout.releases(&record.service) },
@@ -166,8 +176,9 @@ fn project(record: &Record) -> String {
     name.split('/').next().unwrap_or_default().to_owned()
 }
 
-fn hold(record: &Record, layout: &Layout) -> Step {
+fn hold(record: &Record, layout: &Layout, adopt: bool) -> Step {
     Step::HoldProject {
+        adopt,
         project: project(record),
         current: layout.current(&record.service),
         folder: layout.release(&record.service, &record.release),
@@ -229,7 +240,9 @@ impl Parts {
         let sent = sent::image(subject, docker)?;
         let rendered = match &docker.project {
             Project::Image(image) => render::render(subject, image, sent.as_ref(), id),
-            Project::Compose { path, part } => own::render(subject, path, part.as_deref(), &entries)?,
+            Project::Compose { path, part, adopted } => {
+                own::render(subject, path, (part.as_deref(), adopted.as_ref()), &entries)?
+            }
         };
         entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
         entries.extend(rendered.links.iter().cloned());
@@ -272,6 +285,8 @@ impl Parts {
             summary.extend(self.sent.iter().map(|sent| ("image".to_owned(), sent.reference.clone())));
         }
         summary.extend(self.rendered.networks.iter().map(|name| (format!("network {name}"), "shared".to_owned())));
+        let adopted = self.rendered.folder.iter().map(|folder| format!("{} in {folder}", self.rendered.name));
+        summary.extend(adopted.map(|project| ("project".to_owned(), project)));
         summary.extend(self.rendered.main.iter().map(|part| ("part".to_owned(), part.clone())));
         let record = Record {
             format: FORMAT,
@@ -293,6 +308,17 @@ impl Parts {
     }
 }
 
+/// The parts of a project, each with the tag that pins its image.
+fn pins(record: &Record) -> Vec<(String, String)> {
+    let tags: Vec<&str> = record.summary.keys().filter_map(|key| key.strip_prefix("pin ")).collect();
+    let parts = record.units.iter().filter_map(|unit| Some(unit.name.split_once('/')?.1));
+    let pin = |part: &str| {
+        let begin = tag(&record.service, part, "");
+        tags.iter().find(|tag| tag.starts_with(&begin)).map(|tag| (part.to_owned(), (*tag).to_owned()))
+    };
+    parts.filter_map(pin).collect()
+}
+
 /// The script that calls compose for a release. Compose itself is found without a process, as it is called often.
 fn caller(rendered: &Rendered, own: bool) -> String {
     let mut text = String::from(CALLER);
@@ -305,9 +331,10 @@ fn caller(rendered: &Rendered, own: bool) -> String {
     text.push_str("case $files in plain) shift; set -- ");
     let words = |files: &[String]| -> String { files.iter().map(|file| format!("-f {} ", quote(file))).collect() };
     let plain = if own { &rendered.files[..1] } else { &rendered.files[..] };
-    let name = quote(&rendered.name);
-    text.push_str(&format!("-p {name} --project-directory . {}\"$@\" ;;\n", words(plain)));
-    text.push_str(&format!("*) set -- -p {name} --project-directory . {}\"$@\" ;;\nesac\n", words(&rendered.files)));
+    let name =
+        format!("{} --project-directory {}", quote(&rendered.name), quote(rendered.folder.as_deref().unwrap_or(".")));
+    text.push_str(&format!("-p {name} {}\"$@\" ;;\n", words(plain)));
+    text.push_str(&format!("*) set -- -p {name} {}\"$@\" ;;\nesac\n", words(&rendered.files)));
     text.push_str("if [ -n \"$plugin\" ]; then exec docker compose \"$@\"; fi\nexec docker-compose \"$@\"\n");
     text
 }
@@ -330,10 +357,10 @@ fn project_name(service: &Service) -> String {
 }
 
 /// A tag of ours.
-fn tag(service: &Service, part: &str, version: &str) -> String {
+fn tag(service: &ServiceName, part: &str, version: &str) -> String {
     // A part may have a name that no repository can have.
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fits = part.starts_with(plain) && part.ends_with(plain) && part.chars().all(|c| plain(c) || c == '-');
     let part = if fits { part.to_owned() } else { hex(&sha256(part.as_bytes())[..8]) };
-    format!("portoser/{}/{part}:{version}", service.name)
+    format!("portoser/{service}/{part}:{version}")
 }

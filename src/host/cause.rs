@@ -190,6 +190,16 @@ const DOCKER: &[(&str, &str, &str)] = &[
         "stop it with its own files (`docker compose down` keeps volumes), and deploy again",
     ),
     (
+        r"the project (\S+) does not run as its compose file says: ([^\n]+)",
+        "what runs of the compose project `$1` is not what its compose file says: $2",
+        "bring it up there with its own file first, or put the file beside the registry right; nothing was touched",
+    ),
+    (
+        r"the project (\S+) does not run, so it cannot be taken over",
+        "nothing of the compose project `$1` runs, so there is nothing to take over",
+        "start it there with its own file (`docker compose start`), and deploy again",
+    ),
+    (
         r#"(?i)exec:? "?([^":\s]+)"?: (?:executable file not found in|stat [^:\n]*: no such file)"#,
         "`$1` is not in the image",
         "correct the first word of `command`, or of the health check's `test`",

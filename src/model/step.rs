@@ -92,6 +92,11 @@ pub enum ProjectChange {
     Signal(String),
     /// Take its containers away; volumes stay.
     Down,
+    /// Take over what runs, which is left alone if it is what the release's files say; where nothing is, bring it up. The tags of
+    /// ours then name the images that run: each part's.
+    Take {
+        pins: Vec<(String, String)>,
+    },
 }
 
 /// The runner's own minimal gate: what it can see on the host without the controller.
@@ -151,7 +156,8 @@ pub enum Step {
     CheckProject { folder: String },
     /// Remembers what runs of a compose project. Its undo brings that back with the release that `current` leads to then, or
     /// takes away what the release in `folder` brought where nothing was.
-    HoldProject { project: String, current: String, folder: String },
+    /// What others brought up is refused, unless it is to be taken over.
+    HoldProject { project: String, current: String, folder: String, adopt: bool },
     /// Changes the state of a compose project by the release in this folder. `HoldProject` undoes it.
     Project { project: String, folder: String, change: ProjectChange },
     /// Waits until the probe holds; fails when `within` has passed.
@@ -223,6 +229,7 @@ impl fmt::Display for ProjectChange {
             Self::Restart => f.write_str("restart"),
             Self::Signal(signal) => write!(f, "send {signal} to"),
             Self::Down => f.write_str("take away"),
+            Self::Take { .. } => f.write_str("take over"),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What was found on a host, as entries for the registry. An entry names a unit that is there, so taking it in changes nothing on
 //! the host. What cannot be an entry is told with its reason and the next move.
 
+mod compose;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -25,6 +27,10 @@ pub struct Offered {
     pub service: Value,
     /// Where it comes from.
     pub seen: String,
+    /// Whether it runs, so that there is something to take over.
+    pub runs: bool,
+    /// The file on the host that the entry needs beside the registry, and its path there.
+    pub fetch: Option<(String, String)>,
 }
 
 /// What was found and is not offered.
@@ -75,7 +81,7 @@ pub fn offer(registry: &Registry, host: &HostName, found: &Discovered) -> Offer 
         }
     }
     offer.left.extend(unseen(found));
-    offer.left.extend(containers(host, found));
+    compose::projects(registry, host, found, &mut names, &mut offer);
     offer.left.extend(listeners(registry, host, found));
     offer
 }
@@ -123,72 +129,45 @@ fn entry(
     ports: &[u16],
     names: &mut BTreeSet<ServiceName>,
 ) -> Option<Offered> {
-    let stem = unit.strip_suffix(".service").unwrap_or(unit);
-    let name = [stem.to_owned(), format!("{stem}-{host}")]
-        .iter()
-        .find_map(|name| name_of(name).filter(|name| !names.contains(name)))?;
-    names.insert(name.clone());
-    // A port that a service of the registry has on this host cannot be given twice.
-    let taken = |port: &u16| {
-        registry.services.values().any(|service| {
-            service.hosts.contains(host) && (service.port == Some(*port) || service.ports.contains(port))
-        })
-    };
-    let ports: Vec<u16> = ports.iter().copied().filter(|port| !taken(port)).collect();
+    let name = name(unit.strip_suffix(".service").unwrap_or(unit), host, names)?;
     let mut service = Map::from_iter([
         ("type".to_owned(), json!("native")),
         ("host".to_owned(), json!(host)),
         ("unit".to_owned(), json!(unit)),
     ]);
-    if let Some((first, more)) = ports.split_first() {
-        service.insert("port".to_owned(), json!(first));
-        if !more.is_empty() {
-            service.insert("ports".to_owned(), json!(more));
-        }
-    }
+    listens(registry, host, ports, &mut service);
     let state = match (file.active, file.enabled) {
         (true, true) => "runs, enabled",
         (true, false) => "runs, not enabled",
         (false, _) => "does not run, enabled",
     };
     let from = if file.packaged { "the distribution's" } else { "not the distribution's" };
-    Some(Offered { name, service: Value::Object(service), seen: format!("{unit} ({state}, {from}): {}", file.path) })
+    let seen = format!("{unit} ({state}, {from}): {}", file.path);
+    Some(Offered { name, service: Value::Object(service), seen, runs: file.active, fetch: None })
 }
 
-/// Containers: those of a compose project together, by the project's file.
-fn containers(host: &HostName, found: &Discovered) -> Vec<Left> {
-    let mut projects: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-    let mut left = Vec::new();
-    for container in found.containers.iter().flatten() {
-        match &container.compose {
-            Some((project, service, files)) => {
-                projects.entry((project, files)).or_default().insert(service);
-            }
-            None => left.push(Left {
-                what: format!("container {} of {} ({})", container.name, container.image, container.state),
-                why: "compose did not make it, so nothing says how it was made".to_owned(),
-                hint: Some("describe it in a compose file".to_owned()),
-            }),
+/// A name for an entry that nothing has yet.
+fn name(stem: &str, host: &HostName, names: &mut BTreeSet<ServiceName>) -> Option<ServiceName> {
+    let all = [stem.to_owned(), format!("{stem}-{host}")];
+    let name = all.iter().find_map(|name| name_of(name).filter(|name| !names.contains(name)))?;
+    names.insert(name.clone());
+    Some(name)
+}
+
+/// Sets the ports of an entry. One that a service of the registry has on this host cannot be given twice.
+fn listens(registry: &Registry, host: &HostName, ports: &[u16], service: &mut Map<String, Value>) {
+    let taken = |port: &u16| {
+        registry.services.values().any(|service| {
+            service.hosts.contains(host) && (service.port == Some(*port) || service.ports.contains(port))
+        })
+    };
+    let ports: Vec<u16> = ports.iter().copied().filter(|port| !taken(port)).collect();
+    if let Some((first, more)) = ports.split_first() {
+        service.insert("port".to_owned(), json!(first));
+        if !more.is_empty() {
+            service.insert("ports".to_owned(), json!(more));
         }
     }
-    if found.containers.is_none() && found.facts.tools.contains("docker") {
-        left.push(Left {
-            what: "containers".to_owned(),
-            why: "docker does not answer".to_owned(),
-            hint: Some(format!("`portoser run --host {host} -- docker ps` shows what it says")),
-        });
-    }
-    let project = |((project, files), services): ((&str, &str), BTreeSet<&str>)| Left {
-        what: format!("compose project {project} ({})", services.into_iter().collect::<Vec<_>>().join(", ")),
-        why: "services in docker cannot be deployed yet".to_owned(),
-        hint: files
-            .split(',')
-            .next()
-            .filter(|file| !file.is_empty())
-            .map(|file| format!("`portoser import compose {host}:{file}` reads what it says")),
-    };
-    left.extend(projects.into_iter().map(project));
-    left
 }
 
 /// Listeners that no unit above explains.
@@ -226,7 +205,7 @@ mod tests {
 
     use super::*;
     use crate::host::Facts;
-    use crate::host::look::{Container, Listener};
+    use crate::host::look::{Container, Listener, Part};
     use crate::registry::{Format, load_text};
 
     fn unit(path: &str, active: bool, packaged: bool) -> FoundUnit {
@@ -257,17 +236,29 @@ mod tests {
             (9000, listener(10, "node", None)),
             (9001, Listener::default()),
         ];
-        let compose = |name: &str| Some(("shop".to_owned(), name.to_owned(), "/srv/shop/compose.yml".to_owned()));
-        let container =
-            |name: &str, compose| Container { name: name.into(), image: "i".into(), state: "running".into(), compose };
+        let part = |project: &str, name: &str, files: &str| {
+            let [project, name, files, folder] = [project, name, files, "/srv/shop"].map(str::to_owned);
+            Some(Part { project, name, files, folder })
+        };
+        let shop = |name: &str| part("shop", name, "/srv/shop/compose.yml");
+        let container = |name: &str, compose, ports: &[u16]| Container {
+            name: name.into(),
+            image: "i".into(),
+            state: "running".into(),
+            compose,
+            ports: ports.to_vec(),
+            service: (name == "ours").then(|| "x".to_owned()),
+        };
         Discovered {
             facts: Facts { init: Init::Systemd, ..Facts::default() },
             units: units.into_iter().map(|(name, unit)| (name.to_owned(), unit)).collect(),
             listeners: Some(listeners.into_iter().collect()),
             containers: Some(vec![
-                container("shop-b-1", compose("b")),
-                container("shop-a-1", compose("a")),
-                container("lone", None),
+                container("shop-b-1", shop("b"), &[8080]),
+                container("shop-a-1", shop("a"), &[]),
+                container("lone", None, &[]),
+                container("two-1", part("two", "a", "/srv/a.yml,/srv/b.yml"), &[]),
+                container("ours", part("portoser-x", "x", "/opt/x"), &[]),
             ]),
         }
     }
@@ -285,6 +276,13 @@ mod tests {
                 ("app", &json!({ "type": "native", "host": "h", "unit": "app.service" })),
                 ("nginx", &json!({ "type": "native", "host": "h", "unit": "nginx.service", "port": 80 })),
                 ("web-h", &json!({ "type": "native", "host": "h", "unit": "web.service" })),
+                (
+                    "shop",
+                    &json!({
+                        "type": "docker", "host": "h", "compose": "shop/compose.yml", "port": 8080,
+                        "project": { "name": "shop", "folder": "/srv/shop" },
+                    })
+                ),
             ]
         );
         let left: Vec<&str> = offer.left.iter().map(|left| left.what.as_str()).collect();
@@ -295,7 +293,8 @@ mod tests {
                 "unit idle.service",
                 "unit portoser-x.service",
                 "container lone of i (running)",
-                "compose project shop (a, b)",
+                "compose project portoser-x (x)",
+                "compose project two (a)",
                 "port 631 (the init system)",
                 "port 9000 (node, pid 10)",
                 "port 9001 (an unknown process)",

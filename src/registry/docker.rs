@@ -36,7 +36,18 @@ pub enum Project {
         path: PathBuf,
         /// The part of it that `env` and `exec` are for.
         part: Option<String>,
+        /// Where it was on the host before.
+        adopted: Option<Adopted>,
     },
+}
+
+/// A compose project that was on a host before it was portoser's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// The project's name.
+    pub name: String,
+    /// The folder of the host, absolute, in which the relative paths of its file begin.
+    pub folder: String,
 }
 
 /// A service of one image.

@@ -22,7 +22,9 @@ mod window;
 mod written;
 
 pub use checked::*;
-pub use docker::{COMPOSE_FILES, Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull, Push};
+pub use docker::{
+    Adopted, COMPOSE_FILES, Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull, Push,
+};
 pub(crate) use edit::flow;
 pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries, remove, rewrite, write_new};
 pub use fault::{Fault, Faults, Place, nearest};

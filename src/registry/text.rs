@@ -169,6 +169,13 @@ text!(
     "it is a key of `services` in the compose file: letters, digits and `_`, `.`, `-`",
     super::docker::is_volume
 );
+text!(
+    /// The name of a compose project.
+    ProjectName, false, Some("^[a-z0-9][a-z0-9_-]{0,62}$"), "the name of a compose project",
+    "use a-z, 0-9 and `_`, `-`, start with a letter or digit, at most 63 characters",
+    |text| head_tail(text, 63, |b| b.is_ascii_lowercase() || b.is_ascii_digit(),
+        |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+);
 gate!(
     /// The key of a label.
     LabelKey, Some("^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"), "the key of a label",

@@ -125,7 +125,14 @@ fn write_docker(docker: &Docker, written: &mut Map<String, Value>) {
             ("networks", json!(image.networks)),
             ("healthcheck", image.healthcheck.as_ref().map(write_healthcheck).unwrap_or_default()),
         ]),
-        Project::Compose { path, part } => object([("compose", json!(path)), ("compose_service", json!(part))]),
+        Project::Compose { path, part, adopted } => object([
+            ("compose", json!(path)),
+            ("compose_service", json!(part)),
+            (
+                "project",
+                adopted.as_ref().map(|one| json!({ "name": one.name, "folder": one.folder })).unwrap_or_default(),
+            ),
+        ]),
     };
     if let Value::Object(keys) = keys {
         written.extend(keys);

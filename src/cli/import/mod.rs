@@ -4,7 +4,7 @@ mod compose;
 mod ecosystem;
 mod report;
 mod shell;
-mod source;
+pub(super) mod source;
 
 use crate::cli::{Exit, Face, Failure, verbs};
 

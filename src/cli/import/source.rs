@@ -82,7 +82,7 @@ fn utf8(bytes: Vec<u8>, name: &str) -> Result<String, Failure> {
 }
 
 /// The text of a file on a host.
-fn fetch(face: &Face, host: &HostName, path: &str) -> Result<String, Failure> {
+pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<String, Failure> {
     let app = session::look(face)?;
     if !app.registry.hosts.contains_key(host) {
         let known = app.registry.hosts.keys().map(HostName::as_str);

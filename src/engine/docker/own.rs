@@ -11,13 +11,13 @@ use crate::host::OURS;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::{Content, Hash, ReleaseId, hex};
 use crate::plan::{self, Refused, Subject};
-use crate::registry::COMPOSE_FILES;
+use crate::registry::{Adopted, COMPOSE_FILES};
 
 /// The project of a compose file, which is among the entries of the release.
 pub(super) fn render(
     subject: &Subject<'_>,
     path: &Path,
-    part: Option<&str>,
+    (part, adopted): (Option<&str>, Option<&Adopted>),
     entries: &[TreeEntry],
 ) -> Result<Rendered, Refused> {
     let service = subject.service;
@@ -36,15 +36,18 @@ pub(super) fn render(
             "give `compose_service`, or name the variables in the file",
         ));
     }
-    defined(subject, &known, entries, &name)?;
     let mut links = BTreeMap::new();
-    for (part, one) in &known {
-        data(part, one, entries, &mut links)?;
+    if adopted.is_none() {
+        // What an adopted project keeps and reads beside its file lies on the host, its `.env` too.
+        defined(subject, &known, entries, &name)?;
+        for (part, one) in &known {
+            data(part, one, entries, &mut links)?;
+        }
     }
     let (over, images) = over(subject, (&text, &document), &known, main.as_ref(), entries);
     let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
     Ok(Rendered {
-        name: own_name.map_or_else(|| project_name(service), str::to_owned),
+        name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
         files: vec![name, format!("{OURS}/override.yml")],
         ours: vec![plan::ours("override.yml", Content::secret(render::yaml(&over)), 0o600)],
         links: links.into_values().collect(),
@@ -52,6 +55,7 @@ pub(super) fn render(
         images,
         networks: Vec::new(),
         main,
+        folder: adopted.map(|one| one.folder.clone()),
     })
 }
 
@@ -165,7 +169,7 @@ fn over(
             Some(image) => digest(&[image.as_bytes()]),
             None => whole.clone(),
         };
-        let pin = tag(service, part, &version);
+        let pin = tag(&service.name, part, &version);
         let mut over = json!({ "image": pin, "labels": { "portoser.service": service.name } });
         if main == Some(part) && !env.is_empty() {
             over["environment"] = json!(env);

@@ -16,7 +16,7 @@ use crate::registry::{Healthcheck, Image, MountSource, RestartPolicy};
 pub(super) fn render(subject: &Subject<'_>, image: &Image, sent: Option<&Sent>, id: &ReleaseId) -> Rendered {
     let service = subject.service;
     let name = project_name(service);
-    let pin = tag(service, service.name.as_str(), id.as_str());
+    let pin = tag(&service.name, service.name.as_str(), id.as_str());
     let mut parts = Map::new();
     for instance in plan::instances(service) {
         let part = match service.instances {
@@ -50,6 +50,7 @@ pub(super) fn render(subject: &Subject<'_>, image: &Image, sent: Option<&Sent>, 
         parts: names,
         images: BTreeMap::from([(pin, sent.map_or(&image.reference, |sent| &sent.id).clone())]),
         networks: image.networks.clone(),
+        folder: None,
     }
 }
 

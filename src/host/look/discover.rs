@@ -50,8 +50,23 @@ pub struct Container {
     pub image: String,
     /// As docker calls it: `running`, `exited`, ...
     pub state: String,
-    /// The compose project, the service in it, and the files of the project; none when compose did not make it.
-    pub compose: Option<(String, String, String)>,
+    /// Whose part it is; none when compose did not make it.
+    pub compose: Option<Part>,
+    /// The TCP ports of the host that it is reached by.
+    pub ports: Vec<u16>,
+    /// The service of ours that it belongs to.
+    pub service: Option<String>,
+}
+
+/// A part of a compose project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub project: String,
+    pub name: String,
+    /// The files of the project on the host, with commas between them.
+    pub files: String,
+    /// The folder in which their relative paths begin.
+    pub folder: String,
 }
 
 /// The script for `sh -s` that asks a host for what runs there. `base` as in `Question`.
@@ -194,10 +209,22 @@ fn listening(line: &str) -> Option<(u16, bool, &str)> {
 }
 
 fn container(line: &str) -> Option<Container> {
-    let words: Vec<&str> = line.split('\t').collect();
-    let [name, image, state, project, service, files] = words.as_slice() else { return None };
-    let compose = (!project.is_empty()).then(|| ((*project).to_owned(), (*service).to_owned(), (*files).to_owned()));
-    Some(Container { name: (*name).to_owned(), image: (*image).to_owned(), state: (*state).to_owned(), compose })
+    let words: Vec<String> = line.split('\t').map(str::to_owned).collect();
+    let [name, image, state, project, part, files, folder, ports, service] = <[String; 9]>::try_from(words).ok()?;
+    let compose = (!project.is_empty()).then_some(Part { project, name: part, files, folder });
+    let service = Some(service).filter(|service| !service.is_empty());
+    Some(Container { name, image, state, compose, ports: published(&ports), service })
+}
+
+/// The ports of the host in `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 9000/tcp`. A range counts by its first.
+fn published(text: &str) -> Vec<u16> {
+    let outer = |one: &str| {
+        let (outer, inner) = one.split_once("->")?;
+        let port = outer.rsplit_once(':').filter(|_| inner.ends_with("/tcp"))?.1;
+        port.split('-').next()?.parse().ok()
+    };
+    let all: BTreeSet<u16> = text.split(", ").filter_map(outer).collect();
+    all.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -239,7 +266,11 @@ mod tests {
             ("discover/listening", "  0: 0100007F:1538 00000000:0000 0A 0:0 0:0 0 0 0 77 1\n  1: 00000000:0050 0:0 0A 0:0 0:0 0 0 0 88 1\n"),
             ("discover/sockets", "/proc/9/fd:\nl 1 r r 64 d 5 -> socket:[77]\n/proc/12/fd:\nl 1 r r 64 d 5 -> socket:[77]\n"),
             ("discover/processes", "/proc/9/comm:postgres\n/proc/9/cgroup:0::/system.slice/system-pg.slice/pg@15.service\n"),
-            ("discover/containers", "a-1\ti\trunning\ta\tx\t/srv/a.yml\nb\tj\texited\t\t\t\nbroken\n"),
+            (
+                "discover/containers",
+                "a-1\ti\trunning\ta\tx\t/srv/a.yml\t/srv\t0.0.0.0:81->80/tcp, [::]:81->80/tcp, 1:53->53/udp, 9/tcp\t\n\
+                 b\tj\texited\t\t\t\t\t\tshop\nbroken\n",
+            ),
         ]))
         .expect("an answer");
         let unit = |name: &str| found.units.get(name).map(|unit| (unit.active, unit.enabled, unit.packaged));
@@ -255,7 +286,9 @@ mod tests {
         assert_eq!(listeners[&80], Listener::default());
         let containers = found.containers.expect("docker answers");
         assert_eq!(containers.len(), 2);
-        assert_eq!(containers[0].compose, Some(("a".into(), "x".into(), "/srv/a.yml".into())));
+        let [project, name, files, folder] = ["a", "x", "/srv/a.yml", "/srv"].map(str::to_owned);
+        assert_eq!(containers[0].compose, Some(Part { project, name, files, folder }));
+        assert_eq!((containers[0].ports.as_slice(), containers[1].service.as_deref()), (&[81][..], Some("shop")));
     }
 
     proptest! {

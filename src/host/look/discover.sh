@@ -22,6 +22,7 @@ discover() {
     tab=$(printf '\t')
     label="{{.Label \"com.docker.compose.project\"}}$tab{{.Label \"com.docker.compose.service\"}}"
     label="$label$tab{{.Label \"com.docker.compose.project.config_files\"}}"
+    label="$label$tab{{.Label \"com.docker.compose.project.working_dir\"}}$tab{{.Ports}}$tab{{.Label \"portoser.service\"}}"
     all=$(docker ps -a --no-trunc --format "{{.Names}}$tab{{.Image}}$tab{{.State}}$tab$label" </dev/null) &&
       say discover/containers "$all"
   fi

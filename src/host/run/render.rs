@@ -148,20 +148,11 @@ impl<'a> Rendered<'a> {
             Step::Load { tag, image, folder, .. } => verb("load").word(tag).word(image).word(folder),
             Step::Network { name } => verb("network").word(name),
             Step::CheckProject { folder } => verb("check_project").word(folder),
-            Step::HoldProject { project, current, folder } => {
-                verb("hold_project").word(project).word(current).word(folder)
+            Step::HoldProject { project, current, folder, adopt } => {
+                let call = verb("hold_project").word(project).word(current).word(folder);
+                if *adopt { call.word("adopt") } else { call }
             }
-            Step::Project { project, folder, change } => {
-                let call = verb("project").word(project).word(folder);
-                match change {
-                    ProjectChange::Up => call.word("up"),
-                    ProjectChange::Renew => call.word("renew"),
-                    ProjectChange::Stop => call.word("stop"),
-                    ProjectChange::Restart => call.word("restart"),
-                    ProjectChange::Signal(signal) => call.word("reload").word(signal),
-                    ProjectChange::Down => call.word("down"),
-                }
-            }
+            Step::Project { project, folder, change } => of_project(verb("project").word(project).word(folder), change),
             Step::PruneImages { repository, folder, pushed } => {
                 verb("prune_images").word(repository).word(folder).word(pushed.as_deref().unwrap_or_default())
             }
@@ -171,6 +162,21 @@ impl<'a> Rendered<'a> {
             }
         }
         .0
+    }
+}
+
+/// What is done to a project, behind its name and its release.
+fn of_project(call: Words, change: &ProjectChange) -> Words {
+    match change {
+        ProjectChange::Up => call.word("up"),
+        ProjectChange::Renew => call.word("renew"),
+        ProjectChange::Stop => call.word("stop"),
+        ProjectChange::Restart => call.word("restart"),
+        ProjectChange::Signal(signal) => call.word("reload").word(signal),
+        ProjectChange::Down => call.word("down"),
+        ProjectChange::Take { pins } => {
+            pins.iter().fold(call.word("take"), |call, (part, tag)| call.word(part).word(tag))
+        }
     }
 }
 
@@ -244,8 +250,12 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::Load { tag, image, reference, folder } => vec![tag, image, reference, folder],
         Step::Network { name } => vec![name],
         Step::CheckProject { folder } => vec![folder],
-        Step::HoldProject { project, current, folder } => vec![project, current, folder],
-        Step::Project { project, folder, .. } => vec![project, folder],
+        Step::HoldProject { project, current, folder, .. } => vec![project, current, folder],
+        Step::Project { project, folder, change } => {
+            let pins: &[_] = if let ProjectChange::Take { pins } = change { pins } else { &[] };
+            let pins = pins.iter().flat_map(|(part, tag)| [part.as_str(), tag]);
+            [project.as_str(), folder].into_iter().chain(pins).collect()
+        }
         Step::PruneImages { repository, folder, pushed } => {
             [repository, folder].into_iter().chain(pushed).map(String::as_str).collect()
         }

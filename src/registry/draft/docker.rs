@@ -8,7 +8,7 @@ use crate::registry::docker::{PUBLISH, Publish, Pull};
 use crate::registry::fault::shown;
 use crate::registry::number::{Count, Named, Port, Time};
 use crate::registry::read::{List, Read, Reader, draft};
-use crate::registry::text::{Line, Word};
+use crate::registry::text::{HostFolder, Line, ProjectName, Word};
 use crate::registry::tree::{Node, Scalar, Trail, Value};
 
 draft! {
@@ -24,6 +24,16 @@ draft! {
         retries: Count,
         /// How long after the start a failure is not yet counted.
         start_period: Time,
+    }
+}
+
+draft! {
+    /// A compose project that was on the host before; what `portoser adopt` writes.
+    struct Adopted requires ["name", "folder"] {
+        /// Its name there.
+        name: ProjectName,
+        /// The folder of the host in which the relative paths of its file begin, `.env` included.
+        folder: HostFolder,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Services as written.
 
 use super::check::Check;
-use super::docker::{Healthcheck, PortText, PushText};
+use super::docker::{Adopted, Healthcheck, PortText, PushText};
 use super::heal::Heal;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::RestartPolicy;
@@ -49,6 +49,8 @@ draft! {
         compose: Line,
         /// The part of the compose file that `env` and `exec` are for.
         compose_service: PartName,
+        /// The compose project as it was on the host before, and is taken over: its name, and the folder that its file lies in.
+        project: Adopted,
         /// Words in place of the image's own command. `${PORT}` and the like are replaced.
         command: List<Word>,
         /// Mounts of the container: SOURCE:/PATH, with `:ro` where it only reads.

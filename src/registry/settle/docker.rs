@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::variables::Known;
 use super::{Site, files};
 use crate::registry::checked::Kind;
-use crate::registry::docker::{Docker, Healthcheck, Image, Mount, Project, Publish, Pull, Push};
+use crate::registry::docker::{Adopted, Docker, Healthcheck, Image, Mount, Project, Publish, Pull, Push};
 use crate::registry::draft::{self, PortText, PushText};
 use crate::registry::fault::Place;
 use crate::registry::read::Reader;
@@ -23,12 +23,14 @@ pub(super) fn kind(
     let project = match (service.image.given(), service.compose.given()) {
         (Some(image), None) => {
             refuse(service.compose_service.written(), "compose_service", "is for `compose`", (place, at), to);
+            refuse(service.project.written(), "project", "is for `compose`", (place, at), to);
             Project::Image(Box::new(self::image(service, image.value.0.clone(), known, at, to)))
         }
         (None, Some(compose)) => {
             refuse_beside_compose(service, compose.place, at, to);
             let path = files::on_disk(site, compose, files::Want::FileOrFolder, &at.key("compose"), to);
-            Project::Compose { path, part: service.compose_service.value().map(|part| part.0.clone()) }
+            let part = service.compose_service.value().map(|part| part.0.clone());
+            Project::Compose { path, part, adopted: service.project.value().and_then(adopted) }
         }
         (Some(_), Some(compose)) => {
             to.fault(compose.place, at, "only one of image and compose can be given");
@@ -59,6 +61,11 @@ fn push(site: &Site<'_>, service: &draft::Service, at: &Trail<'_>, to: &mut Read
             Some(Push::From(files::on_disk(site, line, files::Want::FileOrFolder, &at.key("from"), to)))
         }
     }
+}
+
+fn adopted(written: &draft::Adopted) -> Option<Adopted> {
+    let (name, folder) = (written.name.value()?.0.clone(), written.folder.value()?.0.clone());
+    Some(Adopted { name, folder })
 }
 
 fn image(service: &draft::Service, reference: String, known: &Known<'_>, at: &Trail<'_>, to: &mut Reader) -> Image {
@@ -193,6 +200,7 @@ pub(super) fn refuse_in_others(service: &draft::Service, at: &Trail<'_>, to: &mu
         ("image", service.image.given().map(|at| at.place)),
         ("compose", service.compose.given().map(|at| at.place)),
         ("compose_service", service.compose_service.given().map(|at| at.place)),
+        ("project", service.project.given().map(|at| at.place)),
         ("command", service.command.given().map(|at| at.place)),
         ("volumes", service.volumes.given().map(|at| at.place)),
         ("networks", service.networks.given().map(|at| at.place)),

@@ -1,5 +1,6 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
+mod adopt;
 mod counted;
 mod discover;
 mod docker;
@@ -27,6 +28,7 @@ use kit::Machine;
 
 pub fn trials() -> Vec<Trial> {
     [
+        adopt::trials(),
         discover::trials(),
         docker::trials(),
         fastapi::trials(),

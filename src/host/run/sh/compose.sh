@@ -106,10 +106,13 @@ do_check_project() { compose "$1" config -q; }
 
 undo_check_project() { :; }
 
-do_hold_project() { # PROJECT CURRENT FOLDER
+do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
   containers "$1" || return
   project_state
-  if [ $state != none ] && [ ! -L "$2" ]; then
+  if [ $state != none ] && [ ! -L "$2" ] && [ -n "$4" ]; then
+    # It is only looked at; and there is no release yet that could bring it back.
+    state=foreign
+  elif [ $state != none ] && [ ! -L "$2" ]; then
     # Nobody could bring back what another brought up; what a run of ours left behind need not come back.
     while read -r name rest; do
       rest=${rest##* }
@@ -127,7 +130,7 @@ undo_hold_project() { # brings the project back to what it was, unless nothing e
   containers "$1" || return
   if noted none; then
     [ ! -s "$run/ps" ] || compose "$3" down --remove-orphans
-  elif cmp -s "$run/ps" "$u.before"; then return 0
+  elif noted foreign || cmp -s "$run/ps" "$u.before"; then return 0
   elif noted runs; then
     compose "$2" up -d --no-build --remove-orphans && containers "$1" && project_state && [ $state = runs ]
   elif noted rests; then
@@ -135,8 +138,9 @@ undo_hold_project() { # brings the project back to what it was, unless nothing e
   fi
 }
 
-do_project() { # PROJECT FOLDER CHANGE SIGNAL
+do_project() { # PROJECT FOLDER CHANGE SIGNAL|[PART TAG]...
   case $3 in
+  take) take_project "$@"; return ;;
   up | start) compose "$2" up -d --no-build --remove-orphans ;;
   renew) # What is down is started; where all of it runs, and is not well, it is started anew.
     containers "$1" || return
@@ -149,6 +153,30 @@ do_project() { # PROJECT FOLDER CHANGE SIGNAL
   reload) compose "$2" kill -s "$4" ;;
   down) compose "$2" down --remove-orphans && volumes_stay "$1" ;;
   esac || { project_says "$1"; return 1; }
+}
+
+take_project() { # PROJECT FOLDER take [PART TAG]...
+  containers "$1" || return
+  project_state
+  case $state in
+  none) compose "$2" up -d --no-build --remove-orphans || { project_says "$1"; return 1; }; return ;;
+  rests) printf 'the project %s does not run, so it cannot be taken over\n' "$1"; return 1 ;;
+  esac
+  compose "$2" plain config '--hash=*' >"$run/b" || { cat "$run/b"; return 1; }
+  part='{{index .Config.Labels "com.docker.compose.service"}} {{index .Config.Labels "com.docker.compose.config-hash"}}'
+  bounded 60 docker inspect --format "$part {{.Image}}" $(cat "$run/ids") >"$run/taken" || { cat "$run/taken"; return 1; }
+  cut -d ' ' -f 1,2 "$run/taken" >"$run/a"
+  { grep -vxFf "$run/a" "$run/b"; grep -vxFf "$run/b" "$run/a"; } | cut -d ' ' -f 1 | sort -u >"$run/wrong"
+  [ ! -s "$run/wrong" ] || {
+    printf 'the project %s does not run as its compose file says: %s\n' "$1" "$(tr '\n' ' ' <"$run/wrong")"
+    return 1
+  }
+  shift 3
+  while [ $# -gt 1 ]; do # what the file's reference means by now may be another image than the one that runs
+    image=$(awk -v part="$1" '$1 == part { print $3; exit }' "$run/taken")
+    [ -z "$image" ] || bounded 60 docker tag -- "$image" "$2" || return
+    shift 2
+  done
 }
 
 volumes_stay() { # PROJECT: says what is left, as nobody else may take it away
@@ -194,6 +222,8 @@ project_steady() { # two looks must agree that all of it runs, or has done its w
   containers "$1" || return
   whole=''
   while read -r name status starts code policy health life; do
+    # One that runs as it ran before this run tells nothing by how often it was started until then.
+    ! grep -qsF -- "$life" "$run"/undo/*.before || starts=0
     case $status:$starts:$code:$policy:$health in
     running:0:*:unhealthy | exited:*:[1-9]*:no:* | dead:*) hopeless=yes; return 1 ;;
     running:0:* | exited:*:0:no:* | exited:*:0:on-failure:*) whole="$whole $life" ;;

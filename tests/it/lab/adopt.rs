@@ -1,0 +1,129 @@
+//! What runs already is taken over as it runs: the same process, the same containers, the same data beside the file.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use super::kit::{Bench, Machine, PATIENCE, port, wait};
+use super::{docker, engines, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial("what_runs_is_adopted_without_a_restart", adopt)]
+}
+
+/// A project as somebody else wrote it: a variable from `.env`, and data and settings beside the file.
+const COMPOSE: &str = "version: '3.7'
+services:
+  web:
+    image: ${IMAGE}
+    command: [httpd, -f, -p, '80', -h, /www]
+    ports: ['PORT:80']
+    volumes: ['./www:/www:ro']
+    restart: unless-stopped
+    stop_grace_period: 1s
+  db:
+    image: trial/http:1
+    command: [sleep, '100000']
+    volumes: ['./data:/data', 'more:/more']
+    stop_grace_period: 1s
+volumes: { more: {} }
+";
+
+fn adopt(machines: Vec<Machine>) -> Result<(), Failed> {
+    // One with docker-compose, one with the plugin: they tell by hashes of their own whether what runs is what the file says.
+    docker::side_by_side(&engines(&machines), one)
+}
+
+/// Ends what the trial started, however it ends.
+struct Gone<'a>(&'a Machine, String);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        let id = &self.1;
+        self.0.inside(&format!(
+            "systemctl stop {id}-unit; rm /etc/systemd/system/{id}-unit.service; systemctl daemon-reload; \
+             docker rm -f $(docker ps -aq --filter label=com.docker.compose.project={id}); rm -rf /srv/{id}"
+        ));
+    }
+}
+
+fn one(machine: &Machine) {
+    docker::image(machine);
+    let bench = Bench::new("adopt", std::slice::from_ref(machine));
+    let (id, ports, host) = (bench.id.clone(), [port(), port()], machine.name.as_str());
+    let _gone = Gone(machine, id.clone());
+    let compose = COMPOSE.replace("PORT", &ports[0].to_string());
+    let up = format!("cd /srv/{id} && {{ docker compose up -d || docker-compose up -d; }} 2>&1");
+    machine.inside(&format!(
+        "mkdir -p /srv/{id}/www /srv/{id}/data && cd /srv/{id} && echo alive >data/canary && echo old >www/index.html && \
+         echo IMAGE=trial/http:1 >.env && cat >docker-compose.yml <<'END'\n{compose}END\n\
+         printf '[Service]\\nExecStart=/usr/bin/python3 -m http.server {}\\n' >/etc/systemd/system/{id}-unit.service\n\
+         systemctl daemon-reload; systemctl start {id}-unit; {up}",
+        ports[1]
+    ));
+    let answers = |want: &str| assert_eq!(bench.answer(machine, ports[0]), want, "{host}");
+    wait("the project answers", PATIENCE, || !bench.answer(machine, ports[0]).is_empty());
+    wait("the unit answers", PATIENCE, || !bench.answer(machine, ports[1]).is_empty());
+    // One that was started again by the engine is as good as another.
+    machine.inside(&format!(
+        "kill -9 $(docker inspect -f '{{{{.State.Pid}}}}' $(docker ps -q --filter publish={}))",
+        ports[0]
+    ));
+    wait("it is up again", PATIENCE, || !bench.answer(machine, ports[0]).is_empty());
+    let runs = || {
+        machine.inside(&format!(
+            "docker inspect -f '{{{{.Name}}}} {{{{.Id}}}} {{{{.State.StartedAt}}}}' \
+             $(docker ps -q --filter label=com.docker.compose.project={id}) | sort; \
+             systemctl show -p MainPID -p ActiveEnterTimestampMonotonic {id}-unit"
+        ))
+    };
+    let before = runs();
+    assert_eq!(before.lines().count(), 4, "{before}");
+    bench.registry("");
+    let written = std::fs::read_to_string(bench.at("registry.yml")).expect("the registry");
+    std::fs::write(bench.at("registry.yml"), written.trim_end().trim_end_matches("services:")).expect("a registry");
+    let found: Value =
+        serde_json::from_str(&bench.run(&["discover", host, "--json"]).exits(0).out).expect("a document");
+    let entry = &found["services"][&id];
+    assert_eq!(
+        (&entry["port"], &entry["project"]["folder"]),
+        (&ports[0].into(), &format!("/srv/{id}").into()),
+        "{found}"
+    );
+    let unit = format!("{id}-unit");
+    // A file that was changed since is not what runs: nothing is touched, and nothing is taken over.
+    let edit = |from: &str, to: &str| machine.inside(&format!("sed -i 's/{from}/{to}/' /srv/{id}/docker-compose.yml"));
+    edit("100000", "99999");
+    let differs = bench.run(&["adopt", host, &id, "--yes"]).exits(5);
+    assert!(differs.err.contains("is not what its compose file says: db"), "{}", differs.err);
+    assert_eq!(runs(), before, "nothing was touched");
+    edit("99999", "100000");
+    std::fs::write(bench.at(&id).join("docker-compose.yml"), &compose).expect("the file");
+    bench.run(&["deploy", &id]).exits(0);
+    assert_eq!(runs(), before, "it was taken over as it runs");
+    bench.run(&["adopt", host, &unit]).exits(9);
+    bench.run(&["adopt", host, &unit, "--yes"]).exits(0);
+    assert_eq!(bench.run(&["deploy", "--all", "--events"]).exits(0).ended("nothing-to-do"), 2);
+    assert_eq!(runs(), before, "the same containers and the same process after adopting and after a deploy");
+    bench.run(&["adopt", host, &id, "--yes"]).exits(2);
+    bench.run(&["status"]).exits(0);
+
+    // From here on it is a service like any other; what lies beside the file stays the host's.
+    let kept = || {
+        let said = machine.inside(&format!(
+            "docker exec $(docker ps -q --filter label=com.docker.compose.project={id} \
+             --filter label=com.docker.compose.service=db) cat /data/canary"
+        ));
+        assert_eq!(said.trim(), "alive", "{host}");
+    };
+    let changed = compose.replace("-h, /www]", "-h, /www]\n    environment: { NEW: '1' }");
+    std::fs::write(bench.at(&id).join("docker-compose.yml"), changed).expect("the file");
+    bench.run(&["deploy", "--all"]).exits(0);
+    answers("old");
+    kept();
+    bench.run(&["rollback", &id]).exits(0);
+    answers("old");
+    kept();
+    let gone = bench.run(&["remove", &id, "--yes"]).exits(0);
+    assert!(gone.err.contains(&format!("the volume {id}_more stays")), "{}", gone.err);
+    assert_eq!(machine.inside(&format!("cat /srv/{id}/data/canary")).trim(), "alive");
+}
