@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -253,7 +253,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 async fn send(running: Running, load: Load, sent: Arc<AtomicU64>) -> Result<(), PushFault> {
     let Running { input, mut output } = running;
     let mut writing = JoinSet::new();
-    writing.spawn_blocking(move || load.write(Pipe { to: input, sent }));
+    writing.spawn_blocking(move || load.write(Pipe { to: input, sent, held: Vec::new() }));
     let (mut out, mut end) = (Vec::new(), None);
     while let Some(said) = output.recv().await {
         match said {
@@ -315,7 +315,7 @@ impl Load {
         put(&mut archive, "digests", serde_json::to_string(&self.digests)?.as_bytes())?;
         put(&mut archive, "parts", parts.as_bytes())?;
         put(&mut archive, "whole", &[])?;
-        archive.into_inner().map(drop)
+        archive.into_inner()?.flush()
     }
 }
 
@@ -327,21 +327,29 @@ fn put(archive: &mut Builder<Pipe>, name: &str, bytes: &[u8]) -> io::Result<()> 
     archive.append_data(&mut header, name, bytes)
 }
 
-/// The standard input of the command on the host.
+/// The standard input of the command on the host. Small writes are gathered: each that is handed over costs a message.
 struct Pipe {
     to: Sender<Vec<u8>>,
     sent: Arc<AtomicU64>,
+    held: Vec<u8>,
 }
 
 impl io::Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = &bytes[..bytes.len().min(PIECE)];
-        self.to.blocking_send(piece.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        Ok(piece.len())
+        self.held.extend(bytes);
+        if self.held.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let len = held.len() as u64;
+        if len > 0 {
+            self.to.blocking_send(held).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            self.sent.fetch_add(len, Ordering::Relaxed);
+        }
         Ok(())
     }
 }

@@ -96,18 +96,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
     let wanted = engine.wanted(&Subject { service, host: far, facts: &seen.facts, sources: inputs.sources })?;
     let nothing = SeenService::default();
     let found = seen.services.get(&service.name).unwrap_or(&nothing);
-    if let Some(other) = found.readable().filter(|record| contained(record) != contained(&wanted.record)) {
-        return Err(Refused::new(
-            format!("it is on the host as a {} service", other.engine),
-            format!("take that away first, with `portoser remove {}`; its shared folder stays", service.name),
-        ));
-    }
-    if !found.drift.is_empty() && !inputs.overwrite {
-        return Err(Refused::new(
-            format!("files were changed on the host since the last deploy: {}", found.drift.join("; ")),
-            "bring the edits into the source and deploy, or give --overwrite to lose them",
-        ));
-    }
+    in_the_way(found, &wanted.record, inputs.overwrite)?;
     let health = inputs.health.get(&(service.name.clone(), host.clone()));
     let (action, reasons) = judge(engine, &wanted.record, found, seen, health);
     let layout = Layout::new(&seen.facts.base);
@@ -142,6 +131,23 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         steps,
         after,
     })
+}
+
+/// Refuses what would take from the user what is there.
+fn in_the_way(found: &SeenService, wanted: &Record, overwrite: bool) -> Result<(), Refused> {
+    if let Some(other) = found.readable().filter(|record| contained(record) != contained(wanted)) {
+        return Err(Refused::new(
+            format!("it is on the host as a {} service", other.engine),
+            format!("take that away first, with `portoser remove {}`; its shared folder stays", wanted.service),
+        ));
+    }
+    if !found.drift.is_empty() && !overwrite {
+        return Err(Refused::new(
+            format!("files were changed on the host since the last deploy: {}", found.drift.join("; ")),
+            "bring the edits into the source and deploy, or give --overwrite to lose them",
+        ));
+    }
+    Ok(())
 }
 
 /// The files that lie on the host as they are wanted, in the release that is there; the step that unpacks is told to copy them.

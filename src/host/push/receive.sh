@@ -4,9 +4,16 @@ umask 077
 LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 base=$1 folder=$2 in=$2/in-$3
-[ -d "$base" ] || (umask 022 && mkdir -p "$base") || exit
-mkdir -p "$in" && tar xmf - -C "$in" || exit
-[ -e "$in/whole" ] || { echo 'the image did not arrive whole' >&2; exit 1; }
+fail() { # WHY: what arrived whole stays for the next attempt
+  for one in "$in"/*.ok; do [ ! -e "$one" ] || mv -f -- "${one%.ok}" "$folder/"; done 2>/dev/null
+  rm -rf "$in"
+  rmdir "$folder" 2>/dev/null
+  printf '%s\n' "$1" | head -n 3 >&2
+  exit 1
+}
+[ -d "$base" ] || why=$(umask 022 && mkdir -p "$base" 2>&1) || fail "$why"
+why=$(mkdir -p "$in" 2>&1) && why=$(tar xmf - -C "$in" 2>&1) || fail "$why"
+[ -e "$in/whole" ] || fail 'the image did not arrive whole'
 rm -f "$in"/*.ok
 for one in "$in"/*; do
   [ "${one##*/}" = whole ] || mv -f -- "$one" "$folder/" || exit

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::hostile::values;
 
 use super::kit::{Bench, Machine, port};
-use super::{engines, kill, trial};
+use super::{engines, kill, table, trial};
 
 /// So many points of each kind of death in an ordinary run.
 const SAMPLE: usize = 1;
@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("containers_come_change_fail_and_come_back", life),
         trial("a_project_keeps_what_did_not_change", project),
         trial("containers_killed_anywhere_are_old_or_new", killed),
+        trial("the_tables_of_native_services_hold_for_containers", tables),
         trial("hostile_values_reach_a_container_exactly", injection),
     ]
 }
@@ -245,6 +246,67 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         assert_eq!(machine.inside(&format!("ls {upload}")).trim(), upload);
         is_alive(&bench, machine, "shop");
     })
+}
+
+/// The tables of native services, on both engines; in an ordinary run a part on each.
+fn tables(machines: Vec<Machine>) -> Result<(), Failed> {
+    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let parts: kill::Holds = |bench, machine| {
+        let list = "docker ps -aq --filter label=com.docker.compose.project=portoser";
+        assert_eq!(machine.inside(&format!("{list}-{}-one | wc -l", bench.id)).trim(), "1", "one container is left");
+    };
+    side_by_side(&engines(&machines), |machine| {
+        image(machine);
+        let newer = machine.image.starts_with("trixie");
+        if full || newer {
+            table::at_once(machine, service, parts, if full { 20 } else { 3 }).expect("many at once");
+        }
+        if full || !newer {
+            let counts = [(3, "three"), (1, "one"), (2, "again"), (3, "more")];
+            let counts = if full { &counts[..] } else { &counts[..2] };
+            let count = |bench: &Bench, machine: &Machine| {
+                machine.inside(&format!("docker ps -q --filter name=portoser-{}-one | wc -l", bench.id))
+            };
+            table::instances(machine, service, counts, count).expect("instances");
+        }
+        if full {
+            table::full_disk(machine, service).expect("a full disk");
+        }
+        if full && newer {
+            named(machine); // docker-compose 1.29 knows no `name` in its files.
+        }
+    })
+}
+
+/// A compose file that names its project finds the volumes that it had before portoser came.
+fn named(machine: &Machine) {
+    let bench = Bench::new("named", std::slice::from_ref(machine));
+    let (port, name) = (port(), format!("{}-shop", bench.id));
+    let own = format!("portoser-{}-own", bench.id);
+    let text = COMPOSE.replace("PORT", &port.to_string()).replace("./uploads:/uploads", "data:/uploads");
+    std::fs::create_dir(bench.at("shop")).expect("a folder");
+    std::fs::write(bench.at("shop/compose.yml"), format!("name: {own}\n{text}")).expect("a compose file");
+    let index = |text: &str| std::fs::write(bench.at("shop/index"), text).expect("a file");
+    bench.registry(&format!(
+        "  {name}:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \
+             port: {port}\n",
+        machine.name
+    ));
+    let data = format!("/var/lib/docker/volumes/{own}_data/_data/canary");
+    machine.inside(&format!(
+            "docker volume create --label com.docker.compose.project={own} --label com.docker.compose.volume=data {own}_data; \
+             echo alive >{data}"
+        ));
+    for (text, words) in [("one", ["deploy", "--all"]), ("two", ["deploy", "--all"]), ("one", ["rollback", &name])] {
+        index(text);
+        bench.run(&words).exits(0);
+        assert_eq!(bench.answer(machine, port), text);
+        let said = bench.run(&["exec", &name, "--", "cat", "/uploads/canary"]).exits(0);
+        assert_eq!(said.out.trim(), "alive");
+    }
+    assert!(bench.run(&["status", &name]).exits(0).out.contains("active (running)"));
+    bench.run(&["remove", &name, "--yes"]).exits(0);
+    assert_eq!(machine.inside(&format!("cat {data}")).trim(), "alive");
 }
 
 fn killed(machines: Vec<Machine>) -> Result<(), Failed> {

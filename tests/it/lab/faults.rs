@@ -7,7 +7,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 use crate::fixture::delay_proxy::DelayProxy;
 
 use super::kit::{self, Bench, Machine, Ran, port};
-use super::{trial, usual};
+use super::{kill, table, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     let bare = Trial::ignorable_test("lab::a_host_without_tools_that_hangs_in_the_middle", || {
@@ -43,25 +43,7 @@ fn said(ran: &Ran, code: i32, words: &[&str]) {
 }
 
 fn disk(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..1];
-    let (machine, port) = (&machines[0], port());
-    let bench = Bench::new("disk", machines);
-    bench.registry(&bench.service("one", &[&machine.name], port, "old", ""));
-    bench.run(&["deploy", "--all"]).exits(0);
-    bench.registry(&bench.service("one", &[&machine.name], port, "new", ""));
-    for (fault, undo, words) in [("fill", "empty", ["no space", "full"]), ("freeze", "thaw", ["read-only", "writ"])] {
-        machine.fault(&[fault, &bench.base()]);
-        let ran = bench.run(&["deploy", "--all"]);
-        machine.fault(&[undo, &bench.base()]);
-        let code = ran.code.unwrap_or_default();
-        assert!([5, 9].contains(&code), "{ran:?}");
-        said(&ran, code, &words);
-        assert_eq!(bench.answer(machine, port), "old", "after {fault}");
-    }
-    bench.run(&["deploy", "--all"]).exits(0);
-    assert_eq!(bench.answer(machine, port), "new");
-    assert_eq!(bench.amiss(machine), "");
-    Ok(())
+    table::full_disk(&usual(&machines)[0], kill::NATIVE)
 }
 
 fn causes(machines: Vec<Machine>) -> Result<(), Failed> {

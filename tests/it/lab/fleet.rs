@@ -3,7 +3,7 @@
 use libtest_mimic::{Failed, Trial};
 
 use super::kit::{self, Bench, Machine, port};
-use super::{trial, usual};
+use super::{kill, table, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -188,21 +188,10 @@ fn remove(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn instances(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..1];
-    let (bench, first) = (Bench::new("many", machines), [port(), port(), port()]);
-    let ports = [first[0], first[0] + 1, first[0] + 2];
-    assert_eq!(ports, first, "ports in a row");
-    for (count, version) in [(3, "three"), (2, "two"), (1, "one"), (3, "again")] {
-        let more = format!("    instances: {count}\n");
-        bench.registry(&bench.service("one", &[&machines[0].name], first[0], version, &more));
-        bench.run(&["deploy", "--all"]).exits(0);
-        let want: Vec<&str> = (0..3).map(|number| if number < count { version } else { "" }).collect();
-        assert_eq!(ports.map(|port| bench.answer(&machines[0], port)).to_vec(), want, "{count} instances");
-        let units = machines[0].inside(&format!("ls /etc/systemd/system | grep -c portoser-{}-one", bench.id));
-        assert_eq!(units.trim(), count.to_string());
-        assert_eq!(bench.amiss(&machines[0]), "");
-    }
-    Ok(())
+    let counts = [(3, "three"), (2, "two"), (1, "one"), (3, "again")];
+    table::instances(&usual(&machines)[0], kill::NATIVE, &counts, |bench, machine| {
+        machine.inside(&format!("ls /etc/systemd/system | grep -c portoser-{}-one", bench.id))
+    })
 }
 
 /// The controller is killed behind the switch: a service that says so stays on the new version, without a proof.

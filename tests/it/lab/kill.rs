@@ -34,14 +34,15 @@ enum Victim {
 type Point = (Victim, usize);
 
 fn table(machines: Vec<Machine>) -> Result<(), Failed> {
-    let native = |bench: &Bench, name: &str, host: &str, port: u16, version: &str, more: &str| {
-        bench.service(name, &[host], port, version, more)
-    };
-    all(&usual(&machines), native, |_, _| {}, SAMPLE)
+    all(&usual(&machines), NATIVE, |_, _| {}, SAMPLE)
 }
 
 /// A service as YAML: the bench, its name, host, port and version, and further keys.
 pub(super) type Service = fn(&Bench, &str, &str, u16, &str, &str) -> String;
+
+/// One that systemd runs.
+pub(super) const NATIVE: Service =
+    |bench, name, host, port, version, more| bench.service(name, &[host], port, version, more);
 
 /// What must hold after each point.
 pub(super) type Holds = fn(&Bench, &Machine);

@@ -21,6 +21,7 @@ mod python;
 mod record;
 mod rescue;
 mod stack;
+mod table;
 
 use libtest_mimic::{Completion, Failed, Trial};
 

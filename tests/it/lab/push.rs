@@ -201,7 +201,14 @@ fn cut_in_the_middle(sent: &Sent, at: u64) -> u64 {
 
 /// What cannot be sent is told before anything is touched.
 fn refused(sent: &Sent) {
-    let archive = sent.bench.at("image.tar");
+    let (archive, machine) = (sent.bench.at("image.tar"), &sent.bench.machines[0]);
+    sent.version(4);
+    machine.fault(&["fill", &sent.bench.base()]);
+    let told = sent.bench.run(&["deploy", "--all", "--no-auto-heal"]);
+    machine.fault(&["empty", &sent.bench.base()]);
+    assert!(told.code == Some(5) && told.err.contains("cannot be sent"), "{told:?}");
+    assert!(told.err.contains("No space left"), "{}", told.err);
+    sent.answers("v2");
     save(&archive, "trial/sent:1", "arm64", &sent.layers);
     let told = sent.bench.run(&["deploy", "--all"]).exits(9);
     assert!(told.err.contains("is made for linux/arm64"), "{}", told.err);

@@ -4,7 +4,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::counted::Counted;
 use super::kit::{Bench, Machine, port};
-use super::{trial, usual};
+use super::{kill, table, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -134,39 +134,5 @@ fn cheap(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn twenty(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..1];
-    let bench = Bench::new("twenty", machines);
-    let (port, host) = (port(), machines[0].name.as_str());
-    bench.registry(&bench.service("one", &[host], port, "v0", ""));
-    bench.run(&["deploy", "--all"]).exits(0);
-    let registry = std::fs::read_to_string(bench.at("registry.yml"))?;
-    let began = std::time::Instant::now();
-    let mut children = Vec::new();
-    for number in 1..=20 {
-        // Half of them share one state folder, as colleagues on one machine do; the others have their own.
-        let state = if number % 2 == 0 { "state".to_owned() } else { format!("state-{number}") };
-        let file = bench.at(&format!("registry-{number}.yml"));
-        std::fs::write(&file, registry.replace("\"v0\"", &format!("\"v{number}\"")))?;
-        let mut command = bench.command_in(&state, &["deploy", "--all", "--events"]);
-        children.push(command.env("PORTOSER_REGISTRY", file).spawn()?);
-    }
-    let mut last = Vec::new();
-    for (number, child) in children.into_iter().enumerate() {
-        let output = child.wait_with_output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "deploy {}: {text}\n{err}", number + 1);
-        assert!(text.contains("\"committed\""), "deploy {}: {text}", number + 1);
-        last.push(text);
-    }
-    let took = began.elapsed();
-    let book = machines[0].inside(&format!("wc -l <{}/services/{}-one/proven", bench.base(), bench.id));
-    assert_eq!(book.trim(), "21", "the host's own record of what was proven");
-    let history = bench.run(&["history", "--json"]).exits(0);
-    let history: serde_json::Value = serde_json::from_str(&history.out)?;
-    let runs = history["history"].as_array().map_or(0, Vec::len);
-    assert_eq!(runs, 11, "the shared journal has the first and its ten: {history}");
-    assert_eq!(bench.amiss(&machines[0]), "");
-    eprintln!("lab: 20 deploys of one service at once: {took:?}");
-    Ok(())
+    table::at_once(&usual(&machines)[0], kill::NATIVE, |_, _| {}, 20)
 }
