@@ -166,7 +166,8 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
 
 /// Each file goes back to the service's user, and with the undo to the owner that was found.
 fn owners(found: &Found<'_>) -> Option<Vec<Step>> {
-    let (user, shared) = (found.value("user")?, format!("{}/shared", found.folder()?));
+    let (user, folder) = (found.value("user")?, found.folder()?);
+    let shared = format!("{folder}/shared");
     let mut steps = Vec::new();
     for line in found.evidence().filter(|one| one.look == "access").flat_map(|one| &one.lines) {
         let (owner, path) = line.split_once(' ')?;
@@ -175,8 +176,7 @@ fn owners(found: &Found<'_>) -> Option<Vec<Step>> {
         if !plain || !within || path.split('/').any(|part| part == "..") {
             return None;
         }
-        // A link that took the place of a file leads nowhere.
-        let chown = |owner: &str| Cmd::new("chown").args(["-h", "--", owner, path]);
+        let chown = |owner: &str| at_place("give-back", OWN, path, (&folder, owner));
         steps.push(run(chown(user), Some(chown(owner))));
     }
     (!steps.is_empty()).then_some(steps)
@@ -186,8 +186,8 @@ fn owners(found: &Found<'_>) -> Option<Vec<Step>> {
 fn left(found: &Found<'_>) -> Option<Step> {
     let (path, folder) = (found.value("path")?, found.folder()?);
     let within = path.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'));
-    let aside = format!("{path}.left-behind");
-    let script = |name, text| Cmd::new("/bin/sh").args(["-c", text, name, path, &aside]);
+    let aside = format!("{}.left-behind", path.rsplit('/').next().unwrap_or_default());
+    let script = |name, text| at_place(name, text, path, (&folder, &aside));
     let good = within && !path.split('/').any(|part| part == "..");
     good.then(|| run(script("move-aside", ASIDE), Some(script("move-back", BACK))))
 }
@@ -256,6 +256,11 @@ fn systemctl(scope: Scope, verb: &str, unit: &str) -> Cmd {
     Cmd::new("systemctl").args([scope, verb, "--", unit])
 }
 
+/// A script of ours that does something to the file at a path within a folder; the last word is its own.
+fn at_place(name: &str, text: &str, path: &str, (folder, word): (&str, &str)) -> Cmd {
+    Cmd::new("/bin/sh").args(["-c", &[STAND, text].concat(), name, path, folder, word])
+}
+
 /// A script of ours under a name that the plan shows.
 fn script(name: &str, text: &str, word: &str) -> Cmd {
     let cmd = Cmd::new("/bin/sh").args(["-c", text, name]);
@@ -278,12 +283,23 @@ const TAKE: &str = "read -r name </proc/$1/comm || exit 0; [ \"$name\" = \"$2\" 
                     kill -TERM $1; n=0; while [ -d /proc/$1 ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done; \
                     [ ! -d /proc/$1 ] || kill -KILL $1; exit 0";
 
-/// A small plain file that nobody has open and that names no process that lives: PATH ASIDE
-const ASIDE: &str = "[ -f \"$1\" ] && [ ! -L \"$1\" ] || exit 0; [ -z \"$(find \"$1\" -size +1)\" ] || { echo \"$1 is no small file\"; exit 1; }; \
-                     read -r pid rest <\"$1\"; case $pid in ''|*[!0-9]*) ;; *) [ ! -d \"/proc/$pid\" ] || { echo \"process $pid lives\"; exit 1; } ;; esac; \
-                     if ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qF -- \" -> $1\"; then echo \"$1 is open\"; exit 1; fi; mv -- \"$1\" \"$2\"";
+/// Goes to the folder that holds a file, and only if that truly lies in the folder of the service: who may write there may put
+/// a link in any place of the way. What follows knows the file by its name alone: PATH FOLDER
+const STAND: &str = "top=$(cd -P -- \"$2\" && pwd -P) && cd -P -- \"${1%/*}\" || exit 0; here=$(pwd -P); case $here/ in \"$top\"/*) ;; \
+                     *) echo \"$1 lies elsewhere, in $here\"; exit 1 ;; esac; it=./${1##*/}; ";
 
-const BACK: &str = "[ ! -e \"$2\" ] || [ -e \"$1\" ] || mv -- \"$2\" \"$1\"";
+/// A file or folder that is no link, and no second name of a file elsewhere: PATH FOLDER OWNER
+const OWN: &str = "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; \
+                   [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; \
+                   chown -h -- \"$3\" \"$it\"";
+
+/// A small plain file that nobody has open and that names no process that lives: PATH FOLDER NAME
+const ASIDE: &str = "[ -f \"$it\" ] && [ ! -L \"$it\" ] || exit 0; [ ! -e \"./$3\" ] && [ ! -L \"./$3\" ] || { echo \"$3 is there already\"; exit 1; }; \
+                     [ -z \"$(find \"$it\" -prune -size +1)\" ] || { echo \"$1 is no small file\"; exit 1; }; \
+                     read -r pid rest <\"$it\"; case $pid in ''|*[!0-9]*) ;; *) [ ! -d \"/proc/$pid\" ] || { echo \"process $pid lives\"; exit 1; } ;; esac; \
+                     if ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qF -- \" -> $here/${it#./}\"; then echo \"$1 is open\"; exit 1; fi; mv -- \"$it\" \"./$3\"";
+
+const BACK: &str = "[ ! -f \"./$3\" ] || [ -L \"./$3\" ] || [ -e \"$it\" ] || [ -L \"$it\" ] || mv -- \"./$3\" \"$it\"";
 
 const JOURNAL: &str = "command -v journalctl >/dev/null || exit 0; journalctl --rotate; journalctl --vacuum-size=64M";
 
@@ -312,5 +328,33 @@ mod tests {
         ] {
             assert_eq!(octal(shown).as_deref(), mode, "{shown}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the scripts of the deeds are tried on real files")]
+    fn what_lies_elsewhere_is_left_alone() {
+        let place = tempfile::tempdir().expect("a folder");
+        let at = |rest: &str| place.path().join(rest).to_string_lossy().into_owned();
+        for folder in ["web/shared/data", "other"] {
+            std::fs::create_dir_all(at(folder)).expect("made");
+        }
+        std::fs::write(at("web/shared/data/app.pid"), "999999999\n").expect("written");
+        std::fs::write(at("other/app.pid"), "secret\n").expect("written");
+        std::os::unix::fs::symlink(at("other"), at("web/shared/d")).expect("linked");
+        let done = |text: &str, path: &str, word: &str| {
+            let cmd = at_place("trial", text, &at(path), (&at("web"), word));
+            let (program, words) = cmd.words().split_first().expect("words");
+            std::process::Command::new(program).args(words).output().expect("ran").status.success()
+        };
+        assert!(!done(ASIDE, "web/shared/d/app.pid", "app.pid.left-behind"), "a link on the way");
+        assert!(!done(OWN, "web/shared/d/app.pid", "0"), "a link on the way");
+        assert!(std::path::Path::new(&at("other/app.pid")).exists());
+        let held = std::fs::File::open(at("web/shared/data/app.pid")).expect("open");
+        assert!(!done(ASIDE, "web/shared/data/app.pid", "app.pid.left-behind"), "it is open");
+        drop(held);
+        assert!(done(ASIDE, "web/shared/data/app.pid", "app.pid.left-behind"));
+        assert!(!std::path::Path::new(&at("web/shared/data/app.pid")).exists());
+        assert!(done(BACK, "web/shared/data/app.pid", "app.pid.left-behind"));
+        assert!(std::path::Path::new(&at("web/shared/data/app.pid")).exists());
     }
 }
