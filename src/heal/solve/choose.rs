@@ -154,6 +154,11 @@ impl Healer {
         if let Some(held) = held {
             return Ok(Err(held.to_string()));
         }
+        if let Ok([Way::Need(need, at)]) = candidate.ways.as_deref()
+            && runs(&place, seen)
+        {
+            return Ok(Err(format!("{need} runs on {at}; what lies between the two is in the way")));
+        }
         let start = || vec![Way::Mend(Mend::Change(UnitChange::Start))];
         let ways = candidate.ways.clone().map(|ways| if matches!(*ways, [Way::Need(..)]) { start() } else { ways });
         let ways = match ways {
