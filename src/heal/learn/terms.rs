@@ -82,8 +82,9 @@ impl Terms {
                 rest.strip_prefix(value.as_str())
                     .is_some_and(|after| !before.is_some_and(joins) && !after.starts_with(joins))
             };
-            // The longest one says most: the folder of a service holds its name.
-            let found = self.0.iter().filter(fits).max_by_key(|(_, value)| value.len());
+            // The longest one says most: the folder of a service holds its name. A user or a host that is called as the service
+            // is mostly so called after it.
+            let found = self.0.iter().filter(fits).max_by_key(|(name, value)| (value.len(), *name == "service"));
             let taken = match found {
                 Some((name, value)) => {
                     let _ = write!(said, "{{{name}}}");
@@ -171,6 +172,13 @@ mod tests {
         assert_eq!(said("http://pi1:80/"), "http://{host}:{port}/");
         assert_eq!(said("website 8080 /opt/python"), "website 8080 /opt/python");
         assert_eq!(said("{{.Names}} ${web}"), "{{{{.Names}}}} ${{{service}}}");
+    }
+
+    #[test]
+    fn of_equal_values_the_name_of_the_service_goes_first() {
+        let all = [("user", "pg"), ("service", "pg"), ("host", "pg")];
+        let terms = Terms(all.into_iter().map(|(name, value)| (name, value.to_owned())).collect());
+        assert_eq!(terms.general("portoser-pg.service"), "portoser-{service}.service");
     }
 
     #[test]

@@ -139,8 +139,10 @@ const GRAVE: &[&str] = &[
     "dropdb",
     "drop",
     "truncate",
-    "delete",
-    "-delete",
+    "unlink",
+    "clean",
+    "flushall",
+    "flushdb",
     "reboot",
     "shutdown",
     "poweroff",
@@ -169,9 +171,18 @@ impl Deed {
             word == "--recursive" || word.starts_with('-') && !word.starts_with("--") && word.contains(['r', 'R'])
         };
         let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-        let removes = parts().any(|word| name(word) == "rm") && parts().any(recursive);
+        // A removal is plain when it names its files: no folder, no pattern, nothing that another program gives it.
+        let wide = |word: &str| {
+            recursive(word)
+                || word.contains(['*', '?', '[', '$', '`', '+'])
+                || matches!(&*name(word), "xargs" | "-exec" | "-execdir" | "-ok" | "docker" | "podman")
+        };
+        let removes = parts().any(|word| name(word) == "rm") && parts().any(wide);
         let takes_volumes = parts().any(|word| word == "down") && parts().any(|word| word == "-v");
-        let named = |word: &str| GRAVE.contains(&name(word).to_ascii_lowercase().as_str());
+        let named = |word: &str| {
+            let word = name(word).to_ascii_lowercase();
+            GRAVE.contains(&word.as_str()) || word.contains("delete")
+        };
         let grave = removes || takes_volumes || parts().any(named);
         if grave { Risk::Ask } else { self.row.2 }
     }
