@@ -51,9 +51,12 @@ impl Adopt {
             face.talk(safe(&format!("{}: added `{}`: {}", path.display(), one.name, one.seen)));
         }
         let services = entries.into_iter().map(|one| one.name).collect();
-        let selection = Selection { services, hosts: vec![self.host], ..Selection::default() };
+        let selection = Selection { services, hosts: vec![self.host.clone()], ..Selection::default() };
         let request = Request { selection, ..Request::default() };
-        let manner = deploy::Manner { wait_lock: self.wait_lock, approve: self.approve, ..deploy::Manner::default() };
+        // What heals may restart, and move files; taking over does neither.
+        let no_auto_heal = true;
+        let Self { wait_lock, approve, .. } = self;
+        let manner = deploy::Manner { wait_lock, approve, no_auto_heal, ..deploy::Manner::default() };
         deploy::go(face, "deploy", &request, None, &manner, None)
     }
 

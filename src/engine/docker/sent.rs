@@ -1,7 +1,7 @@
 //! Images that are sent from the controller: which of them a host gets.
 
 use crate::host::Record;
-use crate::host::push::Image;
+use crate::host::push::{Image, is_digest};
 use crate::plan::{Refused, Subject};
 use crate::registry::{Docker, Project};
 
@@ -45,5 +45,7 @@ fn runs_on(architecture: &str, machine: &str) -> bool {
 /// The id of the image that was sent for a release.
 pub(super) fn id(record: &Record) -> Option<&str> {
     let mut pins = record.summary.iter().filter(|(key, _)| key.starts_with("pin "));
-    pins.find_map(|(_, value)| value.strip_prefix(PUSH)?.strip_prefix(' '))
+    let id = pins.find_map(|(_, value)| value.strip_prefix(PUSH)?.strip_prefix(' '));
+    // The record is the host's, and the id becomes the name of a folder that is removed.
+    id.filter(|id| is_digest(id))
 }
