@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::host::Supervisor;
 use crate::model::{Ask, Check, Cmd, From, Scope};
 
+pub use tls::over_tls;
 pub use verdict::{Bad, Good, Verdict};
 
 /// The address at which a check asks, as seen from the host.

@@ -38,6 +38,12 @@ pub(super) async fn wrap<S: AsyncRead + AsyncWrite + Send + Unpin>(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| failed(&error, &tls.name))
 }
 
+/// The same for whoever is no check; the machine's authorities prove the certificate.
+pub async fn over_tls<S: AsyncRead + AsyncWrite + Send + Unpin>(name: &str, stream: S) -> Result<TlsStream<S>, String> {
+    let tls = Tls { name: name.to_owned(), ca: None };
+    wrap(&tls, stream).await.map_err(|verdict| format!("{name}: {}", verdict.says()))
+}
+
 /// Who proves the certificate: the authorities in the file, or the machine's.
 fn verifier(ca: Option<&Path>, provider: &Arc<CryptoProvider>) -> Result<Verifier, String> {
     // Reading the machine's authorities takes milliseconds, and a gate asks many times.

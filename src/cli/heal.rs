@@ -9,7 +9,7 @@ use crate::cli::playbook::library;
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::{Ground, Selection};
 use crate::heal::playbook::Risk;
-use crate::heal::{Cure, HealFault, Healing, Problem, Refrained, Sight, Treated, heal};
+use crate::heal::{Cure, HealFault, Healing, Problem, Refrained, Sight, Treated, heal, notify};
 use crate::journal::Verdict;
 use crate::model::FailureKind;
 
@@ -76,10 +76,12 @@ pub(super) fn go(
     });
     let mut found = None;
     let job = async |ground: Arc<Ground>| {
-        let healing = heal(&ground, &selection, &library, &app.journal, cure).await.map_err(|fault| match fault {
-            HealFault::Deploy(fault) => session::failed("healing", &fault),
-            HealFault::Journal(error) => Failure::from(error),
-        })?;
+        let healing = heal(&ground, &selection, &library, &app.journal, cure).await.map_err(failed)?;
+        let (_, complaints) = match cure.only_look {
+            true => Default::default(),
+            false => notify(&ground.registry, &app.journal, &healing, app.clock.now()).await.map_err(failed)?,
+        };
+        complaints.iter().for_each(|complaint| face.warn(safe(complaint)));
         let ended = judge(&healing);
         found = Some(healing);
         ended.map(|()| Vec::new())
@@ -107,6 +109,14 @@ pub(super) fn go(
     ended
 }
 
+/// A fault of healing as the failure of a verb.
+pub(super) fn failed(fault: HealFault) -> Failure {
+    match fault {
+        HealFault::Deploy(fault) => session::failed("healing", &fault),
+        HealFault::Journal(error) => Failure::from(error),
+    }
+}
+
 /// Good only when nothing is wrong any more, and all was seen.
 fn judge(healing: &Healing) -> Result<(), Failure> {
     let left = healing.last.roots().filter(|problem| !problem.latent).count();
@@ -130,6 +140,9 @@ fn show(face: &Face, healing: &Healing) {
         line(format!("         {}, {:.1} s", remedy(one), one.took.as_secs_f64()));
         if let Some(says) = &one.says {
             line(format!("         {says}"));
+        }
+        if let Some(noted) = one.noted.as_ref().filter(|noted| noted.new) {
+            line(format!("LEARNED  {}: {}", noted.name, noted.file.display()));
         }
     }
     for Refrained { problem, why } in &healing.refrained {
@@ -162,11 +175,10 @@ fn remedy(one: &Treated) -> String {
     if one.remedy.starts_with("ladder: ") {
         return one.remedy.clone();
     }
-    let deeds: Vec<String> = one.problem.deeds.iter().map(ToString::to_string).collect();
-    format!("{}: {}", one.remedy, deeds.join(", then "))
+    format!("{}: {}", one.remedy, one.did)
 }
 
-fn document(healing: &Healing) -> Value {
+pub(super) fn document(healing: &Healing) -> Value {
     let about = |problem: &Problem| {
         json!({
             "problem": problem.name, "host": problem.host, "service": problem.service, "because": problem.because,

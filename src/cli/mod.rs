@@ -49,6 +49,7 @@ mod stream;
 mod sweep;
 mod turn;
 mod validate;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -124,6 +125,7 @@ verbs! {
         turn::Stop,
         sweep::Sweep,
         validate::Validate,
+        watch::Watch,
     }
 }
 

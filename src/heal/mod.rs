@@ -4,6 +4,8 @@
 mod analyze;
 mod diagnose;
 pub mod learn;
+mod news;
+mod notify;
 mod observe;
 pub mod playbook;
 mod sight;
@@ -11,6 +13,8 @@ mod solve;
 
 pub use analyze::{Pattern, Problem, World, analyze};
 pub use diagnose::{Diagnosis, diagnose};
+pub use news::{News, due, news, word as news_word};
+pub use notify::notify;
 pub use observe::{Observed, look_names, observe};
 pub use sight::{Observation, Sight};
 pub use solve::{

@@ -14,8 +14,12 @@ use crate::model::{Clock, SystemClock};
 /// How long one portoser waits for another one that writes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
-const STEPS: &[M<'_>] =
-    &[M::up(include_str!("schema-1.sql")), M::up(include_str!("schema-2.sql")), M::up(include_str!("schema-3.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("schema-1.sql")),
+    M::up(include_str!("schema-2.sql")),
+    M::up(include_str!("schema-3.sql")),
+    M::up(include_str!("schema-4.sql")),
+];
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 // The cast is of a small constant.
 const SCHEMA: i64 = STEPS.len() as i64;

@@ -12,6 +12,7 @@ mod release;
 mod remedy;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,7 @@ pub use folder::usual_folder;
 pub use lease::Lease;
 pub use release::{Difference, Release, differences};
 pub use remedy::{Remedy, StartOfRemedy, Verdict};
+pub use trouble::Trouble;
 pub use write::OpenRun;
 
 /// The journal of this machine. Clones share one connection.

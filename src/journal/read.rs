@@ -232,7 +232,7 @@ pub(super) fn optional_name<T: TryFrom<String, Error = crate::model::BadName>>(
     text.map(T::try_from).transpose().map_err(|error| bad(column, error))
 }
 
-fn json(row: &Row<'_>, column: usize) -> Read<Value> {
+pub(super) fn json(row: &Row<'_>, column: usize) -> Read<Value> {
     serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| bad(column, error))
 }
 

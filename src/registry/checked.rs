@@ -8,6 +8,7 @@ use super::docker::Docker;
 use crate::model::{HostName, OnLostContact, Scope, ServiceName};
 
 use super::healing::{Heal, HealPolicy};
+use super::notify::Notify;
 pub use crate::model::{Ask, Body, Check, From, Http, Tls};
 
 /// All that the registry says, for one chosen environment.
@@ -23,6 +24,8 @@ pub struct Registry {
     pub hosts: BTreeMap<HostName, Host>,
     /// The services, by name.
     pub services: BTreeMap<ServiceName, Service>,
+    /// Who is told of news.
+    pub notify: Vec<Notify>,
 }
 
 /// How a host is reached.

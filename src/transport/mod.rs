@@ -12,6 +12,7 @@ use crate::model::{Cmd, HostName};
 mod editor;
 mod local;
 mod lost;
+mod news;
 mod pool;
 mod shell;
 pub mod ssh;
@@ -19,6 +20,7 @@ pub mod ssh;
 pub use editor::edit_file;
 pub use local::{Local, here};
 pub use lost::Lost;
+pub use news::{hand, post};
 pub use pool::{Options, Pool};
 
 /// A byte stream to a port that the host can reach.

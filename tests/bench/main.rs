@@ -19,7 +19,10 @@ mod large_registry;
 mod mixed;
 mod python;
 mod registry;
+#[path = "../it/fixture/sshd.rs"]
+mod sshd;
 mod stacks;
+mod sweep;
 
 use std::time::Duration;
 
@@ -36,6 +39,9 @@ fn main() {
     let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     if wanted("registry") {
         registry::run();
+    }
+    if wanted("sweep") {
+        sweep::run();
     }
     let parts: [(&str, Part); 3] = [("hosts", hosts::run), ("python", python::run), ("stacks", stacks::run)];
     for (name, part) in parts.into_iter().filter(|(name, _)| wanted(name)) {

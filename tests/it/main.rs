@@ -16,6 +16,7 @@ mod hostile;
 mod import;
 mod journal;
 mod lab;
+mod notify;
 mod playbook;
 mod registry;
 mod render;
@@ -43,6 +44,7 @@ fn main() {
         import::trials(),
         journal::trials(),
         lab::trials(),
+        notify::trials(),
         playbook::trials(),
         registry::trials(),
         render::trials(),

@@ -124,7 +124,9 @@ fn the_schema_agrees_with_the_reader() -> Result<(), Failed> {
 /// What `show` prints can be read again, and means the same.
 fn what_is_shown_can_be_read_again() -> Result<(), Failed> {
     let path = cases::root().join("registry.example.yml");
-    let first = registry::load(&path, None).map_err(|faults| faults.to_string())?;
+    let mut first = registry::load(&path, None).map_err(|faults| faults.to_string())?;
+    // Only hosts and services are shown.
+    first.notify.clear();
     let written = |registry: &Registry| {
         let hosts: Value = registry.hosts.values().map(|host| (host.name.to_string(), write_host(host))).collect();
         let services = registry.services.values();

@@ -13,18 +13,18 @@ type Outcome = Result<(), Failed>;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("a_life_without_an_init_system", a_life_without_an_init_system),
-        trial("an_unhealthy_restart_stays_and_says_so", an_unhealthy_restart_stays_and_says_so),
-        trial("words_pass_through", words_pass_through),
-        trial("a_host_that_is_down_is_unseen", a_host_that_is_down_is_unseen),
-        trial("the_past_is_asked_of_hosts_without_a_journal", the_past_is_asked_of_hosts_without_a_journal),
-        trial("a_key_is_trusted_by_its_fingerprint_only", a_key_is_trusted_by_its_fingerprint_only),
+        trial("verbs::a_life_without_an_init_system", a_life_without_an_init_system),
+        trial("verbs::an_unhealthy_restart_stays_and_says_so", an_unhealthy_restart_stays_and_says_so),
+        trial("verbs::words_pass_through", words_pass_through),
+        trial("verbs::a_host_that_is_down_is_unseen", a_host_that_is_down_is_unseen),
+        trial("verbs::the_past_is_asked_of_hosts_without_a_journal", the_past_is_asked_of_hosts_without_a_journal),
+        trial("verbs::a_key_is_trusted_by_its_fingerprint_only", a_key_is_trusted_by_its_fingerprint_only),
         Trial::ignorable_test("lab::verbs_under_systemd", under_systemd),
     ]
 }
 
-fn trial(name: &str, body: fn(&Place) -> Outcome) -> Trial {
-    Trial::test(format!("verbs::{name}"), move || {
+pub fn trial(name: &str, body: fn(&Place) -> Outcome) -> Trial {
+    Trial::test(name.to_owned(), move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let folder = tempfile::tempdir()?;
         let sandbox = Sandbox::make(folder.path(), Path::new(env!("CARGO_BIN_EXE_portoser")))?;
@@ -40,20 +40,20 @@ fn trial(name: &str, body: fn(&Place) -> Outcome) -> Trial {
 }
 
 /// Where a trial's registry and state are.
-struct Place<'p> {
-    folder: &'p Path,
+pub struct Place<'p> {
+    pub folder: &'p Path,
     config: std::path::PathBuf,
     port: u16,
 }
 
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Place<'_> {
-    fn at(&self, name: &str) -> String {
+    pub fn at(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
@@ -70,10 +70,16 @@ impl Place<'_> {
         Ok(std::fs::write(self.folder.join("registry.yml"), text)?)
     }
 
-    fn with_input(&self, words: &[&str], input: &str) -> Said {
+    /// The binary with these words, at this place.
+    pub fn command(&self, words: &[&str]) -> std::process::Command {
         let mut command = portoser(&self.folder.join("state"), words);
         command.env("PORTOSER_REGISTRY", self.folder.join("registry.yml")).env("PORTOSER_SSH_CONFIG", &self.config);
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        command
+    }
+
+    fn with_input(&self, words: &[&str], input: &str) -> Said {
+        let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         std::io::Write::write_all(&mut child.stdin.take().expect("input"), input.as_bytes()).expect("it reads");
@@ -83,7 +89,7 @@ impl Place<'_> {
     }
 
     /// Runs it and wants this exit code.
-    fn want(&self, code: i32, words: &[&str]) -> Result<Said, Failed> {
+    pub fn want(&self, code: i32, words: &[&str]) -> Result<Said, Failed> {
         let said = self.with_input(words, "");
         if said.code == code {
             return Ok(said);

@@ -41,6 +41,8 @@ pub struct Treated {
     pub problem: Problem,
     /// The playbook's name, or `ladder: NAME`.
     pub remedy: String,
+    /// What was done, in words.
+    pub did: String,
     pub verdict: Verdict,
     pub took: Duration,
     /// What was still wrong.
@@ -367,8 +369,8 @@ impl Healer {
         self.journal.end_remedy(number, verdict)?;
         let took = began.elapsed();
         let noted = self.learn((problem, seen), candidate, verdict, (took, since));
-        let (problem, remedy) = (problem.clone(), candidate.name.clone());
-        Ok(Ok(Treated { problem, remedy, verdict, took, says, noted }))
+        let (problem, remedy, did) = (problem.clone(), candidate.name.clone(), candidate.says.clone());
+        Ok(Ok(Treated { problem, remedy, did, verdict, took, says, noted }))
     }
 
     /// Writes down that a remedy begins.

@@ -5,16 +5,18 @@ mod check;
 mod docker;
 mod heal;
 mod host;
+mod notify;
 mod service;
 
 pub(super) use check::*;
 pub(super) use docker::*;
 pub(super) use heal::*;
 pub(super) use host::*;
+pub(super) use notify::*;
 pub(super) use service::*;
 
 use super::number::{Bool, Version};
-use super::read::{Map, draft};
+use super::read::{List, Map, draft};
 use super::text::Name;
 
 draft! {
@@ -28,6 +30,8 @@ draft! {
         hosts: Map<Name, Host>,
         /// The services, by name.
         services: Map<Name, Service>,
+        /// Who is told when something went bad, was healed, was given up, or was learned.
+        notify: List<Notify>,
         /// Overlays on all of the above, by name, chosen with `--env`.
         environments: Map<Name, Environment>,
     }

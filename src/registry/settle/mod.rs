@@ -6,6 +6,7 @@ mod cross;
 mod docker;
 mod files;
 mod hosts;
+mod notify;
 mod policy;
 mod python;
 mod services;
@@ -59,6 +60,7 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
         protected: protected(root, env),
         hosts: BTreeMap::new(),
         services: BTreeMap::new(),
+        notify: notify::notify(&site, &root.notify, to),
     };
     // What hosts define holds for every service on them, be there a port or not.
     let known = variables::Known { port: false, env: BTreeSet::new() };

@@ -7,6 +7,7 @@ mod docker;
 mod fastapi;
 mod faults;
 mod fleet;
+mod harmless;
 mod heal;
 mod healing;
 mod import;
@@ -35,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         fastapi::trials(),
         faults::trials(),
         fleet::trials(),
+        harmless::trials(),
         heal::trials(),
         healing::trials(),
         import::trials(),

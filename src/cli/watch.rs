@@ -1,0 +1,185 @@
+//! `portoser watch`: healing, again and again, until it is stopped.
+
+mod install;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::app::digest;
+use crate::cli::diagnose::{place, selection};
+use crate::cli::face::Format;
+use crate::cli::heal::{document, failed};
+use crate::cli::playbook::library;
+use crate::cli::{Exit, Face, Failure, Flags, Stop, block_on, safe, session};
+use crate::deploy::Ground;
+use crate::heal::{Cure, Healing, News, Sight, heal, news_word, notify};
+use crate::model::FailureKind;
+use crate::registry::parse_duration;
+
+/// Heal everything again and again, until Ctrl-C
+///
+/// As `sweep` every so often, with one line for all that is new: what went bad, what was healed, what was given up, and what was learned.
+/// On a terminal the last line tells how it stands. Changes of the registry and of playbooks are taken up with the next pass; a
+/// registry that is not valid then is told, and the last good one goes on. `notify` in the registry says who else is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Watch {
+    /// Services or hosts; everything, if none is named
+    #[arg(value_name = "SERVICE|HOST")]
+    names: Vec<String>,
+    /// How often to look; a pass that takes longer is followed by the next one at once
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = interval)]
+    interval: Duration,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the unit or the property list that lets this machine's init system run it, and say how to start it
+    #[arg(long)]
+    install: bool,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text).map_err(|error| error.to_string())?;
+    if time < Duration::from_secs(1) { Err("at least 1s".to_owned()) } else { Ok(time) }
+}
+
+/// Why a run of passes ended.
+enum Over {
+    /// The user stopped it.
+    Stopped,
+    /// The registry is another one now.
+    Changed,
+}
+
+impl Watch {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        if self.install {
+            return install::install(face, &self.names, self.interval);
+        }
+        let first = session::open(face)?;
+        let Some(_lease) = first.journal.lease("sweep", &first.registry.file.to_string_lossy())? else {
+            return Err(Failure::say(FailureKind::Locked, "another sweep or watch of this registry is under way")
+                .hint("one is enough: it looks at everything"));
+        };
+        drop(first);
+        block_on(async |stop| {
+            loop {
+                if matches!(self.passes(face, &stop).await?, Over::Stopped) {
+                    return Ok(Exit::DONE);
+                }
+                face.talk("the registry was changed; going on with the new one");
+            }
+        })?
+    }
+
+    /// Passes over one registry, as one run of the journal.
+    async fn passes(&self, face: &Face, stop: &Stop) -> Result<Over, Failure> {
+        let app = session::open(face)?;
+        let selection = selection(&app.registry, &self.names)?;
+        let (run, file) = (app.run_id(), app.registry.file.clone());
+        let request = json!({ "services": selection.services, "hosts": selection.hosts, "all": selection.all, "interval": self.interval.as_secs() });
+        let before = digest(&file);
+        let mut over = Over::Stopped;
+        let cure = Cure { risk: None, only_look: self.dry_run };
+        let board = Board::new(face);
+        let job = async |ground: Arc<Ground>| {
+            loop {
+                let began = Instant::now();
+                board.says("looking");
+                let library = Arc::new(library(face, &file)?);
+                let healing = heal(&ground, &selection, &library, &app.journal, cure).await.map_err(failed)?;
+                let told = notify(&ground.registry, &app.journal, &healing, app.clock.now()).await.map_err(failed)?;
+                tell(face, &board, &healing, &told);
+                board.stands(&healing, self.interval);
+                tokio::select! {
+                    biased;
+                    () = stop.soon.cancelled() => return Ok(Vec::new()),
+                    () = tokio::time::sleep_until((began + self.interval).into()) => {}
+                }
+                if digest(&file) != before && face.registry().is_ok() {
+                    over = Over::Changed;
+                    return Ok(Vec::new());
+                }
+            }
+        };
+        // What is new is told by the loop itself; of a remedy's steps only who asks for details hears.
+        let quiet = face.flags.verbose == 0 && !face.flags.events;
+        let told = Face::new(Flags { json: false, quiet: quiet || face.flags.quiet, ..face.flags.clone() });
+        session::carry(&told, &app, (&run, "watch"), request, stop.clone(), job).await?;
+        Ok(over)
+    }
+}
+
+/// The line of a terminal that says how it stands.
+struct Board(Option<ProgressBar>);
+
+impl Board {
+    fn new(face: &Face) -> Self {
+        let live = face.format() == Format::Terminal && !face.flags.quiet;
+        Self(live.then(|| {
+            let bar = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        }))
+    }
+
+    fn says(&self, text: &str) {
+        self.0.iter().for_each(|bar| bar.set_message(text.to_owned()));
+    }
+
+    fn stands(&self, healing: &Healing, interval: Duration) {
+        let (score, bad) = (healing.last.score(), healing.refrained.iter().filter(|one| !one.problem.latent).count());
+        let unseen = healing.last.count(Sight::Unseen);
+        let hosts: std::collections::BTreeSet<_> = healing.last.observations.iter().map(|one| &one.host).collect();
+        let wrong = if bad == 0 { "all is well".to_owned() } else { format!("{bad} problems are left") };
+        let blind = if unseen == 0 { String::new() } else { format!(", {unseen} looks unseen") };
+        self.says(&format!(
+            "{} hosts: {wrong}{blind}, score {score} of 100; every {} s",
+            hosts.len(),
+            interval.as_secs()
+        ));
+    }
+
+    /// Prints a line above the one that changes.
+    fn above(&self, face: &Face, line: &str) {
+        match &self.0 {
+            Some(bar) => bar.suspend(|| face.data(line)),
+            None => face.data(line),
+        }
+        face.flush();
+    }
+}
+
+/// Says what is new, and who could not be told.
+fn tell(face: &Face, board: &Board, healing: &Healing, (news, complaints): &(Vec<News>, Vec<String>)) {
+    for complaint in complaints {
+        match &board.0 {
+            Some(bar) => bar.suspend(|| face.warn(safe(complaint))),
+            None => face.warn(safe(complaint)),
+        }
+    }
+    if face.flags.json || face.flags.events {
+        if !news.is_empty() {
+            face.json_line(&json!({ "event": "healing", "news": news, "healing": document(healing) }));
+        }
+        return;
+    }
+    for line in lines(news) {
+        board.above(face, &safe(&line));
+    }
+}
+
+/// News as lines for a person.
+pub(super) fn lines(news: &[News]) -> Vec<String> {
+    let mut all = Vec::new();
+    for one in news {
+        let word = news_word(one.kind).to_uppercase().replace('-', " ");
+        all.push(format!("{word:<8} {}: {}", place(&one.host, one.service.as_ref()), one.because));
+        all.extend(one.says.iter().map(|says| format!("         {says}")));
+    }
+    all
+}

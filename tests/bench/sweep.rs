@@ -1,0 +1,161 @@
+//! A sweep over a thousand hosts: one OpenSSH server behind a thousand loopback addresses, beside parallel `ssh ... true`; then
+//! with a hundred of them that accept and say nothing. Time, CPU for each host and the largest memory of the controller.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as Silent};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::sshd::{Sshd, command, missing, user};
+
+const HOSTS: usize = 1000;
+const HOLES: usize = 100;
+
+/// What a program took.
+#[derive(Default)]
+struct Took {
+    wall: Duration,
+    /// User and system time of the process with its children.
+    cpu: Duration,
+    /// The largest resident set, in KiB.
+    memory: u64,
+    code: Option<i32>,
+}
+
+pub fn run() {
+    if let Some(why) = missing() {
+        println!("sweep: skipped: {why}");
+        return;
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let server = Sshd::start("MaxStartups 10000\nMaxSessions 1000\nLogLevel QUIET\n");
+    let port = server.port();
+    // The server has its port on 127.0.0.1, so the same port of all other loopback addresses is free.
+    let _forwards = runtime.block_on(forward(port));
+    write(&server, HOSTS, 0);
+    println!("\n{HOSTS} hosts, {} processors", std::thread::available_parallelism().map_or(0, usize::from));
+    let openssh = || {
+        let list: String = (0..HOSTS).map(|number| format!("{}\n", address(number))).collect();
+        std::fs::write(server.folder().join("hosts"), list).expect("written");
+        let (at, port) = (server.folder(), port.to_string());
+        let mut xargs = command("xargs");
+        xargs.arg("-a").arg(at.join("hosts")).args(["-P", "64", "-I", "@", "ssh", "-F"]);
+        measure(xargs.arg(at.join("openssh_config")).args(["-p", &port, "@", "true"]))
+    };
+    report("OpenSSH: `true` on all, 64 at once", &openssh(), HOSTS);
+    report("portoser: sweep", &sweep(&server), HOSTS);
+    report("portoser: sweep, again", &sweep(&server), HOSTS);
+    let silent: Vec<Silent> = (0..HOLES).map(|number| Silent::bind((hole(number), port)).expect("a port")).collect();
+    write(&server, HOSTS - HOLES, HOLES);
+    let took = sweep(&server);
+    drop(silent);
+    report("portoser: sweep, 100 of them silent for 10 s", &took, HOSTS);
+}
+
+fn address(number: usize) -> Ipv4Addr {
+    let number = u8::try_from(number / 250).and_then(|high| Ok((high, u8::try_from(number % 250)?))).expect("in range");
+    Ipv4Addr::new(127, 77, number.0, number.1 + 1)
+}
+
+fn hole(number: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 78, 0, u8::try_from(number).expect("in range") + 1)
+}
+
+/// Passes what comes to each address on to the server.
+async fn forward(port: u16) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for number in 0..HOSTS {
+        let listener = TcpListener::bind((address(number), port)).await.expect("a port");
+        tasks.spawn(async move {
+            let mut open = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                open.spawn(async move {
+                    let Ok(mut far) = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await else {
+                        return;
+                    };
+                    let _ = (near.set_nodelay(true), far.set_nodelay(true));
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+                while open.try_join_next().is_some() {}
+            }
+        });
+    }
+    tasks
+}
+
+/// The registry of so many hosts, and of so many that say nothing.
+fn write(server: &Sshd, hosts: usize, holes: usize) {
+    let (at, port) = (server.folder().display(), server.port());
+    let mut text = format!(
+        "version: 1\ndefaults: {{ user: {}, port: {port}, base: {at}/base, identity: [{at}/id], heal: {{ looks: 1 }} }}\nhosts:\n",
+        user()
+    );
+    let mut known = String::new();
+    let mut add = |name: String, address: Ipv4Addr| {
+        text += &format!("  {name}: {{ address: {address} }}\n");
+        known += &server.known_line("host.pub", &format!("[{address}]:{port}"));
+    };
+    (0..hosts).for_each(|number| add(format!("h{number}"), address(number)));
+    (0..holes).for_each(|number| add(format!("x{number}"), hole(number)));
+    std::fs::write(server.folder().join("registry.yml"), text).expect("written");
+    std::fs::write(server.known_hosts(), known).expect("written");
+    let _ = server.options("");
+    let config = format!(
+        "User {}\nIdentityFile {at}/id\nIdentitiesOnly yes\nUserKnownHostsFile {at}/known_hosts\nGlobalKnownHostsFile none\nBatchMode yes\n",
+        user()
+    );
+    std::fs::write(server.folder().join("openssh_config"), config).expect("written");
+}
+
+fn sweep(server: &Sshd) -> Took {
+    let at = server.folder();
+    let mut portoser = command(env!("CARGO_BIN_EXE_portoser"));
+    portoser.env("PORTOSER_REGISTRY", at.join("registry.yml")).env("PORTOSER_STATE", at.join("state"));
+    portoser.env("PORTOSER_SSH_CONFIG", at.join("ssh_config")).env("HOME", at).args(["sweep", "--json"]);
+    measure(&mut portoser)
+}
+
+/// Runs it to its end, looking now and then at what it takes. Children that ended are in the times of their parent.
+fn measure(command: &mut std::process::Command) -> Took {
+    let began = Instant::now();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut took = Took::default();
+    let status = loop {
+        look(&child, &mut took);
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    Took { wall: began.elapsed(), code: status.code(), ..took }
+}
+
+fn look(child: &Child, took: &mut Took) {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default();
+    let status = read("status");
+    let fields: BTreeMap<&str, &str> = status.lines().filter_map(|line| line.split_once(':')).collect();
+    let most = fields.get("VmHWM").and_then(|text| text.split_whitespace().next()?.parse().ok());
+    took.memory = took.memory.max(most.unwrap_or_default());
+    let stat = read("stat");
+    // After the name in parentheses: utime, stime, cutime and cstime are the 12th to the 15th, in hundredths of a second.
+    let ticks = stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_whitespace().collect());
+    let sum: u64 = ticks.iter().skip(11).take(4).filter_map(|word| word.parse::<u64>().ok()).sum();
+    took.cpu = took.cpu.max(Duration::from_millis(sum * 10));
+}
+
+fn report(what: &str, took: &Took, hosts: usize) {
+    let each = took.cpu.as_secs_f64() * 1000.0 / f64::from(u32::try_from(hosts).unwrap_or(u32::MAX));
+    println!(
+        "{what:<46} {:>7.1} s {each:>7.1} ms CPU a host {:>5} MiB, exit {}",
+        took.wall.as_secs_f64(),
+        took.memory / 1024,
+        took.code.unwrap_or(-1)
+    );
+    let _ = std::io::stdout().flush();
+}
