@@ -30,6 +30,9 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 /// Between two attempts.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// What stays free in the base folder.
+const SPARE: u64 = 64 << 20;
+
 /// How much is handed over at once.
 const PIECE: usize = 256 << 10;
 
@@ -50,7 +53,7 @@ pub enum PushFault {
     Blind(String),
     #[error("it is made for {made}, and the engine of the host is {host}")]
     Platform { made: String, host: String },
-    #[error("it needs {need} bytes where the engine keeps images ({mount}), and {free} are free")]
+    #[error("it needs {need} bytes in {mount}, and {free} are free")]
     Room { need: u64, free: u64, mount: String },
     #[error("the host did not take it: {0}")]
     Host(String),
@@ -81,6 +84,16 @@ impl PushFault {
             Self::Blind(says) | Self::Host(says) => known(says).unwrap_or_else(usual),
         }
     }
+}
+
+/// How far the sending has come, over all attempts.
+#[derive(Default)]
+struct Progress {
+    attempt: u32,
+    /// How many files the host said that it has.
+    arrived: usize,
+    /// How long all attempts together may take.
+    within: Option<Duration>,
 }
 
 /// One image for one host.
@@ -159,9 +172,10 @@ impl Errand {
     /// Asks and sends until all is there, over as many connections as it takes.
     async fn run(&self, ground: &Ground, far: &mut Far, shelf: &Shelf) -> Result<(), PushFault> {
         let (began, sent) = (Instant::now(), Arc::new(AtomicU64::new(0)));
-        let (mut arrived, mut give_up, mut attempt) = (0, Instant::now() + GIVE_UP, 0);
+        let (mut progress, mut give_up) = (Progress::default(), Instant::now() + GIVE_UP);
         loop {
-            let turn = self.turn(ground, far, shelf, (&sent, attempt)).await;
+            let before = progress.arrived;
+            let turn = self.turn(ground, far, shelf, (&sent, &mut progress)).await;
             let lost = match turn {
                 Ok(had) => {
                     let layers = self.image.layers.len() - had;
@@ -178,15 +192,15 @@ impl Errand {
                 Err(PushFault::Lost(lost)) => lost,
                 Err(fault) => return Err(fault),
             };
-            let now = sent.load(Ordering::Relaxed);
-            if now > arrived {
-                (arrived, give_up) = (now, Instant::now() + GIVE_UP);
+            // What was handed over may never have arrived; only what the host has is a step forward.
+            if progress.arrived > before {
+                give_up = Instant::now() + GIVE_UP;
             }
-            if Instant::now() > give_up {
+            if Instant::now() > give_up || progress.within.is_some_and(|within| began.elapsed() > within) {
                 return Err(PushFault::Lost(lost));
             }
             tokio::time::sleep(AGAIN).await;
-            attempt += 1;
+            progress.attempt += 1;
             if let Ok(again) = ground.reach(&far.name).await {
                 *far = again;
             }
@@ -199,7 +213,7 @@ impl Errand {
         ground: &Ground,
         far: &Far,
         shelf: &Shelf,
-        (sent, attempt): (&Arc<AtomicU64>, u32),
+        (sent, progress): (&Arc<AtomicU64>, &mut Progress),
     ) -> Result<usize, PushFault> {
         let place = Place { base: &self.base, folder: &self.folder, tag: &self.tag };
         let reply = far.link.start(&push::ask(&place, &self.image), true).await.map_err(PushFault::Lost)?;
@@ -215,7 +229,9 @@ impl Errand {
             return Err(PushFault::Platform { made: self.image.platform(), host: host.clone() });
         }
         let has = had.layers(&self.image);
-        if had.whole || had.pieces.contains("whole") {
+        progress.arrived = progress.arrived.max(had.pieces.len());
+        // What was sent whole was cut for what the engine had then; it may have less by now.
+        if had.whole || had.from.is_some_and(|from| from <= has + 1) {
             return Ok(has);
         }
         let bundle = shelf.bundle(&self.push, &self.image).await?;
@@ -225,19 +241,23 @@ impl Errand {
         };
         self.room(&had, need)?;
         let within = SMALL + Duration::from_secs(need / SLOWEST);
-        let cmd = push::receive(&place, &format!("{}-{attempt}", ground.run), within);
+        progress.within.get_or_insert(within);
+        let cmd = push::receive(&place, &format!("{}-{}", ground.run, progress.attempt), within);
         let running = far.link.start(&cmd, true).await.map_err(PushFault::Lost)?;
         let load = Load { bundle, from: has + 1, digests: self.image.layers.clone(), had };
         send(running, load, sent.clone()).await.map(|()| has)
     }
 
-    /// The engine keeps what it reads for a while beside what it makes of it.
+    /// What arrives lies in the base folder until it is loaded, and there must be room left for the runs of others. The engine
+    /// keeps what it reads for a while beside what it makes of it.
     fn room(&self, had: &Had, need: u64) -> Result<(), PushFault> {
-        match &had.room.1 {
-            Some(room) if room.bytes < need * 2 => {
-                Err(PushFault::Room { need: need * 2, free: room.bytes, mount: room.mount.clone() })
-            }
-            _ => Ok(()),
+        let (base, engine) = (had.room.0.as_ref(), had.room.1.as_ref());
+        let one = base.zip(engine).is_some_and(|(base, engine)| base.mount == engine.mount);
+        let wanted = [(base, need + SPARE), (engine, need * 2 + if one { need + SPARE } else { 0 })];
+        let short = wanted.into_iter().find_map(|(room, need)| room.filter(|room| room.bytes < need).zip(Some(need)));
+        match short {
+            Some((room, need)) => Err(PushFault::Room { need, free: room.bytes, mount: room.mount.clone() }),
+            None => Ok(()),
         }
     }
 }
@@ -314,7 +334,7 @@ impl Load {
         put(&mut archive, "layers", titles.join(",").as_bytes())?;
         put(&mut archive, "digests", serde_json::to_string(&self.digests)?.as_bytes())?;
         put(&mut archive, "parts", parts.as_bytes())?;
-        put(&mut archive, "whole", &[])?;
+        put(&mut archive, "whole", format!("{}\n", self.from).as_bytes())?;
         archive.into_inner()?.flush()
     }
 }

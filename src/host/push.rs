@@ -96,6 +96,8 @@ pub struct Had {
     pub images: Vec<Vec<String>>,
     /// The files of the image that arrived whole.
     pub pieces: BTreeSet<String>,
+    /// The first layer of an archive that arrived whole, counted from 1.
+    pub from: Option<usize>,
     /// In the base folder, and where the engine keeps images.
     pub room: (Option<Room>, Option<Room>),
 }
@@ -113,6 +115,7 @@ pub fn read(answer: &[u8]) -> Option<Had> {
             "blind" => had.blind = Some(value.trim().to_owned()),
             "platform" => had.platform = Some(value.to_owned()),
             "tool" => _ = tools.insert(value.to_owned()),
+            "whole" => had.from = value.trim().parse().ok(),
             "piece" => _ = had.pieces.insert(value.to_owned()),
             "layers" => had.images.extend(serde_json::from_str::<Vec<String>>(value)),
             "room" => {

@@ -116,7 +116,14 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         Turn::Mend => {
             let Some(mends) = asked.mends.get(&(service.clone(), host.clone())) else { return Ok(None) };
             let steps = mends.iter().flat_map(|mend| mended(mend, engine, (record, &layout), (seen, found)));
-            (Action::Turn(asked.turn), steps.collect())
+            let steps: Vec<Step> = steps.collect();
+            if mends.contains(&Mend::Images) && steps.iter().any(|step| matches!(step, Step::Load { .. })) {
+                return Err(Refused::new(
+                    "its image is sent from the operator's machine, which only a deploy does",
+                    format!("run `portoser deploy {service}`"),
+                ));
+            }
+            (Action::Turn(asked.turn), steps)
         }
     };
     Ok(Some(Change {
@@ -150,9 +157,10 @@ fn mended(
         Mend::Change(change) => engine.change(record, layout, *change),
         Mend::Steps(steps) => steps.clone(),
         Mend::Again => again(),
-        Mend::Images => {
-            again().into_iter().filter(|step| matches!(step, Step::Image { .. } | Step::Part { .. })).collect()
-        }
+        Mend::Images => again()
+            .into_iter()
+            .filter(|step| matches!(step, Step::Image { .. } | Step::Part { .. } | Step::Load { .. }))
+            .collect(),
         Mend::Unmask => unmask(record),
         Mend::PruneReleases => prune(seen, layout),
     }

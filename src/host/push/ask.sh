@@ -18,6 +18,7 @@ if [ -d "$folder" ]; then
     # What arrived whole before the link was cut; one that is still at it does not need it there.
     [ ! -e "$one" ] || mv -f -- "$one" "$folder/" 2>/dev/null
   done
+  if [ -f "$folder/whole" ]; then read -r from <"$folder/whole"; printf 'whole %s\n' "$from"; fi
   for one in "$folder"/*; do [ ! -f "$one" ] || printf 'piece %s\n' "${one##*/}"; done
 fi
 # Only engines with a store of their own take an archive that lacks the layers which they have; containerd's does not.

@@ -53,7 +53,7 @@ do_load() { # TAG IMAGE FOLDER: of an image that was sent; the engine reads what
   [ -e "$3/whole" ] || { printf 'the image %s is not on the host, and was not sent\n' "$2"; return 1; }
   # The layers that the engine has are named, and are not in the archive.
   printf '[{"Config":"config","RepoTags":["%s"],"Layers":[%s]}]\n' "$1" "$(cat "$3/layers")" >"$3/manifest.json" && note made &&
-    bounded "$pull_within" sh -c "$archive"' | docker load --quiet' load "$3" >"$run/a" 2>&1 || {
+    minded "$pull_within" sh -c "$archive"' | docker load --quiet' load "$3" >"$run/a" 2>&1 || {
     cat "$run/a"
     # What is damaged must not be tried again.
     grep -q -i -e 'no space left' -e 'cannot connect' -e 'it took longer' "$run/a" || rm -rf -- "$3"
