@@ -9,7 +9,7 @@ use crate::cli::playbook::library;
 use crate::cli::registry::{Thing, thing};
 use crate::cli::{Exit, Face, Failure, block_on, safe, session};
 use crate::deploy::Selection;
-use crate::heal::{Diagnosis, Observation, Problem, Sight, diagnose};
+use crate::heal::{Diagnosis, Observation, Problem, Sight, diagnose, unknown_looks};
 use crate::model::{FailureKind, RunId};
 use crate::registry::Registry;
 
@@ -31,6 +31,7 @@ impl Diagnose {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let app = session::look(face)?;
         let selection = selection(&app.registry, &self.names)?;
+        warn(face, &app.registry);
         let library = library(face, &app.registry.file)?;
         let run = app.run_id();
         let found = block_on(async |stop| {
@@ -53,6 +54,13 @@ impl Diagnose {
         } else {
             Exit::DONE
         })
+    }
+}
+
+/// Warns of looks that the registry accepts as unseen, and that there are not.
+pub(super) fn warn(face: &Face, registry: &Registry) {
+    for look in unknown_looks(registry) {
+        face.warn(safe(&format!("`heal.unseen` names `{look}`, which is no look; `diagnose -v` shows their names")));
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::cli::diagnose::{place, selection};
+use crate::cli::diagnose::{place, selection, warn};
 use crate::cli::playbook::library;
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::{Ground, Selection};
@@ -69,6 +69,7 @@ pub(super) fn go(
 ) -> Result<Exit, Failure> {
     let app = if cure.only_look { session::look(face)? } else { session::open(face)? };
     let selection = select(&app.registry)?;
+    warn(face, &app.registry);
     let library = Arc::new(library(face, &app.registry.file)?);
     let run = app.run_id();
     let request = json!({

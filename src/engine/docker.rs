@@ -90,7 +90,7 @@ impl Engine for Docker {
                 steps.push(Step::Network { name: name.to_owned() });
             }
         }
-        steps.extend(record.hooks.before.iter().map(|hook| release::hook_step(&folder, hook)));
+        steps.extend(record.hooks.before.iter().map(|hook| plan::hook_step(&folder, hook)));
         // What ran before the first release is taken over as it runs.
         let adopt = seen.current.is_none() && record.summary.contains_key("project");
         steps.push(hold(record, layout, adopt));
@@ -106,7 +106,7 @@ impl Engine for Docker {
         };
         steps.push(Step::Project { project: project(record), folder: folder.clone(), change });
         steps.push(runs(record));
-        steps.extend(record.hooks.after.iter().map(|hook| release::hook_step(&folder, hook)));
+        steps.extend(record.hooks.after.iter().map(|hook| plan::hook_step(&folder, hook)));
         steps
     }
 

@@ -62,7 +62,7 @@ pub(super) fn activate(record: &Record, layout: &Layout, seen: &SeenService, bef
         Step::Run { cmd: verify(&folder), undo: None },
     ];
     steps.extend(before);
-    steps.extend(record.hooks.before.iter().map(|hook| hook_step(&folder, hook)));
+    steps.extend(record.hooks.before.iter().map(|hook| plan::hook_step(&folder, hook)));
     let link =
         Step::Link { path: layout.current(&record.service), target: ["releases/", record.release.as_str()].concat() };
     match record.supervisor {
@@ -73,7 +73,7 @@ pub(super) fn activate(record: &Record, layout: &Layout, seen: &SeenService, bef
             steps.extend(process::activate(record, layout, seen.readable(), link));
         }
     }
-    steps.extend(record.hooks.after.iter().map(|hook| hook_step(&folder, hook)));
+    steps.extend(record.hooks.after.iter().map(|hook| plan::hook_step(&folder, hook)));
     steps
 }
 
@@ -243,20 +243,17 @@ fn units(subject: &Subject<'_>, runs: Runs<'_>, id: &ReleaseId) -> Result<Vec<Un
 
 pub(super) fn hooks(subject: &Subject<'_>, variables: &Variables<'_>) -> Hooks {
     let fill = |hooks: &[registry::Hook]| hooks.iter().map(|hook| filled(hook, variables)).collect();
-    Hooks { before: fill(&subject.service.hooks.before), after: fill(&subject.service.hooks.after) }
+    let named = &subject.service.hooks.named;
+    Hooks {
+        before: fill(&subject.service.hooks.before),
+        after: fill(&subject.service.hooks.after),
+        named: named.iter().map(|(name, hook)| (name.clone(), filled(hook, variables))).collect(),
+    }
 }
 
 fn filled(hook: &registry::Hook, variables: &Variables<'_>) -> (Vec<String>, u64) {
     let words = hook.words.iter().map(|word| plan::fill(word, variables)).collect();
     (words, hook.timeout.as_secs().max(1))
-}
-
-/// A hook runs in the release's folder with the service's environment. The environment comes from a file, because a value may
-/// be a secret and a secret is never a word.
-pub(super) fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
-    let script = format!("cd \"$1\" && . ./{OURS}/env.sh && shift && exec \"$@\"");
-    let cmd = Cmd::new("/bin/sh").args(["-c", script.as_str(), "hook", folder]).args(words.clone());
-    Step::Run { cmd: cmd.within(Duration::from_secs(*seconds)), undo: None }
 }
 
 /// What a deploy runs once runs like a hook, but as the service's user, to whom the data belongs that it works on.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::deploy::{Far, Fault, Ground, Selection, select};
 use crate::heal::playbook::Library;
-use crate::heal::{Observation, Observed, Problem, Sight, World, analyze, observe};
+use crate::heal::{Observation, Observed, Problem, Sight, World, analyze, look_names, observe};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
 use crate::registry::Registry;
@@ -35,9 +35,26 @@ pub(super) async fn look(
     library: &Library,
 ) -> (Diagnosis, BTreeMap<HostName, Far>) {
     let Observed { found, far } = observe(ground, services, hosts).await;
-    let observations: Vec<_> = found.into_values().flatten().collect();
+    let missed = |one: &Observation| one.sight != Sight::Unseen || !is_accepted(&ground.registry, one);
+    let observations: Vec<_> = found.into_values().flatten().filter(missed).collect();
     let problems = analyze(&world(ground), &observations, library);
     (Diagnosis { observations, problems }, far)
+}
+
+/// Whether the registry says that a look need not be taken where it cannot be.
+fn is_accepted(registry: &Registry, one: &Observation) -> bool {
+    let host = registry.hosts.get(&one.host).map(|host| &host.heal);
+    let service = one.service.as_ref().and_then(|name| registry.services.get(name)).map(|service| &service.heal);
+    host.into_iter().chain(service).any(|heal| heal.unseen.contains(&one.look))
+}
+
+/// The looks that the registry names and that there are not.
+#[must_use]
+pub fn unknown_looks(registry: &Registry) -> BTreeSet<String> {
+    let known = look_names();
+    let heals = registry.hosts.values().map(|host| &host.heal);
+    let all = heals.chain(registry.services.values().map(|service| &service.heal)).flat_map(|heal| &heal.unseen);
+    all.filter(|look| !known.contains(&look.as_str())).cloned().collect()
 }
 
 /// What the registry knows of services.

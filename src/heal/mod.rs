@@ -12,7 +12,7 @@ mod sight;
 mod solve;
 
 pub use analyze::{Pattern, Problem, World, analyze};
-pub use diagnose::{Diagnosis, diagnose};
+pub use diagnose::{Diagnosis, diagnose, unknown_looks};
 pub use news::{News, due, news, word as news_word};
 pub use notify::notify;
 pub use observe::{Observed, look_names, observe};

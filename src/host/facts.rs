@@ -155,6 +155,8 @@ pub struct SeenContainer {
     /// The ports that the host listens on for it, as `8080->80/tcp`.
     pub ports: Vec<String>,
     pub pid: u32,
+    /// To how many networks it is joined; the host's own counts.
+    pub networks: Option<u32>,
 }
 
 impl SeenUnit {

@@ -45,6 +45,9 @@ pub struct Record {
 pub struct Hooks {
     pub before: Vec<(Vec<String>, u64)>,
     pub after: Vec<(Vec<String>, u64)>,
+    /// What playbooks may run by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub named: BTreeMap<String, (Vec<String>, u64)>,
 }
 
 /// A virtual environment of Python. How it is made anew stands in the release.

@@ -86,6 +86,8 @@ pub enum ProjectChange {
     Up,
     /// The same; and where all of it runs already, start it anew.
     Renew,
+    /// Make all of it anew, however well it is; volumes stay.
+    Recreate,
     Stop,
     Restart,
     /// Send this signal to its containers.
@@ -225,6 +227,7 @@ impl fmt::Display for ProjectChange {
         match self {
             Self::Up => f.write_str("bring up"),
             Self::Renew => f.write_str("bring up or restart"),
+            Self::Recreate => f.write_str("make anew"),
             Self::Stop => f.write_str("stop"),
             Self::Restart => f.write_str("restart"),
             Self::Signal(signal) => write!(f, "send {signal} to"),

@@ -29,4 +29,4 @@ pub use render::{SourceTree, Sources, Variables, environment, fill, instances, n
 pub use seal::{mark, ours, seal};
 pub use show::{Manner, show};
 pub use texts::{TextChange, compared};
-pub use turn::{Asked, Mend, Turned, turn};
+pub use turn::{Asked, Mend, Turned, hook_step, turn};

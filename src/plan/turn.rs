@@ -2,9 +2,10 @@
 //! It goes by the records on the hosts, so that no source is read and what the registry changed since then does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::host::{Layout, Record, Seen, SeenService};
-use crate::model::{Cmd, Content, HostName, Scope, ServiceName, Step, UnitChange};
+use crate::host::{Layout, OURS, Record, Seen, SeenService};
+use crate::model::{Cmd, Content, HostName, ProjectChange, Scope, ServiceName, Step, UnitChange};
 use crate::plan::back::proven_before;
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::engine::{Engine, Refused};
@@ -18,8 +19,10 @@ pub enum Mend {
     Change(UnitChange),
     /// Steps of the host's, whatever the engine.
     Steps(Vec<Step>),
-    /// The release in force is brought into force again, from what lies on the host.
+    /// The release in force is brought into force again, from what lies on the host; its containers are made anew.
     Again,
+    /// The hook of this name, as it was deployed.
+    Hook(String),
     /// What it runs from is fetched again; nothing is restarted.
     Images,
     /// Its units may be started again: what masked them goes, and their files are as they were.
@@ -105,25 +108,13 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         {
             (Action::Nothing, Vec::new())
         }
-        Turn::Change(UnitChange::Reload) if !engine.reloads(record) => {
-            return Err(Refused::new(
-                "nothing says how it reloads",
-                format!("give it `reload: SIGHUP` and deploy, or run `portoser restart {service}`"),
-            ));
-        }
+        Turn::Change(UnitChange::Reload) if !engine.reloads(record) => return Err(reloads_not(service)),
         Turn::Change(change) => (Action::Turn(asked.turn), engine.change(record, &layout, change)),
         Turn::Remove => (Action::Turn(asked.turn), engine.remove(record, &layout)),
         Turn::Mend => {
             let Some(mends) = asked.mends.get(&(service.clone(), host.clone())) else { return Ok(None) };
-            let steps = mends.iter().flat_map(|mend| mended(mend, engine, (record, &layout), (seen, found)));
-            let steps: Vec<Step> = steps.collect();
-            if mends.contains(&Mend::Images) && steps.iter().any(|step| matches!(step, Step::Load { .. })) {
-                return Err(Refused::new(
-                    "its image is sent from the operator's machine, which only a deploy does",
-                    format!("run `portoser deploy {service}`"),
-                ));
-            }
-            (Action::Turn(asked.turn), steps)
+            let steps = mends.iter().map(|mend| mended(mend, engine, (record, &layout), (seen, found)));
+            (Action::Turn(asked.turn), steps.collect::<Result<Vec<_>, _>>()?.concat())
         }
     };
     Ok(Some(Change {
@@ -145,25 +136,34 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
     }))
 }
 
+fn reloads_not(service: &ServiceName) -> Refused {
+    let hint = format!("give it `reload: SIGHUP` and deploy, or run `portoser restart {service}`");
+    Refused::new("nothing says how it reloads", hint)
+}
+
 /// The steps of a part of a remedy.
 fn mended(
     mend: &Mend,
     engine: &dyn Engine,
     (record, layout): (&Record, &Layout),
     (seen, found): (&Seen, Option<&SeenService>),
-) -> Vec<Step> {
+) -> Result<Vec<Step>, Refused> {
     let again = || engine.activate(record, layout, found.unwrap_or(&SeenService::default()));
-    match mend {
+    Ok(match mend {
+        Mend::Hook(name) => {
+            let hook = record.hooks.named.get(name).ok_or_else(|| {
+                Refused::new(format!("it was deployed without a hook `{name}`"), "give it `hooks.named`, and deploy")
+            })?;
+            vec![hook_step(&layout.release(&record.service, &record.release), hook)]
+        }
+        Mend::Change(UnitChange::Reload) if !engine.reloads(record) => return Err(reloads_not(&record.service)),
         Mend::Change(change) => engine.change(record, layout, *change),
         Mend::Steps(steps) => steps.clone(),
-        Mend::Again => again(),
-        Mend::Images => again()
-            .into_iter()
-            .filter(|step| matches!(step, Step::Image { .. } | Step::Part { .. } | Step::Load { .. }))
-            .collect(),
+        Mend::Again => again().into_iter().map(anew).collect(),
+        Mend::Images => images(&record.service, again())?,
         Mend::Unmask => unmask(record),
         Mend::PruneReleases => prune(seen, layout),
-    }
+    })
 }
 
 /// Whether it is done in the engine's way. A remedy for the host needs no sight of the service in whose name it is done: it may
@@ -171,6 +171,37 @@ fn mended(
 fn asks_the_engine(asked: &Asked<'_>, service: &ServiceName, host: &HostName) -> bool {
     let mends = asked.mends.get(&(service.clone(), host.clone())).map(Vec::as_slice).unwrap_or_default();
     asked.turn != Turn::Mend || mends.iter().any(|mend| !matches!(mend, Mend::Steps(_) | Mend::PruneReleases))
+}
+
+/// A hook runs in the release's folder with the service's environment. The environment comes from a file, because a value may
+/// be a secret and a secret is never a word.
+#[must_use]
+pub fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
+    let script = format!("cd \"$1\" && . ./{OURS}/env.sh && shift && exec \"$@\"");
+    let cmd = Cmd::new("/bin/sh").args(["-c", script.as_str(), "hook", folder]).args(words.clone());
+    Step::Run { cmd: cmd.within(Duration::from_secs(*seconds)), undo: None }
+}
+
+/// The steps that fetch images.
+fn images(service: &ServiceName, mut steps: Vec<Step>) -> Result<Vec<Step>, Refused> {
+    if steps.iter().any(|step| matches!(step, Step::Load { .. })) {
+        return Err(Refused::new(
+            "its image is sent from the operator's machine, which only a deploy does",
+            format!("run `portoser deploy {service}`"),
+        ));
+    }
+    steps.retain(|step| matches!(step, Step::Image { .. } | Step::Part { .. }));
+    Ok(steps)
+}
+
+/// A step that brings a project up makes it anew.
+fn anew(step: Step) -> Step {
+    match step {
+        Step::Project { project, folder, change: ProjectChange::Up | ProjectChange::Renew } => {
+            Step::Project { project, folder, change: ProjectChange::Recreate }
+        }
+        step => step,
+    }
 }
 
 /// A unit of ours lies where systemd looks first, so that what masked it took its place.
@@ -202,7 +233,7 @@ fn prune(seen: &Seen, layout: &Layout) -> Vec<Step> {
         (!found.releases.is_subset(&keep)).then(|| Step::Prune {
             folder: layout.releases(name),
             keep: keep.into_iter().collect(),
-            older_than: std::time::Duration::ZERO,
+            older_than: Duration::ZERO,
         })
     };
     seen.services.iter().filter_map(old).collect()

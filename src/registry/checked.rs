@@ -311,6 +311,8 @@ pub struct Hooks {
     pub before: Vec<Hook>,
     /// After the switch, before the gate; a failure undoes the deploy.
     pub after: Vec<Hook>,
+    /// What playbooks may run by its name.
+    pub named: BTreeMap<String, Hook>,
 }
 
 /// One hook.

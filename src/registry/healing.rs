@@ -1,5 +1,6 @@
 //! Healing as checked: what may be done for a service, and how much of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::window::Window;
@@ -39,6 +40,8 @@ pub struct Heal {
     pub windows: Vec<Window>,
     /// Whether words that helped elsewhere may be run before a person or repeated success has promoted them.
     pub drafts: bool,
+    /// The looks that need not be taken where they cannot be.
+    pub unseen: BTreeSet<String>,
 }
 
 impl Default for Heal {
@@ -53,6 +56,7 @@ impl Default for Heal {
             breaker: 5,
             windows: Vec::new(),
             drafts: false,
+            unseen: BTreeSet::new(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::checked::{
-    Ask, Batch, Become, Body, Check, Connection, FileSource, From, Host, Http, Init, Kind, Limits, LogLimits,
-    ManagedFile, Native, Os, Policy, Python, Service,
+    Ask, Batch, Become, Body, Check, Connection, FileSource, From, Hook, Hooks, Host, Http, Init, Kind, Limits,
+    LogLimits, ManagedFile, Native, Os, Policy, Python, Service,
 };
 use super::docker::{Docker, Healthcheck, Project, Push};
 use super::healing::{Heal, HealPolicy};
@@ -68,7 +68,6 @@ pub fn write_service(service: &Service) -> Value {
     let native = |value: Value| if docker.is_none() { value } else { Value::Null };
     let restart = &service.restart;
     let files: Map<String, Value> = service.files.iter().map(|(path, file)| (path.clone(), write_file(file))).collect();
-    let hooks = |hooks: &[super::checked::Hook]| hooks.iter().map(write_hook).collect::<Value>();
     let mut written = object([
         ("type", json!(kind)),
         ("hosts", json!(service.hosts)),
@@ -98,7 +97,7 @@ pub fn write_service(service: &Service) -> Value {
         ("log", ours(write_log(&service.log))),
         ("stop", ours(json!({ "signal": service.stop.signal, "timeout": write_duration(service.stop.timeout) }))),
         ("reload", json!(service.reload)),
-        ("hooks", object([("before", hooks(&service.hooks.before)), ("after", hooks(&service.hooks.after))])),
+        ("hooks", write_hooks(&service.hooks)),
         ("harden", native(ours(json!(service.harden)))),
         ("labels", json!(service.labels)),
         ("protected", json!(service.protected)),
@@ -155,7 +154,13 @@ fn write_healthcheck(check: &Healthcheck) -> Value {
     })
 }
 
-fn write_hook(hook: &super::checked::Hook) -> Value {
+fn write_hooks(all: &Hooks) -> Value {
+    let hooks = |hooks: &[Hook]| hooks.iter().map(write_hook).collect::<Value>();
+    let named = all.named.iter().map(|(name, hook)| (name.clone(), write_hook(hook))).collect::<Value>();
+    object([("before", hooks(&all.before)), ("after", hooks(&all.after)), ("named", named)])
+}
+
+fn write_hook(hook: &Hook) -> Value {
     json!({ "run": hook.words, "timeout": write_duration(hook.timeout) })
 }
 
@@ -229,6 +234,7 @@ fn write_heal(heal: &Heal) -> Value {
         ("breaker", json!(heal.breaker)),
         ("windows", heal.windows.iter().map(ToString::to_string).collect()),
         ("drafts", json!(heal.drafts)),
+        ("unseen", json!(heal.unseen)),
     ])
 }
 

@@ -154,23 +154,10 @@ impl Healer {
         if let Some(held) = held {
             return Ok(Err(held.to_string()));
         }
-        if let Ok([Way::Need(need, at)]) = candidate.ways.as_deref()
-            && runs(&place, seen)
-        {
-            return Ok(Err(format!("{need} runs on {at}; what lies between the two is in the way")));
-        }
-        let start = || vec![Way::Mend(Mend::Change(UnitChange::Start))];
-        let ways = candidate.ways.clone().map(|ways| if matches!(*ways, [Way::Need(..)]) { start() } else { ways });
-        let ways = match ways {
+        let ways = match self.ways(candidate, &place, seen) {
             Ok(ways) => ways,
             Err(why) => return Ok(Err(why)),
         };
-        if ways.iter().any(|way| matches!(way, Way::Need(..))) {
-            return Ok(Err("portoser cannot do all of it in one transaction".into()));
-        }
-        if self.way_for.is_some() && !ways.iter().all(|way| matches!(way, Way::Mend(_))) {
-            return Ok(Err("it is another release that would come, and a deploy is under way".into()));
-        }
         let Some(bearer) = self.bearer(&place, seen) else {
             return Ok(Err("no service of the registry was seen to lie on the host, so nothing is done there".into()));
         };
@@ -185,6 +172,24 @@ impl Healer {
         let about = (problem.service.clone(), problem.host.clone());
         let (host, problem) = (place.host.clone(), problem.name.clone());
         Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence }))
+    }
+
+    /// How it is done where it is done; or why that cannot be.
+    fn ways(&self, candidate: &Candidate, place: &Problem, seen: &Diagnosis) -> Result<Vec<Way>, String> {
+        let ways = candidate.ways.clone()?;
+        if let [Way::Need(need, at)] = &*ways {
+            if runs(place, seen) {
+                return Err(format!("{need} runs on {at}; what lies between the two is in the way"));
+            }
+            return Ok(vec![Way::Mend(Mend::Change(UnitChange::Start))]);
+        }
+        if ways.iter().any(|way| matches!(way, Way::Need(..))) {
+            return Err("portoser cannot do all of it in one transaction".into());
+        }
+        if self.way_for.is_some() && !ways.iter().all(|way| matches!(way, Way::Mend(_))) {
+            return Err("it is another release that would come, and a deploy is under way".into());
+        }
+        Ok(ways)
     }
 
     /// How long the service may take to be well after a remedy: as long as its checks give it after a start, and a moment.

@@ -23,6 +23,9 @@ use crate::registry::{Heal, HealPolicy, Service};
 /// The most remedies that one healing applies on a host, whatever the budgets say.
 const MOST: usize = 20;
 
+/// What was seen so long ago is looked at again before anything is done about it.
+const FRESH: Duration = Duration::from_secs(3);
+
 /// The most hosts that are healed at once.
 const SEATS: usize = 32;
 
@@ -349,6 +352,7 @@ impl Healer {
             host: Some(problem.host.clone()),
             text: format!("{}; remedy: {}", problem.because, candidate.says),
         });
+        let asked = Instant::now();
         // Each remedy is a run of its own on its host.
         let run = RunId::fresh(self.ground.clock.now());
         let ready = match plan(&self.ground, &self.library, remedy, run).await {
@@ -356,7 +360,7 @@ impl Healer {
             Err(why) => return Ok(Err(why)),
         };
         // Whoever was at work there may have mended it while we waited for the host.
-        if !self.look_near(problem).await.roots().any(|root| same(root, problem)) {
+        if asked.elapsed() > FRESH && !self.look_near(problem).await.roots().any(|root| same(root, problem)) {
             return Ok(Err("it passed by itself".into()));
         }
         if self.ground.stop.is_cancelled() {

@@ -89,6 +89,9 @@ impl Found<'_> {
     }
 }
 
+/// The hook that renews a certificate.
+const RENEW: &str = "renew-certificate";
+
 /// How the deed is done.
 ///
 /// # Errors
@@ -151,6 +154,8 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
             steps(vec![run(chmod("a+rx"), Some(chmod(&back)))])
         }
         ("restore", "owner") => steps(owners(found)?),
+        ("hook", name) => Some(Way::Mend(Mend::Hook(name.to_owned()))),
+        ("renew", "certificate") => Some(Way::Mend(Mend::Hook(RENEW.to_owned()))),
         ("restore", "file") | ("rebuild", "venv") => Some(Way::Restore),
         ("remove", "pid-file" | "lock") => steps(vec![left(found)?]),
         ("free", "port") => {

@@ -122,7 +122,7 @@ fn besides(ways: &[Way]) -> Result<Vec<Step>, String> {
         match way {
             Way::Mend(Mend::Steps(more)) => steps.extend(more.iter().cloned()),
             Way::Mend(Mend::Change(_) | Mend::Again | Mend::Images | Mend::Unmask) => {}
-            Way::Mend(Mend::PruneReleases) | Way::Restore | Way::Back | Way::Need(..) => {
+            Way::Mend(Mend::PruneReleases | Mend::Hook(_)) | Way::Restore | Way::Back | Way::Need(..) => {
                 return Err("portoser cannot do all of it in one transaction".into());
             }
         }

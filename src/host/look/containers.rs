@@ -14,7 +14,8 @@ pub const INSPECT: &str = concat!(
     r#"{{json (index .Config.Labels "com.docker.compose.service")}},{{json .Name}},{{json .State.Status}},"#,
     r#"{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}},{{.RestartCount}},{{.State.ExitCode}},"#,
     r#"{{.State.OOMKilled}},{{json .State.StartedAt}},{{json .State.Error}},{{json .Image}},{{json .Config.Image}},"#,
-    r#"{{json .HostConfig.RestartPolicy.Name}},{{json .NetworkSettings.Ports}},{{.State.Pid}}]"#
+    r#"{{json .HostConfig.RestartPolicy.Name}},{{json .NetworkSettings.Ports}},{{.State.Pid}},"#,
+    r#"{{len .NetworkSettings.Networks}}]"#
 );
 
 /// Reads the lines of `INSPECT`: the containers by `PROJECT/PART`. A line that cannot be read is left out.
@@ -51,6 +52,7 @@ fn container(line: &str) -> Option<(String, SeenContainer)> {
         policy: if policy.is_empty() { "no".into() } else { policy },
         ports: fields.get(13).map(ports).unwrap_or_default(),
         pid: number(14).and_then(|pid| pid.try_into().ok()).unwrap_or_default(),
+        networks: number(15).and_then(|count| count.try_into().ok()),
     };
     Some((format!("{}/{}", text(0)?, text(1)?), container))
 }

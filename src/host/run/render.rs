@@ -170,6 +170,7 @@ fn of_project(call: Words, change: &ProjectChange) -> Words {
     match change {
         ProjectChange::Up => call.word("up"),
         ProjectChange::Renew => call.word("renew"),
+        ProjectChange::Recreate => call.word("recreate"),
         ProjectChange::Stop => call.word("stop"),
         ProjectChange::Restart => call.word("restart"),
         ProjectChange::Signal(signal) => call.word("reload").word(signal),

@@ -3,7 +3,7 @@
 use crate::registry::healing::HealPolicy;
 use crate::registry::number::{Bool, Choice, Count, Named, Time};
 use crate::registry::read::{List, draft};
-use crate::registry::text::Week;
+use crate::registry::text::{Line, Week};
 
 draft! {
     /// How services are healed.
@@ -26,6 +26,8 @@ draft! {
         windows: List<Week>,
         /// Whether words that helped elsewhere (`portoser fix`) are run here before they are promoted; false, if not given.
         drafts: Bool,
+        /// Looks that cannot be taken there and need not be, by their names in `diagnose -v`.
+        unseen: List<Line>,
     }
 }
 

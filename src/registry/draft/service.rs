@@ -209,6 +209,8 @@ draft! {
         before: List<Hook>,
         /// After the switch, before the checks; a failure undoes the deploy.
         after: List<Hook>,
+        /// What playbooks may run by its name.
+        named: Map<Name, Hook>,
     }
 }
 

@@ -71,7 +71,9 @@ pub(super) fn stop(own: &Field<draft::Stop>, default: &Field<draft::Stop>) -> St
 pub(super) fn heal(own: &Field<draft::Heal>, default: &Field<draft::Heal>) -> Heal {
     let usual = Heal::default();
     let windows = pick!(own, default, windows).map(|list| list.values().filter_map(|week| Window::parse(&week.0)));
+    let unseen = pick!(own, default, unseen).map(|list| list.values().map(|look| look.0.clone()).collect());
     Heal {
+        unseen: unseen.unwrap_or_default(),
         policy: pick!(own, default, policy).map_or(usual.policy, |choice| choice.0),
         tries: pick!(own, default, tries).map_or(usual.tries, |count| count.get()),
         within: pick!(own, default, within).map_or(usual.within, |time| time.0),

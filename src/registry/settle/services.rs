@@ -1,6 +1,6 @@
 //! Services: where each runs, what it is, and all that it did not say filled in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::hosts::{env, labels};
@@ -201,7 +201,13 @@ fn hooks(service: &draft::Service, known: &Known<'_>, at: &Trail<'_>, to: &mut R
         let hooks = hooks.value().into_iter().flat_map(|list| list.iter());
         hooks.filter_map(|(index, written)| hook(&written.value, known, &at.index(index), to)).collect()
     };
-    Hooks { before: list("before", &written.before), after: list("after", &written.after) }
+    let (before, after) = (list("before", &written.before), list("after", &written.after));
+    let mut named = BTreeMap::new();
+    for one in written.named.value().into_iter().flat_map(|map| map.0.iter()) {
+        let hook = one.field.value().and_then(|written| hook(written, known, &at.key("named").key(&one.name), to));
+        named.extend(hook.map(|hook| (one.name.clone(), hook)));
+    }
+    Hooks { before, after, named }
 }
 
 /// One command at a fixed point of a deploy.

@@ -25,7 +25,7 @@ fn service(field: &str, value: &str) -> Value {
     let hook = json!([{ "run": ["/bin/hook", filled] }]);
     match field {
         "env" => service["env"] = json!({ "H": filled }),
-        "hook" => service["hooks"] = json!({ "before": hook, "after": hook }),
+        "hook" => service["hooks"] = json!({ "before": hook, "after": hook, "named": { "renew": hook[0] } }),
         "label" => service["labels"] = json!({ "h": value }),
         "run" => service["run"] = json!(["/bin/x", filled]),
         _ => service["user"] = json!(value),

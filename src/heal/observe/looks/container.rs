@@ -41,6 +41,11 @@ fn one_container(one: Observation, container: &SeenContainer, images: Result<&st
             .with("error", &container.error)
             .bad(format!("docker could not start {name}: {}", container.error));
     }
+    // Even what may talk to nobody is joined to the network `none`.
+    if container.networks == Some(0) && container.state == "running" {
+        let one = one.with("state", "network-gone");
+        return one.bad(format!("{name} is joined to no network any more"));
+    }
     match images {
         Err(why) => one.unseen(why),
         Ok(ids) if ids.lines().any(|id| id.trim() == container.image_id) => {

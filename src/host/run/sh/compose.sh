@@ -138,7 +138,15 @@ undo_hold_project() { # brings the project back to what it was, unless nothing e
   fi
 }
 
+awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is
+  containers "$1" || return
+  while read -r name status starts code policy health life; do
+    [ "$status" != paused ] || bounded 60 docker unpause "${life%@*}" || return
+  done <"$run/ps"
+}
+
 do_project() { # PROJECT FOLDER CHANGE SIGNAL|[PART TAG]...
+  case $3 in up | start | renew | recreate | restart) awaken "$1" || return ;; esac
   case $3 in
   take) take_project "$@"; return ;;
   up | start) compose "$2" up -d --no-build --remove-orphans ;;
@@ -148,6 +156,7 @@ do_project() { # PROJECT FOLDER CHANGE SIGNAL|[PART TAG]...
       [ "$status" = running ] || { compose "$2" up -d --no-build --remove-orphans; return; }
     done <"$run/ps"
     compose "$2" up -d --no-build --remove-orphans && compose "$2" restart ;;
+  recreate) compose "$2" up -d --no-build --remove-orphans --force-recreate ;;
   stop) compose "$2" stop ;;
   restart) compose "$2" restart ;;
   reload) compose "$2" kill -s "$4" ;;

@@ -1,0 +1,181 @@
+//! A stack of services on a real host, in which faults are made, named, healed and undone.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::kit::{Bench, Machine};
+
+use super::{Fault, heals};
+
+/// Services on a host.
+pub struct Stack {
+    pub bench: Bench,
+    pub machine: Machine,
+    /// Assignments and functions for the scripts of faults.
+    pub prelude: String,
+    /// What starts all of it anew, and what takes it away.
+    pub restart: &'static str,
+    pub clean: &'static str,
+    /// What the last diagnosis and the last healing said.
+    pub last: RefCell<String>,
+}
+
+/// What came of a fault.
+#[derive(Default)]
+pub struct Tried {
+    pub score: f64,
+    pub named: BTreeSet<String>,
+    /// Whether a remedy that may be done can mend it.
+    pub may: bool,
+    pub healed: Option<Duration>,
+    /// What was done that must not be done, and what was lost.
+    pub wrong: Vec<String>,
+}
+
+impl Stack {
+    pub fn inside(&self, script: &str) -> String {
+        self.machine.inside(&format!("{}{script}", self.prelude))
+    }
+
+    /// Makes the fault, asks, heals, undoes it.
+    pub fn score(&self, fault: &Fault) -> Tried {
+        self.well("before the fault");
+        self.inside("for one in $shareds; do echo kept >$one/canary; chown --reference=$one $one/canary; done");
+        self.inside(&fault.inject);
+        fault.outside.iter().for_each(|words| self.machine.fault(&words.split(' ').collect::<Vec<_>>()));
+        let shows = fault.until.as_ref().is_none_or(|until| self.shows(until));
+        let ran = self.bench.run(&["diagnose", "--json"]);
+        if std::env::var_os("PORTOSER_FAULT").is_some() {
+            *self.last.borrow_mut() = self.bench.run(&["diagnose"]).out;
+        }
+        let mut tried = Tried::default();
+        let found: Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
+        let problems = found["problems"].as_array().cloned().unwrap_or_default();
+        let roots: Vec<&Value> = problems.iter().filter(|one| one["root"] == true && is_made(one, "name")).collect();
+        if shows {
+            self.named(fault, &roots, &mut tried);
+            assert_eq!(ran.code, Some(if problems.is_empty() { 0 } else { 8 }), "{}\n{}", ran.out, ran.err);
+            assert!(found["score"] != 100 || tried.named.is_empty(), "{}", ran.out);
+            if heals() {
+                self.heal(fault, &roots, &mut tried);
+            }
+        } else {
+            tried.named = BTreeSet::from(["the fault did not show".to_owned()]);
+        }
+        fault.outside_undo.iter().for_each(|words| self.machine.fault(&words.split(' ').collect::<Vec<_>>()));
+        self.inside(&format!("{}\nrm -f $shared/do $shared/live", fault.undo));
+        tried
+    }
+
+    /// Which of the roots were named.
+    fn named(&self, fault: &Fault, roots: &[&Value], tried: &mut Tried) {
+        tried.named = roots.iter().map(|one| self.name(one, "name")).collect();
+        for deed in roots.iter().flat_map(|one| one["would"].as_array().into_iter().flatten()) {
+            let says = deed["do"].as_object().into_iter().flatten();
+            let says: Vec<String> =
+                says.map(|(verb, to)| format!("{verb} {}", to.as_str().unwrap_or_default())).collect();
+            if fault.never.contains(&says[0]) {
+                tried.wrong.push(format!("{says:?} is proposed"));
+            }
+        }
+        let (true_ones, all) = (fault.roots.intersection(&tried.named).count(), tried.named.len());
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let share = true_ones as f64 / all.max(1) as f64;
+        tried.score = if true_ones < fault.roots.len() {
+            0.0
+        } else if all == 0 {
+            1.0
+        } else {
+            share
+        };
+    }
+
+    /// Heals, and judges what was done.
+    fn heal(&self, fault: &Fault, roots: &[&Value], tried: &mut Tried) {
+        let bold = |one: &&Value| one["risk"] == "ask" || one["would"].as_array().is_none_or(Vec::is_empty);
+        tried.may = fault.lasts.is_none() && !roots.iter().any(bold);
+        // What did not help against the fault before may help against this one.
+        let _ = std::fs::remove_dir_all(self.bench.at("healing"));
+        let began = Instant::now();
+        let ran = self.bench.run_in("healing", &["heal", "--json"], &mut |_, _| {});
+        let took = began.elapsed();
+        *self.last.borrow_mut() += &ran.out;
+        let document: Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
+        for one in document["treated"].as_array().into_iter().flatten() {
+            let name = self.name(one, "problem");
+            let (remedy, helped) = (one["remedy"].as_str().unwrap_or_default(), one["verdict"] == "helped");
+            // What was hidden behind a root may come to light, and be treated; what is no root and does not help is a wrong act.
+            let rung = remedy.strip_prefix("ladder: ").map(|rung| format!("{rung} unit"));
+            if (!helped && !fault.roots.contains(&name)) || rung.is_some_and(|rung| fault.never.contains(&rung)) {
+                tried.wrong.push(format!("{name} was treated: {remedy}"));
+            }
+        }
+        // Its last look saw all and found nothing wrong.
+        let left = document["left"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|one| one["latent"] == false && is_made(one, "problem"));
+        tried.healed = (ran.code == Some(0) || (!left && document["unseen"] == 0)).then_some(took);
+        let canaries = self.inside("for one in $shareds; do cat $one/canary; done");
+        if canaries.lines().any(|line| line != "kept") {
+            tried.wrong.push(format!("data was lost: {canaries}"));
+        }
+    }
+
+    /// Whether the condition comes to hold.
+    fn shows(&self, until: &str) -> bool {
+        let end = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < end {
+            if self.inside(&format!("if {until}; then echo shows; fi")).contains("shows") {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }
+
+    fn name(&self, problem: &Value, key: &str) -> String {
+        let service =
+            problem["service"].as_str().map_or("host", |service| service.rsplit('-').next().unwrap_or_default());
+        format!("{} {service}", problem[key].as_str().unwrap_or_default())
+    }
+
+    /// Waits until all is well, which is itself a look that must name nothing.
+    fn well(&self, when: &str) {
+        self.inside(self.restart);
+        let (mut last, mut deployed) = (String::new(), false);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(60) {
+            let ran = self.bench.run(&["diagnose", "--json"]);
+            let found: Value = serde_json::from_str(&ran.out).unwrap_or_default();
+            let wrong = found["problems"].as_array().is_none_or(|all| all.iter().any(|one| is_made(one, "name")));
+            if !wrong && found["unseen"] == 0 {
+                return;
+            }
+            if heals() && !deployed && began.elapsed() > Duration::from_secs(4) {
+                // Whatever was healed or not, it goes on with what the registry wants.
+                deployed = true;
+                self.bench.run(&["deploy", "--all", "--overwrite", "--no-auto-heal"]);
+            }
+            last = ran.out + &ran.err;
+        }
+        panic!("{when} not all is well:\n{last}");
+    }
+}
+
+/// Whether a problem may be of our making. The hosts of a lab share its machine's processors, and whoever is at work there is seen.
+fn is_made(problem: &Value, key: &str) -> bool {
+    problem[key] != "overloaded"
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.inside(self.clean);
+    }
+}
