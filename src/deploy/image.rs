@@ -18,7 +18,7 @@ use crate::transport::{self, End};
 
 pub(super) use bundle::{Bundle, name, title};
 
-/// How long this machine's engine may take to write an image.
+/// How long this machine's engine may take to build or write an image.
 const SAVE: Duration = Duration::from_secs(3600);
 
 /// Why an image cannot be sent.
@@ -36,6 +36,8 @@ pub enum ImageFault {
     Absent { path: PathBuf, reference: String, names: BTreeSet<String> },
     #[error("this machine's docker has no image `{reference}` to send: {says}")]
     Engine { reference: String, says: String },
+    #[error("this machine's docker cannot build `{}`: {says}", .folder.display())]
+    Build { folder: PathBuf, says: String },
     #[error("this machine's docker cannot write the image `{reference}`: {says}")]
     Save { reference: String, says: String },
     #[error("cannot keep the image `{reference}` in {} while it is sent", .folder.display())]
@@ -65,6 +67,7 @@ impl ImageFault {
             Self::Shape { .. } => "make it anew with `docker save -o FILE IMAGE`, or give the folder of an OCI layout",
             Self::Absent { .. } => "correct `image`, or `push.from`",
             Self::Engine { .. } => "build or pull it here first; `docker images` lists what there is",
+            Self::Build { .. } => "see what `docker build` says there",
             Self::Save { .. } | Self::Keep { .. } => "see that there is room for it; TMPDIR names another folder",
         }
     }
@@ -80,6 +83,7 @@ pub(super) async fn read(
     for (name, (push, reference)) in services.filter_map(|service| Some((&service.name, sent(&service.kind)?))) {
         let mut images = match push {
             Push::Engine => vec![of_engine(reference).await?],
+            Push::Build(folder) => vec![built(folder, reference).await?],
             Push::From(path) => archive::images(path, reference)?.into_iter().map(|found| found.image).collect(),
         };
         images.iter_mut().for_each(|image| reference.clone_into(&mut image.reference));
@@ -97,6 +101,14 @@ pub(super) fn sent(kind: &Kind) -> Option<(&Push, &str)> {
         },
         Kind::Native(_) | Kind::Python(_) => None,
     }
+}
+
+/// Builds an image, under its name. What has not changed is in the engine's cache, so that it is the same image again.
+async fn built(folder: &Path, reference: &str) -> Result<Image, ImageFault> {
+    let words = ["image", "build", "--quiet", "--tag", reference, "--", &folder.to_string_lossy()];
+    let failed = |says| ImageFault::Build { folder: folder.to_owned(), says };
+    docker(&words, SAVE).await.map_err(failed)?;
+    of_engine(reference).await
 }
 
 async fn of_engine(reference: &str) -> Result<Image, ImageFault> {
@@ -142,7 +154,7 @@ impl Shelf {
         let made = tempfile::Builder::new().prefix("portoser-image-").tempdir().map_err(keep)?;
         let file = match push {
             Push::From(path) => path.clone(),
-            Push::Engine => {
+            Push::Engine | Push::Build(_) => {
                 let file = made.path().join("saved.tar");
                 let words = ["image", "save", "--output", &file.to_string_lossy(), "--", &image.id];
                 let failed = |says| ImageFault::Save { reference: image.reference.clone(), says };
@@ -150,7 +162,7 @@ impl Shelf {
                 file
             }
         };
-        let name = if matches!(push, Push::Engine) { &image.id } else { &image.reference };
+        let name = if matches!(push, Push::From(_)) { &image.reference } else { &image.id };
         let found = archive::images(&file, name)?.into_iter().find(|found| found.image.layers == image.layers);
         let found = found.ok_or_else(|| ImageFault::shape(&file, "it was changed meanwhile"))?;
         let bundle = Arc::new(Bundle::new(found, made));

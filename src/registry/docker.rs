@@ -24,6 +24,8 @@ pub enum Push {
     Engine,
     /// In an archive of `docker save`, or an OCI layout (a folder, or an archive of one): absolute.
     From(PathBuf),
+    /// It is built by this machine's engine from this folder, absolute, which holds a `Dockerfile`.
+    Build(PathBuf),
 }
 
 /// Where the project comes from.

@@ -140,6 +140,7 @@ fn write_docker(docker: &Docker, written: &mut Map<String, Value>) {
         None => ("pull", json!(docker.pull)),
         Some(Push::Engine) => ("push", json!("direct")),
         Some(Push::From(path)) => ("push", json!({ "from": path })),
+        Some(Push::Build(path)) => ("push", json!({ "build": path })),
     };
     written.insert(key.to_owned(), value);
 }

@@ -85,10 +85,12 @@ impl JsonSchema for PortText {
 }
 
 draft! {
-    /// Where the image that is sent lies.
-    struct PushFrom requires ["from"] {
+    /// Where the image that is sent comes from: one of from and build.
+    struct PushFrom {
         /// An archive of `docker save`, or an OCI layout, relative to this file.
         from: Line,
+        /// A folder with a `Dockerfile`, relative to this file; this machine's engine builds it.
+        build: Line,
     }
 }
 
@@ -106,7 +108,9 @@ impl Read for PushText {
             Value::Map(_) => PushFrom::read(node, at, to).map(|from| Self::From(Box::new(from))),
             Value::Scalar(_, text) => {
                 let fault = to.fault(node.place, at, format!("`{}` is no way to send an image", shown(text)));
-                fault.hint("write `direct`, for the image of this machine's engine, or { from: FILE }");
+                fault.hint(
+                    "write `direct`, for the image of this machine's engine, { from: FILE } or { build: FOLDER }",
+                );
                 None
             }
             Value::List(_) => {

@@ -57,8 +57,22 @@ fn push(site: &Site<'_>, service: &draft::Service, at: &Trail<'_>, to: &mut Read
     match &written.value {
         PushText::Direct => Some(Push::Engine),
         PushText::From(from) => {
-            let (line, at) = (from.from.given()?, at.key("push"));
-            Some(Push::From(files::on_disk(site, line, files::Want::FileOrFolder, &at.key("from"), to)))
+            let at = at.key("push");
+            match (from.from.given(), from.build.given()) {
+                (Some(line), None) => {
+                    let path = files::on_disk(site, line, files::Want::FileOrFolder, &at.key("from"), to);
+                    Some(Push::From(path))
+                }
+                (None, Some(line)) => {
+                    Some(Push::Build(files::on_disk(site, line, files::Want::Folder, &at.key("build"), to)))
+                }
+                // What is written and bad is told already.
+                (None, None) if from.from.written() || from.build.written() => None,
+                _ => {
+                    to.fault(written.place, &at, "one of from and build is needed");
+                    None
+                }
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn image(machine: &Machine) {
 const IMAGE: &str = include_str!("../fixture/image.sh");
 
 /// A service of that image: it answers its version, is healthy unless that begins with `bad`, and ends at once for `crash`.
-fn service(bench: &Bench, name: &str, host: &str, port: u16, version: &str, more: &str) -> String {
+pub(super) fn service(bench: &Bench, name: &str, host: &str, port: u16, version: &str, more: &str) -> String {
     let health = if version.starts_with("bad") { "unwell" } else { "health" };
     let command = if version == "crash" { "echo gone; exit 3" } else { "exec httpd -f -p $PORT -h /www" };
     format!(

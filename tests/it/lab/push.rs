@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -15,10 +16,13 @@ use crate::fixture::sshd::command;
 
 use super::docker::{chosen, side_by_side};
 use super::kit::{Bench, Machine, port};
-use super::trial;
+use super::{kill, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("an_image_is_sent_as_the_layers_that_the_host_lacks", layers)]
+    vec![
+        trial("an_image_is_sent_as_the_layers_that_the_host_lacks", layers),
+        trial("images_that_are_sent_are_old_or_new_whatever_dies", killed),
+    ]
 }
 
 /// So many layers has the image, and this many bytes the one that changes.
@@ -133,14 +137,21 @@ impl Sent {
     }
 }
 
-fn packed(bytes: &[u8]) -> u64 {
-    let mut zstd = command("zstd").arg("-3qc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("zstd");
-    let mut input = zstd.stdin.take().expect("a pipe");
+/// How long it is when it is packed as for this host.
+fn packed(bytes: &[u8], machine: &Machine) -> u64 {
+    let words = if has_zstd(machine) { ["zstd", "-3qc"] } else { ["gzip", "-6c"] };
+    let mut packer =
+        command(words[0]).arg(words[1]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a packer");
+    let mut input = packer.stdin.take().expect("a pipe");
     let bytes = bytes.to_vec();
     let feed = std::thread::spawn(move || input.write_all(&bytes));
-    let packed = zstd.wait_with_output().expect("an end").stdout.len() as u64;
+    let packed = packer.wait_with_output().expect("an end").stdout.len() as u64;
     feed.join().expect("a feed").expect("it reads all");
     packed
+}
+
+fn has_zstd(machine: &Machine) -> bool {
+    machine.inside("command -v zstd").contains('/')
 }
 
 fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
@@ -152,7 +163,7 @@ fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
         sent.answers("v1");
         let first = sent.proxy.bytes();
 
-        let changed = packed(&sent.version(2));
+        let changed = packed(&sent.version(2), machine);
         let before = sent.proxy.bytes();
         let deploy = sent.bench.run(&["deploy", "--all"]).exits(0);
         let bytes = sent.proxy.bytes() - before;
@@ -160,7 +171,7 @@ fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
         assert!(deploy.err.contains("sent 1 of 10 layers"), "{}", deploy.err);
 
         // The link is cut when a half has passed.
-        let cut = packed(&sent.version(3));
+        let cut = packed(&sent.version(3), machine);
         let before = sent.proxy.bytes();
         let again = cut_in_the_middle(&sent, before + cut / 2);
         sent.answers("v3");
@@ -179,6 +190,9 @@ fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
         let name = format!("{}-web", sent.bench.id);
         sent.bench.run(&["rollback", &name]).exits(0);
         sent.answers("v2");
+        if full() && has_zstd(machine) {
+            of_this_machine(&sent);
+        }
         refused(&sent);
         sent.answers("v2");
     })
@@ -197,6 +211,85 @@ fn cut_in_the_middle(sent: &Sent, at: u64) -> u64 {
         assert!(ran.err.contains("sent 1 of 10 layers"), "{}", ran.err);
     });
     sent.proxy.bytes() - before
+}
+
+fn full() -> bool {
+    std::env::var_os("PORTOSER_LAB_FULL").is_some()
+}
+
+/// Docker of this machine, where there is one: what it has, what it builds, and how long the usual way takes.
+fn of_this_machine(sent: &Sent) {
+    let Some(docker) = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join("docker"))
+        .find(|file| file.is_file())
+    else {
+        eprintln!("skipped: push: there is no docker on this machine");
+        return;
+    };
+    let (bench, machine) = (&sent.bench, &sent.bench.machines[0]);
+    let deploy = || {
+        let mut deploy = bench.command_in("state", &["deploy", "--all"]);
+        let path = format!("{}:/usr/bin:/bin", docker.parent().expect("a folder").display());
+        let began = Instant::now();
+        let output = deploy.env("PATH", path).output().expect("portoser starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        began.elapsed()
+    };
+    let shell = |script: &str| {
+        let output = command("sh").args(["-c", script]).current_dir(bench.at("")).output().expect("a shell");
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    sent.version(5);
+    shell("docker load --quiet --input image.tar");
+    sent.write("direct");
+    let ours = deploy();
+    sent.answers("v5");
+    let began = Instant::now();
+    shell(&format!(
+        "docker save trial/sent:1 | zstd -3qc | ssh -F ssh_config -i {} -p {} deploy@127.0.0.1 'zstd -dqc | sudo docker load'",
+        machine.key.display(),
+        sent.proxy.port(),
+    ));
+    eprintln!(
+        "lab: push: one changed layer of {LAYERS} deployed in {ours:?}; docker save | zstd | ssh docker load {:?}",
+        began.elapsed()
+    );
+    std::fs::create_dir(bench.at("built")).expect("a folder");
+    std::fs::write(bench.at("built/root.tar"), &sent.layers[0]).expect("a file");
+    std::fs::write(bench.at("built/index.html"), "v6").expect("a file");
+    let lines = "FROM scratch\nADD root.tar /\nENV PATH=/bin\nCOPY index.html /www/index.html\n";
+    std::fs::write(bench.at("built/Dockerfile"), lines).expect("a file");
+    sent.write("{ build: built }");
+    deploy();
+    sent.answers("v6");
+    let name = format!("{}-web", bench.id);
+    bench.run(&["rollback", &name]).exits(0);
+    sent.answers("v5");
+    sent.write("{ from: image.tar }");
+    sent.version(2);
+    deploy();
+    shell("docker rmi trial/sent:1");
+}
+
+/// The kill table, for services whose images are sent.
+fn killed(machines: Vec<Machine>) -> Result<(), Failed> {
+    static ROOT: OnceLock<Vec<u8>> = OnceLock::new();
+    let service: kill::Service = |bench, name, host, port, version, more| {
+        let root = ROOT.get_or_init(|| root(&bench.machines[0]));
+        let archive = format!("image-{name}-{version}.tar");
+        save(
+            &bench.at(&archive),
+            "trial/http:1",
+            "amd64",
+            &[root.clone(), layer(&[("version", format!("{name} {version}").as_bytes())])],
+        );
+        super::docker::service(bench, name, host, port, version, more)
+            .replace("pull: never", &format!("push: {{ from: {archive} }}"))
+    };
+    let tidy: kill::Holds = |bench, machine| {
+        assert_eq!(machine.inside(&format!("ls {}/pushed", bench.base())), "", "nothing is left of what was sent");
+    };
+    kill::all(&chosen(&machines, "trixie"), service, tidy, 1)
 }
 
 /// What cannot be sent is told before anything is touched.
