@@ -134,8 +134,33 @@ impl Stage<'_> {
         if !answer.contains(r#""version":"1""#) {
             return Err(Failure::say(FailureKind::Internal, "web does not answer as release 1 after it came back"));
         }
+        self.write(ports, ("1", true))?;
+        self.heal().await?;
         self.say("what this machine remembers");
         self.verb(&["history"], 0).await
+    }
+
+    /// What a playbook knows is mended; what none knows is mended by a person once, and then by itself.
+    async fn heal(&self) -> Result<(), Failure> {
+        let service = |name: &str| self.sandbox.base().join("services").join(name);
+        let failed = |doing: &str, error: std::io::Error| Failure::new(FailureKind::Internal, &error).doing(doing);
+        self.say("a file of api is removed; portoser knows that fault, and the file comes back");
+        std::fs::remove_file(service("api").join("current/etc/motd"))
+            .map_err(|error| failed("removing a file", error))?;
+        self.verb(&["heal", "api"], 0).await?;
+        let jam = |name: &str| {
+            let file = service(name).join("shared/jam");
+            std::fs::write(&file, "")
+                .map(|()| file.display().to_string())
+                .map_err(|error| failed("making a fault", error))
+        };
+        self.say("api jams: nobody knows that fault, so a person tries words, and as they help they are learned");
+        let file = jam("api")?;
+        self.verb(&["fix", "api", "--", "rm", "-f", &file], 0).await?;
+        self.say("web jams, too: now it is known");
+        jam("web")?;
+        self.verb(&["heal", "web"], 0).await?;
+        self.verb(&["lessons"], 0).await
     }
 
     fn write(&self, ports: Ports, web: (&str, bool)) -> Result<(), Failure> {
@@ -157,7 +182,6 @@ impl Stage<'_> {
         self.face.talk(format!("$ portoser {}", words.join(" ")));
         self.face.flush();
         let mut all: Vec<OsString> = vec!["portoser".into()];
-        all.extend(words.iter().map(OsString::from));
         for (flag, path) in places(&self.sandbox) {
             all.extend([flag.into(), path.into_os_string()]);
         }
@@ -165,6 +189,7 @@ impl Stage<'_> {
             all.push("--quiet".into());
         }
         all.extend((0..self.face.flags.verbose).map(|_| OsString::from("--verbose")));
+        all.extend(words.iter().map(OsString::from));
         // A verb has a runtime of its own. The host lives on the other threads of this one.
         let code = tokio::task::block_in_place(|| crate::cli::run(&all));
         // Lets a Ctrl-C be heard that came in the meantime.
@@ -219,7 +244,7 @@ fn commands(face: &Face, sandbox: &Sandbox, verbs: &[&str]) {
 
 fn farewell(face: &Face, sandbox: &Sandbox, removed: bool) {
     face.talk(
-        "\n# that was it: deployed and proven; nothing to do; failed, and came back by itself. Nothing runs any more",
+        "\n# that was it: deployed and proven; nothing to do; failed, and came back by itself; broken, healed, and learned. Nothing runs any more",
     );
     if removed {
         face.talk("without --remove, the demo leaves its folder, and says how to go on with it");

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::face::say;
 use crate::cli::{Exit, Face, Failure, block_on};
 use crate::demo::service::{Program, serve};
 use crate::model::FailureKind;
@@ -36,6 +37,9 @@ pub(super) struct DemoService {
     /// Append a line to this file at the start
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// `/health` is bad while there is this file
+    #[arg(long, value_name = "FILE")]
+    jam: Option<PathBuf>,
 }
 
 impl DemoService {
@@ -49,6 +53,8 @@ impl DemoService {
             slow_start: self.slow_start,
             needs: self.needs,
             write: self.write,
+            jam: self.jam,
+            say,
         };
         face.talk(format!("{} {} starts on port {}", program.name, program.version, program.port));
         let port = program.port;

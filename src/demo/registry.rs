@@ -45,6 +45,7 @@ hosts:
 defaults:
   check: {{ start_period: 2s, interval: 250ms, timeout: 2s, retries: 3 }}
   deploy: {{ soak: 500ms }}
+  heal: {{ policy: full, drafts: true, looks: 1 }}
 services:
   db:
     type: native
@@ -56,14 +57,15 @@ services:
     type: native
     host: box
     needs: [db]                      # proven before api is touched
-    run: [{program}, demo-service, --name, api, --port, "${{PORT}}", --needs, "{db}"]
+    run: [{program}, demo-service, --name, api, --port, "${{PORT}}", --needs, "{db}", --jam, "${{SHARED_DIR}}/jam"]
+    files: {{ etc/motd: {{ text: "hello" }} }}
     port: {api}
     checks: [{{ http: /health }}]
   web:
     type: native
     host: box
     needs: [api]
-    run: [{program}, demo-service, --name, web, --port, "${{PORT}}", --needs, "{api}", --release, "{release}", --healthy, "{healthy}"]
+    run: [{program}, demo-service, --name, web, --port, "${{PORT}}", --needs, "{api}", --release, "{release}", --healthy, "{healthy}", --jam, "${{SHARED_DIR}}/jam"]
     port: {web_port}
     checks:
       - http: /health

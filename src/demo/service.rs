@@ -40,6 +40,10 @@ pub struct Program {
     pub needs: Vec<u16>,
     /// A file that gets a line at every start.
     pub write: Option<PathBuf>,
+    /// `/health` is bad while there is this file.
+    pub jam: Option<PathBuf>,
+    /// Where it says what is wrong.
+    pub say: fn(&str),
 }
 
 /// How long a client may take to say what it wants.
@@ -111,6 +115,10 @@ async fn fault(program: &Program, begun: Instant) -> Option<String> {
     }
     if program.fail_after.is_some_and(|time| begun.elapsed() >= time) {
         return Some("told to fail after a while".into());
+    }
+    if program.jam.as_ref().is_some_and(|file| file.exists()) {
+        (program.say)("paper is jammed in tray 2");
+        return Some("jammed".into());
     }
     for &port in &program.needs {
         if !matches!(timeout(NEEDED, TcpStream::connect((Ipv4Addr::LOCALHOST, port))).await, Ok(Ok(_))) {

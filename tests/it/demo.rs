@@ -22,7 +22,7 @@ where
 {
     let run = move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), body()).await })?
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(120), body()).await })?
     };
     Trial::test(format!("demo::{name}"), run)
 }
@@ -285,6 +285,8 @@ async fn plays() -> Outcome {
     eprintln!("demo: {:.1} s", begun.elapsed().as_secs_f64());
     assert!(said.contains(r#""version":"1""#), "{said}");
     nothing_left(&folder).await?;
+
+    assert!(said.contains("HEALED") && said.contains("LEARNED"), "{said}");
 
     // What it says to try next works.
     let history = ended(&portoser(&["history"], &folder).output().await?, 0)?;
