@@ -8,6 +8,7 @@ mod fit;
 mod item;
 mod notes;
 mod portoser;
+mod python;
 mod words;
 
 pub use fit::{Fitted, fit};

@@ -12,6 +12,7 @@ mod python;
 mod services;
 mod variables;
 
+pub(in crate::registry) use python::lock_in;
 pub use variables::{BadVariable, expand};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

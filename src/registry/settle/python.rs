@@ -1,5 +1,7 @@
 //! Python services: what names their packages, and the keys that only they have.
 
+use std::path::Path;
+
 use super::files::{self, Want};
 use super::services::hook;
 use super::variables::Known;
@@ -96,23 +98,17 @@ fn lock(site: &Site<'_>, source: &At<Line>, at: &Trail<'_>, to: &mut Reader) -> 
         fault.hint("a Python service's source is the folder of a project, or a file that ends in .whl");
         return None;
     }
+    if let Some(lock) = lock_in(&path) {
+        return Some(lock);
+    }
     let has = |name: &str| path.join(name).is_file();
     if has("uv.lock") {
-        if !has("pyproject.toml") {
-            to.fault(source.place, at, "beside its `uv.lock` there is no `pyproject.toml`");
-            return None;
-        }
-        return Some(Lock::Uv);
-    }
-    if has("requirements.txt") {
-        return Some(Lock::Requirements);
+        to.fault(source.place, at, "beside its `uv.lock` there is no `pyproject.toml`");
+        return None;
     }
     if let Some((name, hint)) = FOREIGN.iter().find(|(name, _)| has(name)) {
         to.fault(source.place, at, format!("`{name}` is another tool's")).hint(*hint);
         return None;
-    }
-    if has("pyproject.toml") {
-        return Some(Lock::Project);
     }
     // That the folder is not there at all was told already.
     if path.is_dir() {
@@ -120,6 +116,17 @@ fn lock(site: &Site<'_>, source: &At<Line>, at: &Trail<'_>, to: &mut Reader) -> 
         fault.hint("write a `requirements.txt` (it may be empty), or a `pyproject.toml` and `uv lock`");
     }
     None
+}
+
+/// What names the packages of the project in this folder.
+pub(in crate::registry) fn lock_in(folder: &Path) -> Option<Lock> {
+    let has = |name: &str| folder.join(name).is_file();
+    match () {
+        () if has("uv.lock") => has("pyproject.toml").then_some(Lock::Uv),
+        () if has("requirements.txt") => Some(Lock::Requirements),
+        () if FOREIGN.iter().any(|(name, _)| has(name)) => None,
+        () => has("pyproject.toml").then_some(Lock::Project),
+    }
 }
 
 /// What only Python services have, given to another one.

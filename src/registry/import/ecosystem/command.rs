@@ -1,11 +1,14 @@
 //! What a process runs, and where: `script`, `args`, `interpreter` and `cwd` as the registry's `run` and `source`.
 
+use std::path::PathBuf;
+
 use super::names::get;
 use crate::registry::fault::shown;
 use crate::registry::import::Around;
 use crate::registry::import::entry::Entry;
 use crate::registry::import::item::Item;
 use crate::registry::import::notes::Notes;
+use crate::registry::import::python;
 use crate::registry::import::words::{is_program, is_word, literals, within};
 
 /// What runs scripts with these endings (`lib/API/interpreter.json` of PM2).
@@ -53,7 +56,10 @@ pub(super) fn run(app: &Item<'_>, around: &Around<'_>, entry: &mut Entry, notes:
     }
     let mut words = literals(words);
     match &at {
-        At::Here(source) => entry.set("source", source.as_str()),
+        At::Here(source, folder) => {
+            entry.set("source", source.as_str());
+            words = python::adopt(words, folder, source, entry).unwrap_or_else(|words| words);
+        }
         At::There(folder) => words = within(folder, words),
         At::Nowhere => {}
     }
@@ -69,7 +75,7 @@ pub(super) fn run(app: &Item<'_>, around: &Around<'_>, entry: &mut Entry, notes:
 /// Where a process runs.
 enum At {
     /// In files that are on this machine; they become the release.
-    Here(String),
+    Here(String, PathBuf),
     /// In a folder of the host.
     There(String),
     /// It does not say, or that folder is nowhere.
@@ -81,14 +87,16 @@ fn place(app: &Item<'_>, around: &Around<'_>) -> At {
     match cwd.as_ref().map(Item::text) {
         Some(Some(cwd)) if cwd.starts_with('/') => At::There(cwd.to_owned()),
         Some(Some(cwd)) => match (around.found(cwd), around.there) {
-            (Some(found), _) => At::Here(around.named(&found)),
+            (Some(found), _) => At::Here(around.named(&found), found),
             (None, Some(there)) => At::There(format!("{there}/{}", cwd.trim_start_matches("./"))),
             (None, None) => At::Nowhere,
         },
         Some(None) => At::Nowhere,
         None => match (&around.folder, around.there, get(app, "script").as_ref().and_then(Item::text)) {
             (_, _, Some(script)) if script.starts_with('/') => At::Nowhere,
-            (Some(folder), _, Some(script)) if folder.join(script).is_file() => At::Here(around.named(folder)),
+            (Some(folder), _, Some(script)) if folder.join(script).is_file() => {
+                At::Here(around.named(folder), folder.clone())
+            }
             (_, Some(there), Some(script)) if is_path(script) => At::There(there.to_owned()),
             _ => At::Nowhere,
         },
@@ -124,12 +132,15 @@ fn tell(app: &Item<'_>, interpreted: bool, at: &At, entry: &Entry, notes: &mut N
         let Some(item) = get(app, key) else { continue };
         match key {
             "node_args" if !interpreted => notes.needless(&item, "the script runs without an interpreter"),
+            "interpreter" if entry.keys["type"] == "python" => {
+                notes.became(&item, format!("{}: python", entry.key("type")));
+            }
             _ => notes.became(&item, run.clone()),
         }
     }
     let Some(item) = get(app, "cwd") else { return };
     match at {
-        At::Here(source) => notes.became(&item, format!("{}: {source}", entry.key("source"))),
+        At::Here(source, _) => notes.became(&item, format!("{}: {source}", entry.key("source"))),
         At::There(folder) if folder.starts_with('/') => {
             notes.became(&item, format!("{run}: it begins in {}", shown(folder)))
         }

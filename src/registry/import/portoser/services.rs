@@ -158,6 +158,9 @@ fn rest(key: &str, item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
         "working_dir" | "service_directory" if docker => {
             notes.needless(item, "the compose file is sent along, and begins in the release");
         }
+        "working_dir" | "service_directory" if entry.keys.contains_key("source") => {
+            notes.became(item, entry.key("source"));
+        }
         "working_dir" | "service_directory" => notes.became(item, entry.key("run")),
         "service_name" if !docker => notes.needless(item, "it names a part of a compose file, and there is none"),
         "service_file" if docker && entry.keys.contains_key("compose") => {
@@ -169,6 +172,9 @@ fn rest(key: &str, item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
         }
         "description" | "notes" => notes.lost(item, "the registry has no key for prose", "write it as a comment"),
         "last_updated" => notes.needless(item, "it is bookkeeping of the shell tool"),
+        "python_manager" if entry.keys["type"] == "python" => {
+            notes.needless(item, "a Python service has an environment of its own");
+        }
         "python_manager" => notes.lost(item, "the command in `service_file` says how it runs", "see `type: python`"),
         "platform" | "target_tag" | "tag" | "build" => {
             notes.lost(

@@ -1,11 +1,14 @@
 //! The `service.yml` of a local or native service: the commands that the shell tool runs for it.
 
+use std::path::PathBuf;
+
 use super::Machine;
 use super::health;
 use crate::registry::fault::Faults;
 use crate::registry::import::entry::Entry;
 use crate::registry::import::item::Item;
 use crate::registry::import::notes::Notes;
+use crate::registry::import::python;
 use crate::registry::import::words::{self, Command};
 use crate::registry::import::{Around, Note};
 use crate::registry::text::{Gate, UnitName};
@@ -47,7 +50,11 @@ pub(super) fn read(
     let mut notes = Notes::within(shown.as_ref(), &service.path);
     let top = Item::top(&node);
     let folder = folder(&top, service, machine, &there);
-    keys(&top, &folder, entry, &mut notes)?;
+    // The same folder on this machine, which is then what is sent.
+    let base = machine.path.as_deref().unwrap_or_default();
+    let here = around.found(folder.strip_prefix(base).unwrap_or(&folder)).filter(|here| here.is_dir());
+    let here = here.map(|here| (around.named(&here), here));
+    keys(&top, (&folder, here), entry, &mut notes)?;
     Ok(notes.finish(&top))
 }
 
@@ -79,14 +86,17 @@ fn folder(top: &Item<'_>, service: &Item<'_>, machine: &Machine, there: &str) ->
     }
 }
 
-fn keys(top: &Item<'_>, folder: &str, entry: &mut Entry, notes: &mut Notes) -> Result<(), Refused> {
+/// The folder that a service lies in on its host, and the same on this machine, as it is named and where it is.
+type Place<'a> = (&'a str, Option<(String, PathBuf)>);
+
+fn keys(top: &Item<'_>, place: Place<'_>, entry: &mut Entry, notes: &mut Notes) -> Result<(), Refused> {
     let Some(start) = top.get("start") else {
         return Err(Refused {
             why: format!("{} has no `start`", notes.file().display()),
             hint: "say there what runs, or add the service by hand: `portoser service add`".to_owned(),
         });
     };
-    run(&start, folder, entry, notes)?;
+    run(&start, place, entry, notes)?;
     let unit = entry.keys.contains_key("unit");
     for (key, item) in top.entries().into_iter().filter(|(_, item)| !item.is_null()) {
         match key {
@@ -111,7 +121,10 @@ fn keys(top: &Item<'_>, folder: &str, entry: &mut Entry, notes: &mut Notes) -> R
             "env_file" => notes.lost(&item, "there are no files of variables here", "write its variables in `env`"),
             "working_dir" => match unit {
                 true => notes.needless(&item, "the unit on the host says where it runs"),
-                false => notes.became(&item, entry.key("run")),
+                false => {
+                    let key = if entry.keys.contains_key("source") { "source" } else { "run" };
+                    notes.became(&item, entry.key(key));
+                }
             },
             "stop" if !unit && !ends_a_process(&item) => {
                 let hint = "let it end at SIGTERM, or name the signal: `stop: { signal: ... }`";
@@ -127,7 +140,7 @@ fn keys(top: &Item<'_>, folder: &str, entry: &mut Entry, notes: &mut Notes) -> R
 }
 
 /// What runs: a unit that is there already, or a command that stays.
-fn run(start: &Item<'_>, folder: &str, entry: &mut Entry, notes: &mut Notes) -> Result<(), Refused> {
+fn run(start: &Item<'_>, (folder, here): Place<'_>, entry: &mut Entry, notes: &mut Notes) -> Result<(), Refused> {
     let refuse = |why: &str, hint: &str| Err(Refused { why: why.to_owned(), hint: hint.to_owned() });
     let by_hand = "name the command that stays in the foreground: `portoser service add NAME ... -- COMMAND`";
     let Some(text) = start.text() else {
@@ -147,7 +160,13 @@ fn run(start: &Item<'_>, folder: &str, entry: &mut Entry, notes: &mut Notes) -> 
         return refuse("its `start` leaves the command in the background, where nothing supervises it", by_hand);
     }
     match command.words() {
-        Some(words) => entry.put(start, "run", words::within(folder, words), notes),
+        Some(words) => {
+            let sent = match &here {
+                Some((source, path)) => python::adopt(words, path, source, entry),
+                None => Err(words),
+            };
+            entry.put(start, "run", sent.unwrap_or_else(|words| words::within(folder, words)), notes);
+        }
         None => return refuse("its `start` is not a command", by_hand),
     }
     Ok(())
