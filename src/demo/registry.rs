@@ -44,8 +44,8 @@ hosts:
     platform: {{ init: none }}         # this machine's init system is left alone
 defaults:
   check: {{ start_period: 2s, interval: 250ms, timeout: 2s, retries: 3 }}
-  deploy: {{ soak: 500ms }}
-  heal: {{ policy: full, drafts: true, looks: 1 }}
+  deploy: {{ soak: 300ms }}
+  heal: {{ policy: full, drafts: true, looks: 1, apart: 250ms }}
 services:
   db:
     type: native

@@ -19,7 +19,7 @@ use crate::plan::{Action, Mend, Target, Turn};
 /// Between two second looks.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// What is good must be good again after this time before it is believed.
+/// What is good must be good again after the service's soak, or this time where that is longer, before it is believed.
 const STAY: Duration = Duration::from_secs(2);
 
 /// How long one look may take.
@@ -172,6 +172,7 @@ fn second_look(
     said: Arc<Mutex<Option<String>>>,
 ) -> SecondLook {
     let (ground, library, remedy) = (ground.hushed(), library.clone(), remedy.clone());
+    let stay = ground.registry.services.get(&remedy.bearer).map_or(STAY, |service| service.deploy.soak.min(STAY));
     let usual = || (USUAL.iter().map(|name| (*name).to_owned()).collect(), remedy.patience);
     let named = remedy.until.is_some();
     let (looks, within) = remedy.until.clone().unwrap_or_else(usual);
@@ -189,7 +190,7 @@ fn second_look(
                     if std::mem::replace(&mut once, true) {
                         return Ok(());
                     }
-                    tokio::time::sleep(STAY).await;
+                    tokio::time::sleep(stay).await;
                     continue;
                 };
                 once = false;
