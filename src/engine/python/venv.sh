@@ -9,6 +9,14 @@ fail() {
   exit 1
 }
 
+gave_up() { # not every tool can say that the disk is full: what it says lies on the same one
+  code=$? full=
+  head -c 4194304 /dev/zero 2>/dev/null >"$venv/.room" || full=yes
+  rm -rf "$venv"
+  [ -z "$full" ] || printf 'No space left on device: %s\n' "$venv"
+  exit $code
+}
+
 find_python() { # sets $python to an interpreter of this version, or to nothing
   for python in "python$version" python3 python; do
     told=$("$python" --version 2>&1) || continue
@@ -38,19 +46,19 @@ if command -v uv >/dev/null; then
   UV_PYTHON_INSTALL_DIR=${UV_PYTHON_INSTALL_DIR:-${venv%/services/*}/python} UV_LINK_MODE=${UV_LINK_MODE:-copy}
   UV_PROJECT_ENVIRONMENT=$venv UV_NO_PROGRESS=1
   export UV_PYTHON_INSTALL_DIR UV_LINK_MODE UV_PROJECT_ENVIRONMENT UV_NO_PROGRESS
-  uv venv --quiet --no-project --python "${python:-$version}" "$venv" || exit
+  uv venv --quiet --no-project --python "${python:-$version}" "$venv" || gave_up
   if [ "$uv" = yes ]; then
-    uv sync --quiet --frozen --no-install-workspace --no-default-groups --python "$venv/bin/python" "$@" || exit
+    uv sync --quiet --frozen --no-install-workspace --no-default-groups --python "$venv/bin/python" "$@" || gave_up
   else
-    uv pip install --quiet --python "$venv/bin/python" ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || exit
+    uv pip install --quiet --python "$venv/bin/python" ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || gave_up
   fi
   # As pip does: whoever runs it may not write there.
   "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1
 else
   [ -n "$python" ] || fail "there is no Python $version on this host"
-  "$python" -m venv "$venv" || exit
+  "$python" -m venv "$venv" || gave_up
   "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-cache-dir \
-    ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || exit
+    ${wheels:+--no-index --find-links "$wheels"} $list "$lock" || gave_up
 fi
 chmod -R go+rX "$venv" || exit
 has_program

@@ -19,7 +19,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A value as the registry writes it: `${` is the registry's own; all else is meant as it stands.
-fn written(value: &str) -> Value {
+pub(super) fn written(value: &str) -> Value {
     json!(value.replace("${", "$${"))
 }
 
@@ -37,20 +37,31 @@ fn in_variable(value: &str) -> bool {
 }
 
 fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..1];
-    let (machine, port) = (&machines[0], port());
-    let bench = Bench::new("wild", machines);
+    let bench = Bench::new("wild", &usual(&machines)[..1]);
     std::fs::write(bench.at("echo.py"), ECHO)?;
+    let all = carried(&bench, "echo.py", &["/usr/bin/python3", "./echo.py"], |_| json!({ "type": "native" }))?;
+    let judged = refusals(&bench, &all);
+    assert!(!Path::new(&format!("/tmp/pwned-{}", bench.id)).exists(), "something was run here");
+    eprintln!("lab: {judged} judged by the registry's rules");
+    Ok(())
+}
+
+/// Carries every value to the first host of a bench as a word, a variable, a file's text and a file's name, in a service with
+/// this source and these first words, and with what `more` makes of the values. Gives the values.
+pub(super) fn carried(
+    bench: &Bench,
+    source: &str,
+    begin: &[&str],
+    more: impl Fn(&[String]) -> Value,
+) -> Result<Vec<String>, Failed> {
+    let (machine, port) = (&bench.machines[0], port());
     let all = values(&PathBuf::from(format!("/tmp/pwned-{}", bench.id)));
     // What the registry refuses in words is judged with the other fields.
     let values: Vec<String> =
         all.iter().filter(|value| takes(&json!({ "run": ["x", written(value)] }))).cloned().collect();
     assert!(values.len() >= 200, "{} of {}", values.len(), all.len());
-    let run: Vec<Value> = ["/usr/bin/python3", "./echo.py"]
-        .map(Value::from)
-        .into_iter()
-        .chain(values.iter().map(|value| written(value)))
-        .collect();
+    let run: Vec<Value> =
+        begin.iter().map(|word| Value::from(*word)).chain(values.iter().map(|value| written(value))).collect();
     let env: serde_json::Map<String, Value> = values
         .iter()
         .filter(|value| in_variable(value))
@@ -68,11 +79,14 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
             [Some((format!("etc/t{number}"), json!({ "text": value }))), named].into_iter().flatten()
         })
         .collect();
-    let service = json!({
-        "type": "native", "host": machine.name, "source": "echo.py", "run": run, "env": env, "files": files, "port": port,
+    let mut service = json!({
+        "host": machine.name, "source": source, "run": run, "env": env, "files": files, "port": port,
         "hooks": { "before": [{ "run": ["/usr/bin/printf", "%s", written(&values[0]), written(&values[1])] }] },
         "checks": [{ "http": "/", "send": { "X-Wild": "$(touch /tmp/pwned)" } }],
     });
+    for (key, value) in more(&values).as_object().into_iter().flatten() {
+        service[key] = value.clone();
+    }
     bench.registry(&format!("  {}-one: {service}\n", bench.id));
     let ran = bench.run(&["deploy", "--all"]);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
@@ -91,15 +105,11 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
         assert_eq!(answer["files"][format!("t{number}")], json!(value), "a file's text");
         carried += 1;
     }
-    let refused = refusals(&bench, &all);
     let pwned = format!("ls -d /tmp/pwned* {}/services/*/releases/*/pwned* 2>/dev/null", bench.base());
     assert_eq!(machine.inside(&pwned), "", "something was run on the host");
     assert!(!Path::new(&format!("/tmp/pwned-{}", bench.id)).exists(), "something was run here");
-    eprintln!(
-        "lab: {} hostile values: {carried} carried exactly, {refused} judged by the registry's rules",
-        values.len()
-    );
-    Ok(())
+    eprintln!("lab: {} hostile values: {carried} carried exactly to a {} service", values.len(), service["type"]);
+    Ok(all)
 }
 
 /// Every field with a rule of its own, with every value: `validate` says yes or tells the fault. How many it judged.
@@ -234,7 +244,7 @@ while True:
 "#;
 
 /// Answers with its words, its environment and its files.
-const ECHO: &str = r#"import json, os, socket, sys
+pub(super) const ECHO: &str = r#"import json, os, socket, sys
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("127.0.0.1", int(os.environ["PORT"]))); s.listen(64)
 at = os.path.join(os.path.dirname(os.path.abspath(__file__)), "etc")

@@ -23,6 +23,7 @@ mod record;
 mod rescue;
 mod stack;
 mod table;
+mod venv;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
@@ -50,6 +51,7 @@ pub fn trials() -> Vec<Trial> {
         record::trials(),
         rescue::trials(),
         stack::trials(),
+        venv::trials(),
     ]
     .into_iter()
     .flatten()
