@@ -27,7 +27,7 @@ struct Pair {
     words: &'static [&'static str],
 }
 
-/// The first ones are tried in every run, all of them with `PORTOSER_LAB_FULL`.
+/// The first one is tried in every run, all of them with `PORTOSER_LAB_FULL`.
 const PAIRS: &[Pair] = &[
     Pair {
         name: "latch",
@@ -142,7 +142,7 @@ impl Place<'_> {
 
 fn pairs(machines: Vec<Machine>) -> Result<(), Failed> {
     let machines = &usual(&machines)[..2];
-    let count = if full() { PAIRS.len() } else { 2 };
+    let count = if full() { PAIRS.len() } else { 1 };
     let bench = Bench::new("learn", machines);
     std::fs::write(bench.at("faulty.py"), program(PAIRS))?;
     let place = |pair: &Pair, number: usize| Place {
