@@ -73,8 +73,13 @@ impl Found<'_> {
     }
 
     /// A path on the host that lies in a folder of ours which holds no data of the user's.
-    fn ours(&self, name: &str) -> Option<&str> {
+    fn ours(&self, name: &str) -> Option<String> {
         let path = self.value(name)?;
+        // What is relative is so to the release in force.
+        let path = match path.starts_with('/') {
+            true => path.to_owned(),
+            false => format!("{}/current/{}", self.folder()?, path.trim_start_matches("./")),
+        };
         let within = path.strip_prefix(self.base()?)?.strip_prefix("/services/")?;
         (!within.split('/').any(|part| matches!(part, ".." | "shared"))).then_some(path)
     }
@@ -150,7 +155,7 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
             let path = found.ours("path")?;
             // A program lost its x, a folder its rx for others; the bits from before come back with the undo.
             let back = found.value("mode").and_then(octal).unwrap_or_else(|| "a-x".to_owned());
-            let chmod = |mode: &str| Cmd::new("chmod").args([mode, "--", path]);
+            let chmod = |mode: &str| Cmd::new("chmod").args([mode, "--", path.as_str()]);
             steps(vec![run(chmod("a+rx"), Some(chmod(&back)))])
         }
         ("restore", "owner") => steps(owners(found)?),

@@ -67,6 +67,12 @@ impl Stack {
             tried.named = BTreeSet::from(["the fault did not show".to_owned()]);
         }
         fault.outside_undo.iter().for_each(|words| self.machine.fault(&words.split(' ').collect::<Vec<_>>()));
+        if heals() && shows {
+            let canaries = self.inside("for one in $shareds; do cat $one/canary; done");
+            if canaries.lines().any(|line| line != "kept") {
+                tried.wrong.push(format!("data was lost: {canaries}"));
+            }
+        }
         self.inside(&format!("{}\nrm -f $shared/do $shared/live", fault.undo));
         tried
     }
@@ -122,10 +128,6 @@ impl Stack {
             .flatten()
             .any(|one| one["latent"] == false && is_made(one, "problem"));
         tried.healed = (ran.code == Some(0) || (!left && document["unseen"] == 0)).then_some(took);
-        let canaries = self.inside("for one in $shareds; do cat $one/canary; done");
-        if canaries.lines().any(|line| line != "kept") {
-            tried.wrong.push(format!("data was lost: {canaries}"));
-        }
     }
 
     /// Whether the condition comes to hold.
