@@ -102,6 +102,9 @@ fn write(server: &Sshd, hosts: usize, holes: usize) {
     };
     (0..hosts).for_each(|number| add(format!("h{number}"), address(number)));
     (0..holes).for_each(|number| add(format!("x{number}"), hole(number)));
+    // One service on all of them, of which the look has to say that it is not there.
+    let names: Vec<String> = (0..hosts).map(|n| format!("h{n}")).chain((0..holes).map(|n| format!("x{n}"))).collect();
+    text += &format!("services:\n  one: {{ type: native, hosts: [{}], run: [/bin/sleep, \"9\"] }}\n", names.join(", "));
     std::fs::write(server.folder().join("registry.yml"), text).expect("written");
     std::fs::write(server.known_hosts(), known).expect("written");
     let _ = server.options("");
