@@ -65,7 +65,7 @@ fn is_alive(bench: &Bench, machine: &Machine, name: &str) {
 
 /// The engines of a trial: both, or in an ordinary run the one whose name begins so.
 pub(super) fn chosen(machines: &[Machine], usual: &str) -> Vec<Machine> {
-    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let full = super::kit::full();
     let mut all = engines(machines);
     all.retain(|machine| full || machine.image.starts_with(usual));
     all
@@ -250,7 +250,7 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
 
 /// The tables of native services, on both engines; in an ordinary run a part on each.
 fn tables(machines: Vec<Machine>) -> Result<(), Failed> {
-    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let full = super::kit::full();
     let parts: kill::Holds = |bench, machine| {
         let list = "docker ps -aq --filter label=com.docker.compose.project=portoser";
         assert_eq!(machine.inside(&format!("{list}-{}-one | wc -l", bench.id)).trim(), "1", "one container is left");

@@ -53,16 +53,12 @@ fn fastapi(machines: Vec<Machine>) -> Result<(), Failed> {
     let lock = std::fs::read_to_string(bench.at("api/uv.lock"))?;
     let h11 = lock.split("h11-0.16.0-py3-none-any.whl\", hash = \"sha256:").nth(1).expect("a wheel");
     edit(&bench, "api/uv.lock", &h11[..64], &"0".repeat(64));
-    let host = if full() { Vec::new() } else { vec!["--host", machines[1].name.as_str()] };
+    let host = if super::kit::full() { Vec::new() } else { vec!["--host", machines[1].name.as_str()] };
     let forged = bench.run(&[&["deploy", "--all", "--events"], host.as_slice()].concat()).exits(5);
     assert!(forged.out.contains("hash"), "{}", forged.out);
     answers("two on 0.115.12");
     eprintln!("lab: FastAPI by pip and by uv side by side: {:?}; one changed file {:?}", first.took, change.took);
     Ok(())
-}
-
-fn full() -> bool {
-    std::env::var_os("PORTOSER_LAB_FULL").is_some()
 }
 
 /// Writes the project, whose lock names the hosts' own index in the place of pypi.org, and the registry.

@@ -20,7 +20,7 @@ const AT_ONCE: u64 = 4;
 
 fn harmless(machines: Vec<Machine>) -> Result<(), Failed> {
     let machines = &usual(&machines)[..2];
-    let count: u64 = if std::env::var_os("PORTOSER_LAB_FULL").is_some() { 500 } else { 20 };
+    let count: u64 = if super::kit::full() { 500 } else { 20 };
     let world = tokio::runtime::Runtime::new()?;
     let mut bench = Bench::new("harmless", machines);
     let mut proxies = Vec::new();

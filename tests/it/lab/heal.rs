@@ -70,11 +70,11 @@ const LEAST_HEALED: f64 = 0.9;
 
 /// Whether faults are healed, too.
 fn heals() -> bool {
-    std::env::var_os("PORTOSER_LAB_FULL").is_some() || std::env::var_os("PORTOSER_FAULT").is_some()
+    super::kit::full() || std::env::var_os("PORTOSER_FAULT").is_some()
 }
 
 fn faults(machines: Vec<Machine>) -> Result<(), Failed> {
-    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let full = super::kit::full();
     let only = std::env::var("PORTOSER_FAULT").ok();
     let wanted = |name: &str, fault: &Fault| match &only {
         Some(only) => only.split(',').any(|one| name.contains(one)),

@@ -50,7 +50,7 @@ pub(super) type Holds = fn(&Bench, &Machine);
 /// The whole table, or a sample of so many points of each kind, for services that are written so.
 pub(super) fn all(machines: &[Machine], service: Service, holds: Holds, sample: usize) -> Result<(), Failed> {
     let (events, lines) = measure(&machines[0], service);
-    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let full = super::kit::full();
     let spread = |victim: Victim, count: usize| {
         let every = if full { 1 } else { count.div_ceil(sample) };
         (0..=count).step_by(every).map(move |number| (victim, number))

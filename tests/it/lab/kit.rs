@@ -25,6 +25,11 @@ pub fn port() -> u16 {
     12_000 + ours * 500 + PORT.fetch_add(1, Ordering::SeqCst) % 500
 }
 
+/// Whether the long tables are wanted, too.
+pub fn full() -> bool {
+    std::env::var_os("PORTOSER_LAB_FULL").is_some()
+}
+
 /// A host of the lab.
 #[derive(Clone, Debug)]
 pub struct Machine {

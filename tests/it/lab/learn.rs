@@ -13,10 +13,6 @@ pub fn trials() -> Vec<Trial> {
     vec![trial("what_helped_once_helps_sooner_elsewhere", pairs)]
 }
 
-fn full() -> bool {
-    std::env::var_os("PORTOSER_LAB_FULL").is_some()
-}
-
 /// A fault that no playbook knows. SHARED, NAME and PORT stand for those of a service.
 struct Pair {
     name: &'static str,
@@ -142,7 +138,7 @@ impl Place<'_> {
 
 fn pairs(machines: Vec<Machine>) -> Result<(), Failed> {
     let machines = &usual(&machines)[..2];
-    let count = if full() { PAIRS.len() } else { 1 };
+    let count = if super::kit::full() { PAIRS.len() } else { 1 };
     let bench = Bench::new("learn", machines);
     std::fs::write(bench.at("faulty.py"), program(PAIRS))?;
     let place = |pair: &Pair, number: usize| Place {
@@ -196,6 +192,6 @@ fn twice(bench: &Bench, pair: &Pair, [one, other]: &[Place<'_>; 2]) -> Option<St
     let (first, second) = (first.as_secs_f64(), second.as_secs_f64());
     eprintln!("lab: {}: {first:.1} s the first time, {second:.1} s the second, {times:.1} times as fast", pair.name);
     // Other trials make both slower by the same time, so that what is asked for is only asked for when nothing else runs.
-    let wanted = if full() { 3.0 } else { 1.0 };
+    let wanted = if super::kit::full() { 3.0 } else { 1.0 };
     (times < wanted).then(|| format!("{}: {first:.1} s and {second:.1} s", pair.name))
 }

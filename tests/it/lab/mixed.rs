@@ -17,7 +17,7 @@ const DEPLOY: [&str; 3] = ["deploy", "--all", "--events"];
 /// One service of each type on one host; with `PORTOSER_LAB_FULL` ten of each on four hosts. `tests/bench` prints the times.
 fn stack(machines: Vec<Machine>) -> Result<(), Failed> {
     let mut machines: Vec<Machine> = engines(&machines).into_iter().chain(usual(&machines)).collect();
-    let full = std::env::var_os("PORTOSER_LAB_FULL").is_some();
+    let full = super::kit::full();
     if full {
         machines.truncate(4);
     } else {

@@ -152,7 +152,7 @@ fn has_zstd(machine: &Machine) -> bool {
 }
 
 fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
-    if full() {
+    if super::kit::full() {
         killed(machines.clone())?;
     }
     side_by_side(&chosen(&machines, "trixie"), |machine| {
@@ -190,7 +190,7 @@ fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
         let name = format!("{}-web", sent.bench.id);
         sent.bench.run(&["rollback", &name]).exits(0);
         sent.answers("v2");
-        if full() && has_zstd(machine) {
+        if super::kit::full() && has_zstd(machine) {
             of_this_machine(&sent);
         }
         refused(&sent);
@@ -211,10 +211,6 @@ fn cut_in_the_middle(sent: &Sent, at: u64) -> u64 {
         assert!(ran.err.contains("sent 1 of 10 layers"), "{}", ran.err);
     });
     sent.proxy.bytes() - before
-}
-
-fn full() -> bool {
-    std::env::var_os("PORTOSER_LAB_FULL").is_some()
 }
 
 /// Docker of this machine, where there is one: what it has, what it builds, and how long the usual way takes.

@@ -74,7 +74,7 @@ const RUN: &str = "    run: [python, ./app.py]\n";
 
 fn life(machines: Vec<Machine>) -> Result<(), Failed> {
     let mut machines = usual(&machines);
-    if !full() {
+    if !super::kit::full() {
         // Each host makes several virtual environments with its own pip, which takes its time.
         machines.truncate(1);
     }
@@ -158,10 +158,6 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
 /// How many points of each kind an ordinary run kills at: a virtual environment takes its time.
 const SAMPLE: usize = 2;
 
-fn full() -> bool {
-    std::env::var_os("PORTOSER_LAB_FULL").is_some()
-}
-
 /// A Python service, and a native one that needs it. In the whole table every fourth version has another virtual environment.
 fn killed(machines: Vec<Machine>) -> Result<(), Failed> {
     let service: kill::Service = |bench, name, host, port, version, more| {
@@ -174,11 +170,11 @@ fn killed(machines: Vec<Machine>) -> Result<(), Failed> {
             "  {}-{name}:\n    type: python\n    host: {host}\n    source: app\n    wheels: wheels\n    port: {port}\n    \
              checks: [{{ http: /health }}]\n    env: {{ ALONE: \"1\" }}\n    build_env: {{ VERSION: \"{}\" }}\n{RUN}{more}",
             bench.id,
-            if full() { number / 4 } else { 0 }
+            if super::kit::full() { number / 4 } else { 0 }
         )
     };
     let machines = usual(&machines);
-    let few = if full() { &machines[..] } else { &machines[..1] };
+    let few = if super::kit::full() { &machines[..] } else { &machines[..1] };
     kill::all(few, service, |_, _| {}, SAMPLE)
 }
 

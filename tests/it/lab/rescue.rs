@@ -48,7 +48,7 @@ fn rescued(machines: Vec<Machine>) -> Result<(), Failed> {
     assert_eq!((bench.answer(&machine, db).as_str(), bench.answer(&machine, app).as_str()), ("db", "app"));
     assert_eq!(bench.amiss(&machine), "");
 
-    if std::env::var_os("PORTOSER_LAB_FULL").is_some() {
+    if super::kit::full() {
         killed(&bench, &machine, (&unit, &service, app));
     }
     Ok(())
