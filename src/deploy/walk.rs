@@ -345,11 +345,8 @@ fn done(change: &Change, outcome: Outcome) -> Ended {
 /// The hosts of a service in the groups that go together: the canaries, then the batches.
 fn groups(mut changes: Vec<Change>, policy: &Policy, batch: Option<Batch>) -> Vec<Vec<Change>> {
     let all = changes.len();
-    let size = match batch.unwrap_or(policy.batch) {
-        Batch::Count(count) => count,
-        // A share is of all the service's hosts, rounded up, as a batch of none would never end.
-        Batch::Percent(percent) => (all * usize::from(percent)).div_ceil(100),
-    };
+    // A share is of all the service's hosts.
+    let size = batch.unwrap_or(policy.batch).size(all);
     let canaries = if all > 1 { policy.canary.min(all) } else { 0 };
     let mut rest = changes.split_off(canaries);
     let mut groups = Vec::new();
@@ -357,7 +354,7 @@ fn groups(mut changes: Vec<Change>, policy: &Policy, batch: Option<Batch>) -> Ve
         groups.push(changes);
     }
     while !rest.is_empty() {
-        let next = rest.split_off(size.max(1).min(rest.len()));
+        let next = rest.split_off(size.min(rest.len()));
         groups.push(std::mem::replace(&mut rest, next));
     }
     groups

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::model::{HostName, ServiceName};
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::guarantee::guarantee;
-use crate::registry::{Batch, Mask, Registry, Service};
+use crate::registry::{Mask, Registry, Service};
 
 /// The most hosts that one line names.
 const NAMED: usize = 4;
@@ -142,13 +142,10 @@ fn order(service: &Service, changes: &[&Change]) -> String {
     if hosts < 2 {
         return String::new();
     }
-    let batch = match service.deploy.batch {
-        Batch::Count(count) => count,
-        Batch::Percent(percent) => (changes.len() * usize::from(percent)).div_ceil(100),
-    };
+    let batch = service.deploy.batch.size(changes.len());
     let canary = service.deploy.canary.min(hosts);
     let first = if canary > 0 { format!("{canary} first; then ") } else { String::new() };
-    let at_once = match (batch.max(1), hosts - canary) {
+    let at_once = match (batch, hosts - canary) {
         (_, 0) => return String::new(),
         (_, 1) => "the other one".to_owned(),
         (batch, rest) if batch >= rest => format!("the {}{rest} at once", if canary > 0 { "other " } else { "" }),

@@ -43,10 +43,9 @@ pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sou
     // The name of the release stands in many lines, and is told elsewhere.
     let renamed = |text: &str| text.replace(before.release.as_str(), wanted.record.release.as_str());
     let mut add = |path: &str, old: &str, new: &str| {
-        let (old, diff) = (renamed(old), &mut String::new());
+        let old = renamed(old);
         if old != new {
-            *diff = unified(&old, new);
-            all.push(TextChange { path: path.to_owned(), diff: std::mem::take(diff) });
+            all.push(TextChange { path: path.to_owned(), diff: unified(&old, new) });
         }
     };
     for unit in &wanted.record.units {

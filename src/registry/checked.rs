@@ -229,6 +229,18 @@ pub enum Batch {
     Percent(u8),
 }
 
+impl Batch {
+    /// How many of so many hosts go at once; at least one, as a batch of none would never end. A share is rounded up.
+    #[must_use]
+    pub fn size(self, all: usize) -> usize {
+        let size = match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => (all * usize::from(percent)).div_ceil(100),
+        };
+        size.max(1)
+    }
+}
+
 /// How a deploy goes over the hosts of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
