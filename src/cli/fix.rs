@@ -15,7 +15,7 @@ use crate::heal::playbook::{Deed, Risk};
 use crate::heal::{FixFault, Fixed, fix};
 use crate::journal::Verdict;
 use crate::model::{FailureKind, HostName, ServiceName};
-use crate::registry::{Mask, Registry, parse_duration};
+use crate::registry::{Registry, parse_duration};
 
 /// Try words against what is wrong with a service, and learn them when they help
 ///
@@ -62,22 +62,18 @@ impl Fix {
         let app = session::open(face)?;
         let host = host(&app.registry, &self.service, self.host)?;
         session::approve(face, &app, [&self.service], &self.approve)?;
-        let undo = self.undo.map(|words| words.0).unwrap_or_default();
-        // Before the run begins: its request is written down with the words in it.
-        let mask = Mask::of(&app.registry);
-        if self.words.iter().chain(&undo).any(|word| mask.text(word) != *word) {
-            return Err(failed(FixFault::Secret));
-        }
         let library = Arc::new(library(face, &app.registry.file)?);
         let wish = crate::heal::Fix {
             service: self.service,
             host,
             words: self.words,
-            undo,
+            undo: self.undo.map(|words| words.0).unwrap_or_default(),
             restart: self.restart,
             risk: self.risk.into(),
             within: self.timeout,
         };
+        // Before the run begins: its request is written down with the words in it.
+        wish.is_open(&app.registry).map_err(failed)?;
         let run = app.run_id();
         let request = json!({ "services": [&wish.service], "hosts": [&wish.host], "words": wish.words });
         let mut fixed = None;

@@ -96,6 +96,29 @@ pub(super) struct Healer {
     pub kept: Mutex<BTreeMap<HostName, Far>>,
 }
 
+impl Healer {
+    /// One who heals all that is wrong in the selection, and tells it where it is done.
+    pub(super) fn new(
+        ground: &Arc<Ground>,
+        selection: &Selection,
+        (library, journal): (&Arc<Library>, &Journal),
+        cure: Cure,
+    ) -> Result<Self, Fault> {
+        let (services, hosts) = reach(&ground.registry, selection)?;
+        Ok(Self {
+            ground: ground.clone(),
+            told: ground.clone(),
+            library: library.clone(),
+            journal: journal.clone(),
+            cure,
+            services,
+            hosts,
+            way_for: None,
+            kept: Mutex::default(),
+        })
+    }
+}
+
 /// What was done in one round, and what was left.
 #[derive(Default)]
 struct Round {
@@ -114,19 +137,7 @@ pub async fn heal(
     journal: &Journal,
     cure: Cure,
 ) -> Result<Healing, HealFault> {
-    let (services, hosts) = reach(&ground.registry, selection)?;
-    let (told, library, journal) = (ground.clone(), library.clone(), journal.clone());
-    let healer = Healer {
-        ground: ground.clone(),
-        told,
-        library,
-        journal,
-        cure,
-        services,
-        hosts,
-        way_for: None,
-        kept: Mutex::default(),
-    };
+    let healer = Healer::new(ground, selection, (library, journal), cure)?;
     Ok(Arc::new(healer.willing()).rounds().await?)
 }
 
@@ -141,21 +152,9 @@ pub async fn clear_way(
     library: &Arc<Library>,
     journal: &Journal,
 ) -> Result<Healing, HealFault> {
-    let (services, hosts) = reach(&ground.registry, selection)?;
+    let healer = Healer::new(ground, selection, (library, journal), Cure::default())?;
     let chosen = crate::deploy::select(&ground.registry, selection).map_err(Fault::Select)?.0;
-    let (told, library, journal, cure) = (told.clone(), library.clone(), journal.clone(), Cure::default());
-    let way_for = Some(chosen);
-    let healer = Healer {
-        ground: ground.clone(),
-        told,
-        library,
-        journal,
-        cure,
-        services,
-        hosts,
-        way_for,
-        kept: Mutex::default(),
-    };
+    let healer = Healer { told: told.clone(), way_for: Some(chosen), ..healer };
     Ok(Arc::new(healer.willing()).rounds().await?)
 }
 

@@ -1,11 +1,10 @@
 //! A person's words against what is wrong: look, run them on the host as a transaction, look again. Only what helped is learned,
 //! and nothing is run where nothing is wrong, or where it was not seen.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deploy::{Fault, Ground, Selection};
-use crate::heal::diagnose::reach;
 use crate::heal::learn::Noted;
 use crate::heal::playbook::{Deed, Library, Risk, Source};
 use crate::heal::solve::choose::runs;
@@ -15,7 +14,7 @@ use crate::heal::solve::remedy::{Remedy, plan};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::{Journal, JournalError, Verdict};
 use crate::model::{HostName, RunId, ServiceName};
-use crate::registry::Mask;
+use crate::registry::{Mask, Registry};
 
 /// What a person wants to try.
 #[derive(Clone, Debug)]
@@ -101,6 +100,18 @@ fn remedy(healer: &Healer, wish: &Fix, problem: &Problem, seen: &Diagnosis) -> R
     Ok((remedy, steps))
 }
 
+impl Fix {
+    /// Whether the words may be written down. Who writes them down asks before that.
+    ///
+    /// # Errors
+    /// When they hold a secret.
+    pub fn is_open(&self, registry: &Registry) -> Result<(), FixFault> {
+        let mask = Mask::of(registry);
+        let secret = self.words.iter().chain(&self.undo).any(|word| mask.text(word) != *word);
+        if secret { Err(FixFault::Secret) } else { Ok(()) }
+    }
+}
+
 /// Tries the words.
 ///
 /// # Errors
@@ -112,25 +123,11 @@ pub async fn fix(
     journal: &Journal,
     wish: &Fix,
 ) -> Result<Fixed, FixFault> {
-    let mask = Mask::of(&ground.registry);
-    if wish.words.iter().chain(&wish.undo).any(|word| mask.text(word) != *word) {
-        return Err(FixFault::Secret);
-    }
+    wish.is_open(&ground.registry)?;
     let selection =
         Selection { services: vec![wish.service.clone()], hosts: vec![wish.host.clone()], ..Selection::default() };
-    let (services, hosts) = reach(&ground.registry, &selection)?;
     let cure = Cure { risk: Some(Risk::Ask), only_look: false };
-    let healer = Healer {
-        ground: ground.clone(),
-        told: ground.clone(),
-        library: library.clone(),
-        journal: journal.clone(),
-        cure,
-        services,
-        hosts,
-        way_for: None,
-        kept: Mutex::default(),
-    };
+    let healer = Healer::new(ground, &selection, (library, journal), cure)?;
     let first = healer.look(&healer.services, &healer.hosts).await;
     let lost = |one: &&Observation| one.look == "reach" && one.host == wish.host && one.sight != Sight::Good;
     if let Some(lost) = first.observations.iter().find(lost) {
