@@ -16,6 +16,7 @@ pub(crate) mod number;
 pub(crate) mod read;
 mod schema;
 mod settle;
+mod shares;
 pub(crate) mod text;
 pub(crate) mod tree;
 mod units;

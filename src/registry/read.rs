@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::fault::{Fault, Place};
+use super::shares::in_shares;
 use super::text::{Gate, refuse};
 use super::tree::{Entry, Node, Scalar, Trail, Value};
 
@@ -116,19 +117,28 @@ impl<K, T> Default for Map<K, T> {
     }
 }
 
-impl<K: Gate, T: Read> Read for Map<K, T> {
+impl<K: Gate, T: Read + Send> Read for Map<K, T> {
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             to.wrong(node, at, "a mapping");
             return None;
         };
-        let mut named = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let at = at.key(&entry.key);
-            if !K::good(&entry.key) {
-                refuse::<K>(&entry.key, entry.place, &at, to);
-            }
-            named.push(Named { name: entry.key.clone(), place: entry.place, field: Field::of(entry, &at, to) });
+        let overlay = to.overlay;
+        let some = |share: &[Entry]| {
+            let mut to = Reader { overlay, ..Reader::default() };
+            let named = share.iter().map(|entry| {
+                let at = at.key(&entry.key);
+                if !K::good(&entry.key) {
+                    refuse::<K>(&entry.key, entry.place, &at, &mut to);
+                }
+                Named { name: entry.key.clone(), place: entry.place, field: Field::of(entry, &at, &mut to) }
+            });
+            (named.collect::<Vec<_>>(), to.faults)
+        };
+        let mut named = Vec::new();
+        for (read, faults) in in_shares(entries, some) {
+            named.extend(read);
+            to.faults.extend(faults);
         }
         Some(Self(named, PhantomData))
     }

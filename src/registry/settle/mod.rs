@@ -16,14 +16,14 @@ pub(in crate::registry) use python::lock_in;
 pub use variables::{BadVariable, expand};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::checked::{Registry, Service};
+use super::checked::Registry;
 use super::draft;
-use super::fault::{Fault, Place, nearest};
+use super::fault::{Place, nearest};
 use super::read::{At, Map, Named, Reader};
+use super::shares::in_shares;
 use super::text::Name;
 use super::tree::Trail;
 use crate::model::{HostName, ServiceName};
@@ -75,39 +75,21 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
             registry.hosts.insert(name.clone(), hosts::make(&site, name, host));
         }
     }
-    for (made, faults) in side_by_side(&site, services, to.overlay) {
-        registry.services.extend(made.into_iter().map(|service| (service.name.clone(), service)));
-        to.faults.extend(faults);
-    }
-    Some(registry)
-}
-
-/// So many services are made by one thread before a second one is worth its start.
-const SHARE: usize = 100;
-
-/// Makes the services on all processors; their faults come in the order in which one would have told them.
-fn side_by_side(site: &Site<'_>, services: &[Named<draft::Service>], overlay: bool) -> Vec<(Vec<Service>, Vec<Fault>)> {
+    let overlay = to.overlay;
     let some = |share: &[Named<draft::Service>]| {
         let (mut to, mut made) = (Reader { overlay, ..Reader::default() }, Vec::with_capacity(share.len()));
         for named in share {
             if let (Ok(name), Some(service)) = (ServiceName::try_from(named.name.as_str()), named.field.given()) {
-                made.extend(services::make(site, &name, service, &mut to));
+                made.extend(services::make(&site, &name, service, &mut to));
             }
         }
         (made, to.faults)
     };
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut shares = services.chunks(services.len().div_ceil(processors).max(SHARE));
-    std::thread::scope(|scope| {
-        let first = shares.next();
-        let others: Vec<_> = shares.map(|share| scope.spawn(move || some(share))).collect();
-        let mut all: Vec<_> = first.map(some).into_iter().collect();
-        all.extend(others.into_iter().map(|other| match other.join() {
-            Ok(made) => made,
-            Err(panicked) => std::panic::resume_unwind(panicked),
-        }));
-        all
-    })
+    for (made, faults) in in_shares(services, some) {
+        registry.services.extend(made.into_iter().map(|service| (service.name.clone(), service)));
+        to.faults.extend(faults);
+    }
+    Some(registry)
 }
 
 fn protected(root: &draft::Root, env: Option<&str>) -> bool {

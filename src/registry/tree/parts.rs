@@ -4,10 +4,10 @@
 //! the whole text makes; in doubt there is no answer, and the text is read as a whole.
 
 use std::collections::HashSet;
-use std::num::NonZero;
 
 use super::yaml::Builder;
 use super::{Node, Value};
+use crate::registry::shares::processors;
 
 /// What is shorter than this is read before another thread would have begun.
 const SHORTEST: usize = 48 << 10;
@@ -18,8 +18,7 @@ pub(crate) fn parse(text: &str) -> Option<Node> {
     if most < 2 {
         return None;
     }
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    in_parts(text, most.min(processors))
+    in_parts(text, most.min(processors()))
 }
 
 /// The key that closes a part. A registry that has it is read as a whole, as the key would be there twice.
