@@ -25,6 +25,8 @@ mod ssh;
 mod tidy;
 mod verbs;
 
+use std::num::NonZero;
+
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
@@ -32,7 +34,10 @@ fn main() {
     if let Some(code) = journal::as_another_process() {
         std::process::exit(code);
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most trials wait for hosts more than they compute.
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(2 * processors);
     let trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
         cause::trials(),
