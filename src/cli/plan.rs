@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, block_on, session};
 use crate::deploy::{Request, prepare, prepare_back};
+use crate::host::Fetch;
 use crate::model::{HostName, ServiceName};
 use crate::plan;
 use crate::registry::{Mask, Registry};
@@ -93,6 +94,15 @@ fn pace(face: &Face, registry: &Registry, plan: &plan::Plan) -> Result<Pace, Fai
     Ok(all)
 }
 
+/// What a host fetches: the image, and how many bytes of it (`at_most` where it could not be seen what the host has), or why that
+/// could not be known.
+fn fetched((image, fetch): &(String, Result<Fetch, String>)) -> serde_json::Value {
+    match fetch {
+        Ok(fetch) => json!({ "image": image, "bytes": fetch.bytes(), "at_most": fetch.held.is_none() }),
+        Err(why) => json!({ "image": image, "bytes": null, "unknown": why }),
+    }
+}
+
 /// The plan as a document.
 fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> serde_json::Value {
     let changes = plan.changes.iter().map(|change| {
@@ -103,7 +113,7 @@ fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> se
         json!({
             "service": change.service, "host": change.host, "action": change.action, "reasons": reasons,
             "before": change.before, "after": change.record.release, "texts": texts.collect::<Vec<_>>(),
-            "edited": change.edited, "steps": steps,
+            "edited": change.edited, "steps": steps, "fetch": change.fetch.as_ref().map(fetched),
             "guarantee": plan::guarantee(change, registry.services.get(&change.service)),
             "last_interruption": interruption,
         })

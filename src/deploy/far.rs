@@ -12,6 +12,9 @@ use crate::transport::{End, Lost, Stream, Transport};
 /// How long a look may take on the host.
 const LOOK: Duration = Duration::from_secs(30);
 
+/// How long it may take more for each image that a registry is asked for.
+const IMAGE: Duration = Duration::from_secs(30);
+
 /// How long a connection from the host to one of its own ports may take, beyond the check's own timeout.
 const DIAL: Duration = Duration::from_secs(10);
 
@@ -52,7 +55,9 @@ impl Far {
 
     /// Takes a look, as root where the registry says so or as the login user.
     pub async fn look_as(&self, question: &Question, root: bool) -> Result<Seen, Unseen> {
-        self.ask(look::script(question), root, look::read).await
+        // Each registry may take its time.
+        let within = LOOK + IMAGE * u32::try_from(question.images.len()).unwrap_or(u32::MAX);
+        self.ask_within(within, look::script(question), root, look::read).await
     }
 
     /// Takes a look that asks for more in the same exec.
@@ -76,7 +81,17 @@ impl Far {
         root: bool,
         read: impl Fn(&[u8]) -> Result<T, LookError>,
     ) -> Result<T, Unseen> {
-        let cmd = Cmd::new("/bin/sh").arg("-s").within(LOOK);
+        self.ask_within(LOOK, script, root, read).await
+    }
+
+    async fn ask_within<T>(
+        &self,
+        within: Duration,
+        script: String,
+        root: bool,
+        read: impl Fn(&[u8]) -> Result<T, LookError>,
+    ) -> Result<T, Unseen> {
+        let cmd = Cmd::new("/bin/sh").arg("-s").within(within);
         let reply = self.link.start(&cmd, root).await?.finish(script.into_bytes()).await?;
         match read(&reply.out) {
             Ok(answer) => Ok(answer),

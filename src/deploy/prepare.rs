@@ -70,7 +70,7 @@ enum Aim {
 impl Aim {
     fn depth(&self) -> Depth {
         match self {
-            Self::Deploy { .. } => Depth::Health,
+            Self::Deploy { .. } => Depth::Fetches,
             Self::Back { .. } => Depth::Past,
             // What was done is left alone only if it is proven.
             Self::Turn { request, .. } if !request.done.is_empty() => Depth::Health,
@@ -89,10 +89,10 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)))
     });
     let look = async {
-        let depth = if request.only_look { Depth::Texts } else { Depth::Health };
+        let depth = if request.only_look { Depth::Texts } else { Depth::Fetches };
         let mut found = survey(ground, &services, &hosts, depth).await;
         if !request.only_look {
-            quiet(ground, &services, &mut found, Depth::Health).await?;
+            quiet(ground, &services, &mut found, depth).await?;
         }
         Ok::<_, Fault>(found)
     };

@@ -12,9 +12,9 @@ use crate::deploy::ground::Ground;
 use crate::deploy::select::is_placed;
 use crate::host::look::Question;
 use crate::host::{Record, Seen, Supervisor};
-use crate::model::{Ask, Check, Event, From, HostName, ServiceName};
+use crate::model::{Ask, Check, Event, From, HostName, Pull, ServiceName};
 use crate::plan::{Engine, Health, compared};
-use crate::registry::{Kind, Service};
+use crate::registry::{Kind, Project, Service};
 
 /// The longest pause between two questions of a service that answered badly at the first look.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -45,6 +45,8 @@ pub(super) enum Depth {
     Past,
     /// The services' checks, too.
     Health,
+    /// That, and what image registries offer.
+    Fetches,
     /// That, and the texts that a plan compares.
     Texts,
     /// The services' checks, and what lies on the hosts besides.
@@ -123,6 +125,9 @@ async fn look(
     question.past = depth == Depth::Past;
     question.strays = strays;
     question.besides = depth == Depth::Whole;
+    if matches!(depth, Depth::Fetches | Depth::Texts) {
+        question.images = services.iter().filter_map(fetched).collect();
+    }
     if depth == Depth::Texts {
         question.texts = services.iter().map(|service| (service.name.clone(), compared(service))).collect();
     }
@@ -186,6 +191,14 @@ fn question(ground: &Ground, host: &HostName, services: &[Service], engines: &[&
     let (pythons, units) = (pythons.collect(), units.collect());
     let services = services.iter().map(|service| service.name.clone()).collect();
     Question { base, services, units, pythons, docker, ..Question::default() }
+}
+
+/// The image that a host may have to fetch for a service, as far as the registry of services names it.
+fn fetched(service: &Service) -> Option<(ServiceName, String, Pull)> {
+    let Kind::Docker(docker) = &service.kind else { return None };
+    let Project::Image(image) = &docker.project else { return None };
+    let fetched = docker.push.is_none() && docker.pull != Pull::Never;
+    fetched.then(|| (service.name.clone(), image.reference.clone(), docker.pull))
 }
 
 /// The checks of a service as they are asked.

@@ -1,6 +1,7 @@
 //! Docker services: always a compose project on the host. What an image needs is rendered to one; the user's own compose file is
 //! used unchanged, with a small override of ours. Images are pinned by tags of ours, so that the way back needs no network.
 
+mod caller;
 mod own;
 mod render;
 mod sent;
@@ -12,8 +13,7 @@ use crate::host::push::Image;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{FORMAT, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
 use crate::model::{
-    Content, Probe, ProjectChange, Pull, ReleaseId, Scope, ServiceName, Sha256, Step, UnitChange, hex, quote, sha256,
-    spread,
+    Content, Probe, ProjectChange, Pull, ReleaseId, Scope, ServiceName, Sha256, Step, UnitChange, hex, sha256, spread,
 };
 use crate::plan::{self, Engine, Refused, Subject, Wanted};
 use crate::registry::{Kind, Project, Service};
@@ -239,7 +239,13 @@ impl Parts {
         let mut entries = plan::tree(subject, id)?;
         let sent = sent::image(subject, docker)?;
         let rendered = match &docker.project {
-            Project::Image(image) => render::render(subject, image, sent.as_ref(), id),
+            Project::Image(image) => {
+                let reference = match &sent {
+                    Some(sent) => sent.id.clone(),
+                    None => render::pinned(subject, &image.reference, docker.pull)?,
+                };
+                render::render(subject, image, reference, id)
+            }
             Project::Compose { path, part, adopted } => {
                 own::render(subject, path, (part.as_deref(), adopted.as_ref()), &entries)?
             }
@@ -250,7 +256,7 @@ impl Parts {
         let env = plan::environment(subject, &plan::variables(subject, id, 1));
         entries.push(plan::ours("env.sh", Content::secret(process::env_file(&env)), 0o600));
         let own = matches!(docker.project, Project::Compose { .. });
-        entries.push(plan::ours("compose.sh", Content::open(caller(&rendered, own)), 0o644));
+        entries.push(plan::ours("compose.sh", Content::open(caller::script(&rendered, own)), 0o644));
         let images: String = rendered.images.iter().map(|(tag, image)| format!("{tag} {image}\n")).collect();
         entries.push(plan::ours("images", Content::open(images), 0o644));
         let marked = entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?)));
@@ -318,38 +324,6 @@ fn pins(record: &Record) -> Vec<(String, String)> {
     };
     parts.filter_map(pin).collect()
 }
-
-/// The script that calls compose for a release. Compose itself is found without a process, as it is called often.
-fn caller(rendered: &Rendered, own: bool) -> String {
-    let mut text = String::from(CALLER);
-    text.push_str(&format!("main={}\n", quote(rendered.main.as_deref().unwrap_or_default())));
-    if own {
-        // The environment may hold what the shell itself goes by.
-        text.push_str("path=$PATH home=${HOME-/}\n. ./.portoser/env.sh\nPATH=$path HOME=$home\n");
-    }
-    text.push_str("files=''\n[ \"$1\" != plain ] || files=plain\n");
-    text.push_str("case $files in plain) shift; set -- ");
-    let words = |files: &[String]| -> String { files.iter().map(|file| format!("-f {} ", quote(file))).collect() };
-    let plain = if own { &rendered.files[..1] } else { &rendered.files[..] };
-    let name =
-        format!("{} --project-directory {}", quote(&rendered.name), quote(rendered.folder.as_deref().unwrap_or(".")));
-    text.push_str(&format!("-p {name} {}\"$@\" ;;\n", words(plain)));
-    text.push_str(&format!("*) set -- -p {name} {}\"$@\" ;;\nesac\n", words(&rendered.files)));
-    text.push_str("if [ -n \"$plugin\" ]; then exec docker compose \"$@\"; fi\nexec docker-compose \"$@\"\n");
-    text
-}
-
-const CALLER: &str = r#"# Calls compose for this release: sh compose.sh [plain] WORDS...
-cd "${0%/*}/.." || exit 125
-plugin=
-for folder in "${HOME-}/.docker" /usr/local/lib/docker /usr/local/libexec/docker /usr/lib/docker /usr/libexec/docker; do
-  [ ! -x "$folder/cli-plugins/docker-compose" ] || plugin=yes
-done
-if [ -z "$plugin" ] && ! command -v docker-compose >/dev/null; then
-  docker compose version >/dev/null 2>&1 || { echo 'neither docker compose nor docker-compose is on the host' >&2; exit 127; }
-  plugin=yes
-fi
-"#;
 
 /// The name of our project for a service.
 fn project_name(service: &Service) -> String {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::host::Record;
+use crate::host::{Fetches, Record};
 use crate::model::{ReleaseId, RunId, ServiceName};
 
 /// A host as the look found it.
@@ -36,6 +36,8 @@ pub struct Facts {
     pub disk: Option<(u64, u64)>,
     /// Whether the base folder (or the folder where it will be made) can be written.
     pub writable: bool,
+    /// What image registries offer it, where the look asked them.
+    pub fetches: Fetches,
 }
 
 /// The init system of a host.

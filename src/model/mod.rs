@@ -9,6 +9,7 @@ mod event;
 mod failure;
 mod name;
 mod secret;
+mod size;
 mod step;
 
 pub use check::{Ask, Body, Check, From, Http, Tls, spread};
@@ -19,4 +20,5 @@ pub use event::{Event, Outcome};
 pub use failure::FailureKind;
 pub use name::{BadName, HostName, ReleaseId, RunId, ServiceName};
 pub use secret::Secret;
+pub use size::size;
 pub use step::{Content, OnLostContact, Owner, Probe, ProjectChange, Pull, Scope, Step, UnitChange};

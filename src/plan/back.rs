@@ -161,6 +161,7 @@ fn change(
         copied: BTreeSet::new(),
         besides: None,
         image: None,
+        fetch: None,
         steps,
         after: Vec::new(),
     };

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::host::Record;
 use crate::host::push::Image;
 use crate::host::run::{Tree, TreeEntry};
+use crate::host::{Fetch, Record};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange, quote};
 use crate::plan::seal::seal;
 use crate::plan::texts::TextChange;
@@ -85,6 +85,8 @@ pub struct Change {
     pub besides: Option<Tree>,
     /// The image that one of the steps loads; what the host lacks of it is sent before anything is touched.
     pub image: Option<Image>,
+    /// The image that the host fetches, if it must, and how much of it; or why that could not be known.
+    pub fetch: Option<(String, Result<Fetch, String>)>,
     pub steps: Vec<Step>,
     /// Done once the change is kept for good.
     pub after: Vec<Step>,

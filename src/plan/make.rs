@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
 use crate::host::run::TreeKind;
-use crate::host::{Layout, OURS, Record, Seen, SeenService, Supervisor};
-use crate::model::{HostName, ReleaseId, ServiceName, Step};
+use crate::host::{Fetch, Layout, OURS, Record, Seen, SeenService, Supervisor};
+use crate::model::{HostName, ReleaseId, ServiceName, Step, size};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused, Subject, Wanted};
 use crate::plan::render::Sources;
 use crate::plan::seal::{mark, seal};
 use crate::plan::texts::changed;
-use crate::registry::{Registry, Service};
+use crate::registry::{Kind, Project, Registry, Service};
 
 /// What the checks said when the host was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
         changes.extend(part.0);
         refused.extend(part.1);
     }
+    refused.extend(room(inputs.seen, &changes));
     if refused.is_empty() { Ok(Plan { waves: inputs.waves.clone(), changes }) } else { Err(refused) }
 }
 
@@ -128,9 +129,47 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         copied,
         besides: wanted.besides.filter(|tree| unpacks(&steps, &tree.release)),
         image: wanted.image.filter(|_| steps.iter().any(|step| matches!(step, Step::Load { .. }))),
+        fetch: fetched(service, seen, &steps),
         steps,
         after,
     })
+}
+
+/// The image that these steps fetch, as far as its registry told of it.
+fn fetched(service: &Service, seen: &Seen, steps: &[Step]) -> Option<(String, Result<Fetch, String>)> {
+    let fetches = steps.iter().any(|step| matches!(step, Step::Image { .. }));
+    let Kind::Docker(docker) = &service.kind else { return None };
+    let Project::Image(image) = &docker.project else { return None };
+    let fetch = seen.facts.fetches.images.get(&image.reference).filter(|_| fetches)?;
+    Some((image.reference.clone(), fetch.clone()))
+}
+
+/// Refuses what a host cannot hold. Where it could not be seen what its engine has, nobody knows how much it lacks.
+fn room(seen: &BTreeMap<HostName, Seen>, changes: &[Change]) -> Vec<RefusedAt> {
+    let mut hosts: BTreeMap<&HostName, BTreeMap<&str, u64>> = BTreeMap::new();
+    let known =
+        |change: &'_ Change| Some(change.fetch.as_ref()?.1.as_ref().ok().filter(|one| one.held.is_some())?.room());
+    for change in changes {
+        if let (Some(bytes), Some((reference, _))) = (known(change), &change.fetch) {
+            hosts.entry(&change.host).or_default().insert(reference, bytes);
+        }
+    }
+    let short = |change: &Change| {
+        let wanted: u64 = hosts.get(&change.host)?.values().sum();
+        let room = seen.get(&change.host)?.facts.fetches.room.as_ref().filter(|room| room.bytes < wanted)?;
+        let (reference, _) = change.fetch.as_ref().filter(|_| known(change).is_some())?;
+        let why = Refused::new(
+            format!(
+                "there is no room to fetch `{reference}`: what is fetched there takes {} at least, and {} are free in {}",
+                size(wanted),
+                size(room.bytes),
+                room.mount
+            ),
+            "make room there: `docker image prune` takes images that no container or release needs",
+        );
+        Some((change.service.clone(), change.host.clone(), why))
+    };
+    changes.iter().filter_map(short).collect()
 }
 
 /// Refuses what would take from the user what is there.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::model::{HostName, ServiceName};
+use crate::host::Fetch;
+use crate::model::{HostName, ServiceName, size};
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::guarantee::guarantee;
 use crate::registry::{Mask, Registry, Service};
@@ -111,7 +112,7 @@ fn what(change: &Change, manner: &Manner<'_>) -> String {
 
 /// What is promised; with its steps, if they are wanted.
 fn promise(change: &Change, service: Option<&Service>, manner: &Manner<'_>) -> String {
-    let mut text = String::new();
+    let mut text = change.fetch.as_ref().map(fetched).unwrap_or_default();
     if let Some(promise) = guarantee(change, service) {
         let word = if promise.zero_downtime { "no" } else { "yes" };
         let _ = write!(text, "      downtime: {word}: {}", promise.downtime);
@@ -129,6 +130,17 @@ fn promise(change: &Change, service: Option<&Service>, manner: &Manner<'_>) -> S
         let _ = writeln!(text, "      {:>2}. {step}", number + 1);
     }
     text
+}
+
+/// How much the host fetches.
+fn fetched((reference, fetch): &(String, Result<Fetch, String>)) -> String {
+    let text = match fetch {
+        Ok(fetch) if fetch.bytes() == 0 => return String::new(),
+        Ok(fetch) if fetch.held.is_some() => format!("{} of {reference}", size(fetch.bytes())),
+        Ok(fetch) => format!("at most {} of {reference}", size(fetch.bytes())),
+        Err(why) => format!("{reference}, nobody knows how much: {}", why.escape_debug()),
+    };
+    format!("      fetches: {text}\n")
 }
 
 /// A line of a file, without what would move a terminal's cursor.

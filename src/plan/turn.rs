@@ -131,6 +131,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         copied: BTreeSet::new(),
         besides: None,
         image: None,
+        fetch: None,
         steps,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
     }))

@@ -27,18 +27,6 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
-/// A size for people.
-pub(crate) fn bytes(amount: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "a size for people needs three digits")]
-    let amount_f = amount as f64;
-    match amount {
-        0..1024 => format!("{amount} B"),
-        1024..1_048_576 => format!("{:.1} KiB", amount_f / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", amount_f / 1_048_576.0),
-        _ => format!("{:.1} GiB", amount_f / 1_073_741_824.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,9 @@
 //! The words of a run: a line for what happened, and the live line of what is being done. Pure.
 
 use crate::cli::render::board::{Board, Row};
-use crate::cli::render::measure::{bytes, duration, short};
+use crate::cli::render::measure::{duration, short};
 use crate::cli::render::safe;
-use crate::model::{Event, HostName, Outcome, RunId, ServiceName};
+use crate::model::{Event, HostName, Outcome, RunId, ServiceName, size};
 
 /// The first word of a line; it says what the colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ fn spoken<'e>(event: &'e Event, board: &Board) -> Option<Spoken<'e>> {
         Event::Locked { host } => on(Loud::Everything, Mark::None, host, "the lock is ours".into()),
         Event::Sending { host, bytes: amount } => {
             let loud = if *amount >= 1 << 20 { Loud::Usual } else { Loud::Detail };
-            on(loud, Mark::None, host, format!("sending {}", bytes(*amount)))
+            on(loud, Mark::None, host, format!("sending {}", size(*amount)))
         }
         Event::Step { host, service, number, of: all, what } => {
             of(Loud::Detail, Mark::None, service, host, format!("{number}/{all} {what}"))
@@ -241,7 +241,7 @@ pub(super) fn doing(event: &Event) -> Option<(Option<&ServiceName>, &HostName, S
         }
         Event::Settling { host, run } => (None, host, format!("settling run {run}")),
         Event::Waiting { host, holder } => (None, host, text(&format!("waiting for the lock of {holder}"))),
-        Event::Sending { host, bytes: amount } => (None, host, format!("sending {}", bytes(*amount))),
+        Event::Sending { host, bytes: amount } => (None, host, format!("sending {}", size(*amount))),
         Event::Step { host, service, number, of, what } => {
             (Some(service), host, text(&format!("{number}/{of} {what}")))
         }

@@ -7,13 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::{Rendered, project_name, tag};
 use crate::host::OURS;
-use crate::host::push::Image as Sent;
-use crate::model::{Content, ReleaseId};
-use crate::plan::{self, Subject};
+use crate::model::{Content, Pull, ReleaseId};
+use crate::plan::{self, Refused, Subject};
 use crate::registry::{Healthcheck, Image, MountSource, RestartPolicy};
 
-/// The project of this image, for this release.
-pub(super) fn render(subject: &Subject<'_>, image: &Image, sent: Option<&Sent>, id: &ReleaseId) -> Rendered {
+/// The project of this image, for this release. `reference` is what the image is pinned by.
+pub(super) fn render(subject: &Subject<'_>, image: &Image, reference: String, id: &ReleaseId) -> Rendered {
     let service = subject.service;
     let name = project_name(service);
     let pin = tag(&service.name, service.name.as_str(), id.as_str());
@@ -48,9 +47,29 @@ pub(super) fn render(subject: &Subject<'_>, image: &Image, sent: Option<&Sent>, 
         links: Vec::new(),
         main: names.first().cloned(),
         parts: names,
-        images: BTreeMap::from([(pin, sent.map_or(&image.reference, |sent| &sent.id).clone())]),
+        images: BTreeMap::from([(pin, reference)]),
         networks: image.networks.clone(),
         folder: None,
+    }
+}
+
+/// What an image is known by in its release: with `pull: always` by the digest that its registry has now, so that another one is
+/// another release.
+pub(super) fn pinned(subject: &Subject<'_>, reference: &str, pull: Pull) -> Result<String, Refused> {
+    let fetch = subject.facts.fetches.images.get(reference).filter(|_| pull == Pull::Always);
+    match fetch {
+        None => Ok(reference.to_owned()),
+        Some(Err(says)) => Err(Refused::new(
+            format!(
+                "the registry of `{reference}` cannot be asked from the host, and `pull: always` wants its newest image: {says}"
+            ),
+            "see that the host reaches that registry; `pull: missing` asks it only where the image is not there",
+        )),
+        Some(Ok(fetch)) => {
+            let name = reference.split('@').next().unwrap_or_default();
+            let tag = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
+            Ok(format!("{}@{}", &name[..tag], fetch.digest))
+        }
     }
 }
 

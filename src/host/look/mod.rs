@@ -4,6 +4,7 @@
 mod beside;
 mod containers;
 mod discover;
+mod fetch;
 mod read;
 mod records;
 
@@ -11,11 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::facts::TOOLS;
 use crate::host::run;
-use crate::model::{Scope, ServiceName, quote};
+use crate::model::{Pull, Scope, ServiceName, quote};
 
 pub use beside::{Beside, read_beside};
 pub use containers::{INSPECT, container_units, containers};
 pub use discover::{Container, Discovered, FoundUnit, Listener, Part, discover_script, read_discovered};
+pub use fetch::{Fetch, Fetches};
 pub use read::{LookError, job, process, process_name, read, units};
 pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
 
@@ -41,11 +43,15 @@ pub struct Question {
     pub projects: Vec<String>,
     /// Whether docker must answer, because services of the registry need it here.
     pub docker: bool,
+    /// Images that a host may have to fetch: the service, the reference, and when it is fetched: with `Pull::Always` its
+    /// registry is asked even when the host has it.
+    pub images: Vec<(ServiceName, String, Pull)>,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
 }
 
 const LIBRARY: &str = include_str!("look.sh");
+const IMAGES: &str = include_str!("images.sh");
 
 /// The script for `sh -s`.
 #[must_use]
@@ -95,6 +101,12 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     }
     script.push_str(&format!("inspect={}\n", quote(INSPECT)));
     script.push_str(if question.docker { "containers needed\n" } else { "containers ''\n" });
+    if !question.images.is_empty() {
+        script.push_str(IMAGES);
+        let way = |pull| if pull == Pull::Always { "always" } else { "missing" };
+        let all = question.images.iter().flat_map(|(service, image, pull)| [service.as_str(), way(*pull), image]);
+        self::call(&mut script, &["images"].into_iter().chain(all).collect::<Vec<_>>());
+    }
     script.push_str("peek \"$base\"\n");
     if !more.is_empty() {
         script.push_str(discover::DISCOVER);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::host::facts::{Facts, Init, Seen, SeenService, SeenUnit};
 use crate::host::look::containers::{container_units, containers};
+use crate::host::look::fetch::fetches;
 use crate::host::record::Record;
 use crate::host::run::{Holder, peeked};
 use crate::model::{ReleaseId, ServiceName};
@@ -131,6 +132,7 @@ pub(super) fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
         base: base.trim_end_matches('/').into(),
         disk: disk(get("disk")?),
         writable: get("writable")? == "yes",
+        fetches: fetches(parts),
     })
 }
 

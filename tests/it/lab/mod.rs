@@ -17,11 +17,13 @@ mod kit;
 mod learn;
 mod mixed;
 mod prepare;
+mod pull;
 mod push;
 mod python;
 mod record;
 mod rescue;
 mod stack;
+mod store;
 mod table;
 mod venv;
 
@@ -46,6 +48,7 @@ pub fn trials() -> Vec<Trial> {
         learn::trials(),
         mixed::trials(),
         prepare::trials(),
+        pull::trials(),
         push::trials(),
         python::trials(),
         record::trials(),

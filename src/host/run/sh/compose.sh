@@ -36,9 +36,12 @@ fits() { # IMAGE: whether it is made for this engine
 
 do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so that the way back needs no network
   ! has_image "$1" || return 0
-  if [ "$2" = always ] || ! has_image "$3"; then
-    [ "$2" != never ] || { printf 'the image %s is not on the host, and may not be pulled\n' "$3"; return 1; }
+  how=$2
+  case $3 in *@*) [ "$how" = never ] || how=missing ;; esac # what a digest names does not change
+  if [ "$how" = always ] || ! has_image "$3"; then
+    [ "$how" != never ] || { printf 'the image %s is not on the host, and may not be pulled\n' "$3"; return 1; }
     minded "$pull_within" docker pull --quiet -- "$3" || return
+    say note "fetched $3: $(bounded 60 docker image inspect --format '{{join .RepoDigests " "}}' -- "$3")"
   fi
   fits "$3" && note made && bounded 60 docker tag -- "$3" "$1"
 }

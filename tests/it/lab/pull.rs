@@ -1,0 +1,120 @@
+//! Images that hosts fetch themselves, from a real registry: when they are fetched, what a release keeps of them, and what is told
+//! before.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use super::docker::{chosen, image, side_by_side};
+use super::kit::{Bench, Machine, port};
+use super::store::Store;
+use super::trial;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("images_are_fetched_when_the_registry_says_so_and_kept", policies),
+        trial("what_is_fetched_is_known_before_and_must_fit", sizes),
+    ]
+}
+
+/// A service of an image of that registry, as YAML.
+fn service(bench: &Bench, machine: &Machine, port: u16, reference: &str, more: &str) -> String {
+    format!(
+        "  {}-app:\n    type: docker\n    host: {}\n    image: {reference}\n    command: [sh, -c, \"exec httpd -f -p 80 -h /www\"]\n    \
+         port: {port}\n    ports: [\"{port}:80\"]\n    checks: [{{ http: /, start_period: 5s }}, {{ unit: true }}]\n    \
+         stop: {{ timeout: 1s }}\n{more}",
+        bench.id, machine.name
+    )
+}
+
+fn policies(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&chosen(&machines, "bookworm"), |machine| {
+        image(machine);
+        let bench = Bench::new("pull", std::slice::from_ref(machine));
+        let (store, port, name) = (Store::new(machine, &bench, false), port(), format!("{}-app", bench.id));
+        let reference = format!("{}/app:1", store.name());
+        let write =
+            |pull: &str| bench.registry(&service(&bench, machine, port, &reference, &format!("    pull: {pull}\n")));
+        let deploy = |outcome: &str| {
+            let ran = bench.run(&["deploy", "--all", "--events"]).exits(0);
+            assert_eq!(ran.ended(outcome), 1, "{}\n{}", ran.out, ran.err);
+            ran
+        };
+        let answers = |page: &str| assert_eq!(bench.answer(machine, port), page, "on {}", machine.name);
+        store.push("app:1", "one", 1000);
+        write("never");
+        let never = bench.run(&["deploy", "--all"]).exits(5);
+        assert!(never.err.contains("is not on the host"), "{}", never.err);
+        write("missing");
+        let first = deploy("committed");
+        assert!(first.out.contains("fetched") && first.out.contains("@sha256:"), "the digest is told: {}", first.out);
+        answers("one");
+        // What the tag means later is no matter of a release that is there.
+        store.push("app:1", "two", 1000);
+        deploy("nothing-to-do");
+        answers("one");
+        // With `always`, a newer image is a change, and the same one is none.
+        write("always");
+        deploy("committed");
+        answers("two");
+        deploy("nothing-to-do");
+        store.push("app:1", "three", 1000);
+        deploy("committed");
+        answers("three");
+        let pins = machine.inside(&format!("cat {}/services/{name}/current/.portoser/images", bench.base()));
+        assert!(pins.contains(&format!("{}/app@sha256:", store.name())), "the release names the digest: {pins}");
+        // Without the registry nothing is decided, nothing is touched, and the way back is open.
+        store.stop();
+        let blind = bench.run(&["deploy", "--all"]).exits(9);
+        assert!(blind.err.contains("cannot be asked"), "{}", blind.err);
+        answers("three");
+        bench.run(&["rollback", &name]).exits(0);
+        answers("two");
+        assert_eq!(bench.amiss(machine), "");
+    })
+}
+
+fn sizes(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&chosen(&machines, "trixie"), |machine| {
+        image(machine);
+        let bench = Bench::new("size", std::slice::from_ref(machine));
+        let (store, port) = (Store::new(machine, &bench, false), port());
+        let write =
+            |tag: &str| bench.registry(&service(&bench, machine, port, &format!("{}/app:{tag}", store.name()), ""));
+        let fetch = || -> Value {
+            let plan = bench.run(&["plan", "--all", "--json"]).exits(0);
+            let plan: Value = serde_json::from_str(&plan.out).expect("a plan");
+            plan["changes"][0]["fetch"].clone()
+        };
+        store.push("app:1", "one", 3_000_000);
+        write("1");
+        // What is below the changed layer the engine has, and root may know that.
+        let told = fetch();
+        let bytes = told["bytes"].as_u64().unwrap_or_default();
+        assert!((3_000_000..3_100_000).contains(&bytes) && told["at_most"] == false, "{told}");
+        let plan = bench.run(&["plan", "--all"]).exits(0);
+        assert!(plan.out.contains("fetches: 2.9 MiB of "), "{}", plan.out);
+        bench.run(&["deploy", "--all"]).exits(0);
+        assert_eq!(fetch(), Value::Null, "it is there");
+        // Nobody needs a registry for what is there.
+        store.push("app:2", "two", 1000);
+        store.claim("app", "2", "huge", 1 << 50);
+        write("huge");
+        for words in [["plan", "--all"], ["deploy", "--all"]] {
+            let refused = bench.run(&words).exits(9);
+            assert!(
+                refused.err.contains("no room to fetch") && refused.err.contains("are free in /"),
+                "{}",
+                refused.err
+            );
+        }
+        assert_eq!(bench.answer(machine, port), "one");
+        store.stop();
+        let told = fetch();
+        assert!(
+            told["bytes"].is_null() && told["unknown"].as_str().is_some_and(|why| why.contains("refused")),
+            "{told}"
+        );
+        write("1");
+        assert_eq!(bench.run(&["deploy", "--all", "--events"]).exits(0).ended("nothing-to-do"), 1);
+    })
+}

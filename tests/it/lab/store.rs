@@ -1,0 +1,111 @@
+//! A real image registry on a lab host, of its own for each trial: engines take it without TLS, as it is on the loopback address.
+
+use crate::fixture::sshd::command;
+
+use super::kit::{Bench, Machine, PATIENCE, port, wait};
+
+/// What lets `lab` in where a registry wants to know who asks; below, its bcrypt as htpasswd writes it.
+pub const PASSWORD: &str = "lab-secret";
+const HTPASSWD: &str = "lab:$2b$05$abcdefghijklmnopqrstuuPtNTphIlilWp9q1wz4rhnWoBpMvGZkq";
+
+/// The registry. It goes when this goes.
+pub struct Store {
+    machine: Machine,
+    id: String,
+    port: u16,
+    private: bool,
+}
+
+impl Store {
+    /// Starts one; a private one lets nobody in without a password.
+    pub fn new(machine: &Machine, bench: &Bench, private: bool) -> Self {
+        let fetched = command(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/registry.sh")).output();
+        let fetched = fetched.expect("registry.sh");
+        assert!(fetched.status.success(), "registry.sh: {}", String::from_utf8_lossy(&fetched.stderr));
+        let program = String::from_utf8_lossy(&fetched.stdout).trim().to_owned();
+        let port = port();
+        let store = Self { machine: machine.clone(), id: format!("store-{}-{port}", bench.id), port, private };
+        let id = &store.id;
+        let copied =
+            command("docker").args(["cp", &program, &format!("{}:/usr/local/bin/{id}", machine.container)]).status();
+        assert!(copied.is_ok_and(|status| status.success()), "docker cp");
+        let auth = if private {
+            format!("auth: {{ htpasswd: {{ realm: lab, path: /var/tmp/{id}/htpasswd }} }}")
+        } else {
+            String::new()
+        };
+        machine.inside(&format!(
+            "mkdir -p /var/tmp/{id}; echo '{HTPASSWD}' >/var/tmp/{id}/htpasswd; cat >/var/tmp/{id}/config.yml <<'END'\n\
+             version: 0.1\nlog: {{ level: error, accesslog: {{ disabled: true }} }}\n\
+             storage: {{ filesystem: {{ rootdirectory: /var/tmp/{id}/files }} }}\n\
+             http: {{ addr: \"127.0.0.1:{port}\" }}\n{auth}\nEND\n",
+        ));
+        store.start();
+        store
+    }
+
+    /// Its name, as references begin with it.
+    pub fn name(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn start(&self) {
+        let (id, port) = (&self.id, self.port);
+        let run =
+            format!("systemd-run --quiet --collect --unit={id} /usr/local/bin/{id} serve /var/tmp/{id}/config.yml");
+        let said = self.machine.inside(&run);
+        let open = format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}' && echo open");
+        wait(&format!("the registry answers ({said})"), PATIENCE, || self.machine.inside(&open).contains("open"));
+    }
+
+    pub fn stop(&self) {
+        self.machine.inside(&format!("systemctl stop {}", self.id));
+    }
+
+    /// Puts an image there and nowhere else: `trial/http:1` with this page, and with so many bytes that pack badly.
+    pub fn push(&self, reference: &str, page: &str, bytes: usize) {
+        let reference = format!("{}/{reference}", self.name());
+        let login = if self.private {
+            format!("echo {PASSWORD} | docker --config $d login -u lab --password-stdin {}", self.name())
+        } else {
+            "true".into()
+        };
+        let said = self.machine.inside(&format!(
+            "d=$(mktemp -d) && printf '%s' '{page}' >$d/index.html && head -c {bytes} /dev/urandom >$d/noise && \
+             c=$(docker create trial/http:1 true) && docker cp $d/index.html $c:/www/index.html && docker cp $d/noise $c:/noise && \
+             docker commit $c {reference} && docker rm $c && {login} && docker --config $d push {reference} && \
+             docker rmi {reference} && rm -r $d && echo pushed"
+        ));
+        assert!(said.trim_end().ends_with("pushed"), "{said}");
+    }
+}
+
+impl Store {
+    /// Puts an image there whose manifest says that its last layer has so many bytes.
+    pub fn claim(&self, name: &str, from: &str, to: &str, bytes: u64) {
+        let script = CLAIM.replace("URL", &format!("http://{}/v2/{name}/manifests", self.name()));
+        let script = script.replace("FROM", from).replace("TO", to).replace("BYTES", &bytes.to_string());
+        let said = self.machine.inside(&format!("python3 -c '{script}'"));
+        assert!(said.trim_end().ends_with("claimed"), "{said}");
+    }
+}
+
+const CLAIM: &str = r#"
+import json, urllib.request as u
+kind = "application/vnd.docker.distribution.manifest.v2+json"
+m = json.load(u.urlopen(u.Request("URL/FROM", headers={"Accept": kind})))
+m["layers"][-1]["size"] = BYTES
+u.urlopen(u.Request("URL/TO", json.dumps(m).encode(), {"Content-Type": kind}, method="PUT"))
+print("claimed")
+"#;
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let id = &self.id;
+        self.machine.inside(&format!(
+            "systemctl stop {id}; rm -rf /var/tmp/{id} /usr/local/bin/{id}; \
+             docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep '^{}/' | xargs -r docker rmi",
+            self.name()
+        ));
+    }
+}
