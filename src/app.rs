@@ -82,6 +82,7 @@ impl App {
             registry: self.registry.clone(),
             engines: engine::ALL,
             clock: self.clock.clone(),
+            keep: self.journal.folder(),
             who: self.who.clone(),
             wait_lock: self.wait_lock,
             reach,

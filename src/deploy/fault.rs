@@ -1,6 +1,7 @@
 //! Why a run ended before its walk, told with place and next move. Nothing was touched then.
 
 use crate::deploy::far::Unseen;
+use crate::deploy::git::GitFault;
 use crate::deploy::image::ImageFault;
 use crate::deploy::push::PushFault;
 use crate::deploy::select::SelectFault;
@@ -16,6 +17,8 @@ pub enum Fault {
     Select(#[source] SelectFault),
     #[error("cannot read the source")]
     Source(#[source] SourceFault),
+    #[error("cannot fetch the source")]
+    Git(#[source] GitFault),
     #[error("cannot read what is sent")]
     Image(#[source] ImageFault),
     /// Hosts that could not be seen.
@@ -63,6 +66,7 @@ impl Fault {
         match self {
             Self::Select(_) => FailureKind::Usage,
             Self::Source(_) | Self::Image(_) => FailureKind::Invalid,
+            Self::Git(fault) => fault.kind(),
             Self::Push { why, .. } => why.kind(),
             Self::Unseen(_) | Self::Gone { .. } => FailureKind::Unreachable,
             Self::Begin { .. } => FailureKind::RolledBack,
@@ -99,6 +103,7 @@ impl Fault {
                 vec![known.unwrap_or_else(|| format!("see `portoser host check {host}`"))]
             }
             Self::Gone { host, .. } => vec![format!("see `portoser host check {host}`")],
+            Self::Git(fault) => fault.hints(),
             Self::Image(fault) => vec![fault.hint().into()],
             Self::Push { host, why, .. } => vec![why.hint(host)],
             Self::Source(_) | Self::Payload { .. } | Self::Interrupted => Vec::new(),

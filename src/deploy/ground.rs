@@ -1,6 +1,7 @@
 //! What every part of a deploy stands on: the registry, the engines, the way to hosts, the stream of events.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Ground {
     pub registry: Arc<Registry>,
     pub engines: &'static [&'static dyn Engine],
     pub clock: Arc<dyn Clock>,
+    /// The folder of this machine where what is fetched is kept; none where nothing can be kept.
+    pub keep: Option<PathBuf>,
     /// `user@machine`, as locks and records name the one who runs this.
     pub who: String,
     /// How long to wait for a host that another run has locked.
@@ -75,6 +78,7 @@ impl Ground {
             registry: self.registry.clone(),
             engines: self.engines,
             clock: self.clock.clone(),
+            keep: self.keep.clone(),
             who: self.who.clone(),
             wait_lock: self.wait_lock,
             reach: self.reach.clone(),

@@ -21,7 +21,7 @@ pub fn needed(registry: &Registry, host: &HostName) -> BTreeSet<Thing> {
             Kind::Native(_) => {}
             Kind::Python(python) => {
                 things.insert(Thing::Python(python.version.clone()));
-                things.extend((python.lock == Lock::Uv).then_some(Thing::Uv));
+                things.extend((python.lock == Some(Lock::Uv)).then_some(Thing::Uv));
             }
             Kind::Docker(_) => things.extend([Thing::Docker, Thing::Compose]),
         }

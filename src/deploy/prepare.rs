@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
+use crate::deploy::git;
 use crate::deploy::ground::Ground;
 use crate::deploy::image;
 use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
@@ -83,11 +84,22 @@ impl Aim {
 pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
-    let (registry, names) = (ground.registry.clone(), services.clone());
-    // Hashing a large source takes a while; the looks go on beside it.
-    let reading = tokio::task::spawn_blocking(move || {
-        source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)))
-    });
+    let reading = async {
+        let fetched = tokio::select! {
+            biased;
+            () = ground.stop.cancelled() => return Err(Fault::Interrupted),
+            fetched = git::fetch(ground, &services) => fetched.map_err(Fault::Git)?,
+        };
+        let (registry, names) = (ground.registry.clone(), services.clone());
+        // Hashing a large source takes a while; the looks go on beside it.
+        let reading = tokio::task::spawn_blocking(move || {
+            source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)), &fetched)
+        });
+        match reading.await {
+            Ok(sources) => sources.map_err(Fault::Source),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    };
     let look = async {
         let depth = if request.only_look { Depth::Texts } else { Depth::Fetches };
         let mut found = survey(ground, &services, &hosts, depth).await;
@@ -98,10 +110,7 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
     };
     let (sources, images, survey) = tokio::join!(reading, image::read(&ground.registry, &services), look);
     let survey = survey?;
-    let mut sources = match sources {
-        Ok(sources) => sources.map_err(Fault::Source)?,
-        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-    };
+    let mut sources = sources?;
     sources.images = images.map_err(Fault::Image)?;
     conclude(
         ground,

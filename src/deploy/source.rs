@@ -1,15 +1,17 @@
 //! Reads what a release is made of from this machine's disk: source trees with their hashes, templates, files to copy.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use ignore::WalkBuilder;
+use ignore::{Walk, WalkBuilder};
 
+use crate::deploy::git::Checkout;
 use crate::host::run::{TreeEntry, TreeKind};
-use crate::model::Hash;
+use crate::model::{Hash, ServiceName};
 use crate::plan::{SourceTree, Sources};
-use crate::registry::{COMPOSE_FILES, FileSource, Kind, Project, Registry, Service};
+use crate::registry::{COMPOSE_FILES, FileSource, Kind, Project, Registry, Service, Source};
 
 /// The largest template or copied file that is held in memory; larger ones belong into a source.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -43,21 +45,29 @@ pub enum SourceFault {
 pub(super) fn read<'a>(
     registry: &Registry,
     services: impl IntoIterator<Item = &'a Service>,
+    fetched: &BTreeMap<ServiceName, Checkout>,
 ) -> Result<Sources, SourceFault> {
     let mut sources = Sources::default();
     for service in services {
-        if let Some(source) = &service.source {
-            let tree = tree(source)?;
+        let checkout = fetched.get(&service.name);
+        let files = match (&service.source, checkout) {
+            (Some(Source::Here(source)), _) => Some(tree(source)?),
+            (_, Some(checkout)) => Some(committed(&checkout.folder)?),
+            _ => None,
+        };
+        sources.commits.extend(checkout.map(|checkout| (service.name.clone(), checkout.commit.clone())));
+        if let Some(files) = files {
             if let Kind::Python(python) = &service.kind {
                 if let Some(wheels) = &python.wheels {
-                    sources.wheels.insert(service.name.clone(), self::tree(wheels)?);
+                    sources.wheels.insert(service.name.clone(), tree(wheels)?);
                 }
-                for file in tree.iter().filter(|entry| names_packages(&entry.path)) {
-                    let path = source.join(&file.path);
-                    sources.texts.insert(path.clone(), text(&path)?);
+                for entry in files.iter().filter(|entry| names_packages(&entry.path)) {
+                    if let TreeKind::File { from, .. } = &entry.kind {
+                        sources.texts.insert(from.clone(), text(from)?);
+                    }
                 }
             }
-            sources.trees.insert(service.name.clone(), tree);
+            sources.trees.insert(service.name.clone(), files);
         }
         if let Kind::Docker(docker) = &service.kind
             && let Project::Compose { path, .. } = &docker.project
@@ -109,14 +119,17 @@ pub fn tree(source: &Path) -> Result<SourceTree, SourceFault> {
         let name = name(Path::new(source.file_name().unwrap_or_default()))?;
         return Ok(vec![TreeEntry { path: name, kind: file(source)? }]);
     }
-    let walk = WalkBuilder::new(source)
-        .hidden(false)
-        .parents(false)
-        .git_global(false)
-        .require_git(false)
-        .follow_links(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .build();
+    let mut walk = WalkBuilder::new(source);
+    walk.hidden(false).parents(false).git_global(false).require_git(false).follow_links(false);
+    entries(source, walk.filter_entry(|entry| entry.file_name() != ".git").build())
+}
+
+/// The tree of a folder that git wrote: all that was committed, be it ignored or not.
+fn committed(source: &Path) -> Result<SourceTree, SourceFault> {
+    entries(source, WalkBuilder::new(source).standard_filters(false).follow_links(false).build())
+}
+
+fn entries(source: &Path, walk: Walk) -> Result<SourceTree, SourceFault> {
     let mut entries = Vec::new();
     for entry in walk {
         let entry = entry.map_err(|error| SourceFault::Walk { path: source.to_owned(), source: error })?;

@@ -44,7 +44,8 @@ impl Engine for Python {
             return Err(Refused::new("it is no Python service", "see `portoser schema`"));
         };
         let version = interpreter(subject, python)?;
-        let lock = lock::read(subject, python)?;
+        let kind = lock::kind(subject, python)?;
+        let lock = lock::read(subject, python, kind)?;
         let mut files = vec![plan::ours("build.env", Content::secret(build_env(python)), 0o600)];
         let (path, text) = match &lock {
             lock::Packages::File(path) => (path.clone(), None),
@@ -53,7 +54,7 @@ impl Engine for Python {
         if let Some(text) = text {
             files.push(plan::ours("requirements.txt", Content::open(text.as_str()), 0o644));
         }
-        let id = digest(subject, python, &version, &path, &files)?;
+        let id = digest(subject, python, kind, [&version, &path], &files)?;
         let folder = Layout::new(&subject.facts.base).venv(&subject.service.name, &id);
         let besides =
             subject.sources.wheels.get(&subject.service.name).map(|wheels| wheelhouse(&subject.service.name, wheels));
@@ -62,7 +63,7 @@ impl Engine for Python {
         if let (Some(program), Some(first)) = (&program, words.first_mut()) {
             *first = format!("{folder}/bin/{program}");
         }
-        let settings = settings(python, [id.as_str(), &version, &path, program.as_deref().unwrap_or_default()]);
+        let settings = settings(python, kind, [id.as_str(), &version, &path, program.as_deref().unwrap_or_default()]);
         files.push(plan::ours("venv", Content::open(settings), 0o644));
         let venv = Venv { id, wheels: besides.as_ref().map(|tree| tree.release.clone()) };
         let env = environment(subject, &folder);
@@ -166,14 +167,14 @@ fn interpreter(subject: &Subject<'_>, python: &registry::Python) -> Result<Strin
 fn digest(
     subject: &Subject<'_>,
     python: &registry::Python,
-    version: &str,
-    path: &str,
+    kind: Lock,
+    [version, path]: [&str; 2],
     files: &[TreeEntry],
 ) -> Result<ReleaseId, Refused> {
     let facts = subject.facts;
     let named = lock::marks(subject, path)?;
     let made: Vec<Option<String>> = files.iter().map(|file| plan::mark(&file.kind)).collect();
-    let all = (1, version, &facts.system, &facts.machine, python.lock as u8, flags(python), named, made);
+    let all = (1, version, &facts.system, &facts.machine, kind as u8, flags(python), named, made);
     let text = serde_json::to_vec(&all).unwrap_or_default();
     Ok(ReleaseId::from_digest(&sha256(&text)))
 }
@@ -186,9 +187,9 @@ fn flags(python: &registry::Python) -> Vec<String> {
 }
 
 /// How the virtual environment is made, for the script that makes it. The one that prunes reads the first line.
-fn settings(python: &registry::Python, [id, version, lock, program]: [&str; 4]) -> String {
+fn settings(python: &registry::Python, kind: Lock, [id, version, lock, program]: [&str; 4]) -> String {
     // With an index or wheels of one's own, the URLs in uv.lock do not count; its requirements are installed as pip would.
-    let uv = python.lock == Lock::Uv && python.index.is_none() && python.wheels.is_none();
+    let uv = kind == Lock::Uv && python.index.is_none() && python.wheels.is_none();
     let mut text = format!("id={id}\n");
     for (name, value) in
         [("version", version), ("lock", lock), ("program", program), ("uv", if uv { "yes" } else { "" })]

@@ -298,6 +298,13 @@ pub(super) fn described(subject: &Subject<'_>) -> BTreeMap<String, String> {
         // Names only: a value may be private even when nobody said so. That it changed shows in the hash of the file.
         all.insert(["env ", name].concat(), "set".into());
     }
+    if let Some(commit) = subject.sources.commits.get(&service.name) {
+        let path = commit.git.path.as_ref().map(|path| format!(" ({path})")).unwrap_or_default();
+        let name = commit.git.reference.as_ref().filter(|name| **name != commit.id);
+        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+        all.insert("git".into(), format!("{}{path}", commit.git.url));
+        all.insert("commit".into(), format!("{}{name}", commit.id));
+    }
     if let Some(port) = service.port {
         all.insert("port".into(), port.to_string());
     }

@@ -15,6 +15,7 @@ mod tests;
 mod trouble;
 mod write;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
@@ -34,11 +35,17 @@ pub use write::OpenRun;
 #[derive(Clone)]
 pub struct Journal {
     connection: Arc<Mutex<Connection>>,
-    file: Arc<std::path::Path>,
+    file: Arc<Path>,
     clock: Arc<dyn Clock>,
 }
 
 impl Journal {
+    /// The state folder in which it lies; none where it is in memory.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.file.parent().filter(|folder| folder.is_absolute() || folder.is_dir()).map(Path::to_owned)
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere leaves no transaction open: rusqlite rolls it back when it is dropped.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)

@@ -246,6 +246,7 @@ fn judge(
         Some(record) if record == wanted => (Action::Nothing, Vec::new()),
         Some(record) if record.checks != wanted.checks => (Action::Refresh, vec!["its checks".into()]),
         Some(record) if record.hooks != wanted.hooks => (Action::Refresh, vec!["its hooks".into()]),
+        Some(record) if record.summary != wanted.summary => (Action::Refresh, differences(Some(record), wanted)),
         Some(_) => (Action::Refresh, vec!["its record".into()]),
         None => (Action::Refresh, vec!["its record cannot be read".into()]),
     }

@@ -25,7 +25,9 @@ pub use guarantee::{Guarantee, guarantee};
 pub use make::{Health, Inputs, RefusedAt, plan};
 pub use offer::{Left, Offer, Offered, offer};
 pub use parsed::Parsed;
-pub use render::{SourceTree, Sources, Variables, environment, fill, instances, names_its_folder, tree, variables};
+pub use render::{
+    Commit, SourceTree, Sources, Variables, environment, fill, instances, names_its_folder, tree, variables,
+};
 pub use seal::{mark, ours, seal};
 pub use show::{Manner, show};
 pub use texts::{TextChange, compared};

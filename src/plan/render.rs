@@ -13,13 +13,15 @@ use crate::host::{Layout, OURS};
 use crate::model::{Content, ReleaseId, ServiceName};
 use crate::plan::engine::{Refused, Subject};
 use crate::plan::parsed::Parsed;
-use crate::registry::{self, FileSource, Service};
+use crate::registry::{self, FileSource, Git, Service};
 
 /// What was read from this machine's disk for a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The tree of each service with a `source`.
     pub trees: BTreeMap<ServiceName, SourceTree>,
+    /// The commit of each service whose source is in git.
+    pub commits: BTreeMap<ServiceName, Commit>,
     /// The wheels of each Python service that brings its own.
     pub wheels: BTreeMap<ServiceName, SourceTree>,
     /// The image of each service that sends its own, for each platform that it is made for.
@@ -30,6 +32,15 @@ pub struct Sources {
     pub templates: BTreeMap<String, String>,
     /// What became of the templates among these when they were parsed.
     pub parsed: Parsed,
+}
+
+/// A commit that a source is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Its whole id.
+    pub id: String,
+    /// Where it is from, as the registry says.
+    pub git: Git,
 }
 
 /// The files of a source, sorted by path.

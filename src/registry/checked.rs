@@ -9,6 +9,8 @@ use crate::model::{HostName, OnLostContact, Scope, ServiceName};
 
 use super::healing::{Heal, HealPolicy};
 use super::notify::Notify;
+use super::packages::Lock;
+use super::source::Source;
 pub use crate::model::{Ask, Body, Check, From, Http, Tls};
 
 /// All that the registry says, for one chosen environment.
@@ -132,8 +134,8 @@ pub enum Native {
 pub struct Python {
     /// A first word without a slash is a program of the virtual environment (`uvicorn`, `python`).
     pub words: Vec<String>,
-    /// What names its packages.
-    pub lock: Lock,
+    /// What names its packages; none where that is known only once the source was fetched.
+    pub lock: Option<Lock>,
     /// Major and minor version (`3.12`); any when none is given.
     pub version: Option<String>,
     pub extras: Vec<String>,
@@ -148,19 +150,6 @@ pub struct Python {
     pub once: Option<Hook>,
 }
 
-/// What names the packages of a Python project. It lies at the top of the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lock {
-    /// `uv.lock`, beside its `pyproject.toml`.
-    Uv,
-    /// `requirements.txt`.
-    Requirements,
-    /// The dependencies of `pyproject.toml`, which are no lock.
-    Project,
-    /// The source is a wheel.
-    Wheel,
-}
-
 /// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -172,8 +161,8 @@ pub struct Service {
     pub instances: u16,
     /// What must be proven before it.
     pub needs: Vec<ServiceName>,
-    /// The folder or file that is sent along, absolute on this machine.
-    pub source: Option<PathBuf>,
+    /// The folder or file that is sent along.
+    pub source: Option<Source>,
     /// Environment variables; values may hold `${PORT}` and the like (`VARIABLES`).
     pub env: BTreeMap<String, String>,
     /// Files written into the release, by their path relative to it.

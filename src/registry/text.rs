@@ -288,6 +288,25 @@ text!(
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
 );
 text!(
+    /// A git repository.
+    Repository, false, None, "a git repository",
+    "write a URL of https, http, ssh, git or file, HOST:PATH, or a path; nothing that begins with `-`, and no user or \
+     password in a URL of http: git's own credential helper has them",
+    super::source::is_repository
+);
+text!(
+    /// A branch, a tag or a commit.
+    Reference, true, None, "the name of a branch, a tag or a commit",
+    "it must be a name that git allows (git-check-ref-format), such as main, v1.2, or the whole id of a commit",
+    super::source::is_reference
+);
+text!(
+    /// A folder in a repository.
+    InnerPath, false, Some("^(?!/)(?!(.*/)?\\.{0,2}(/|$))[^\\u0000-\\u001f\\u007f]+$"), "a folder inside of the repository",
+    "use a relative path without `.`, `..`, empty parts or control characters, at most 1024 bytes",
+    super::source::is_inside
+);
+text!(
     /// The address of a package index.
     IndexUrl, false, Some("^https?://[!-~]+$"), "the address of a package index",
     "begin it with https:// or http://, and write what is not printable ASCII as `%` and two hexadecimal digits",

@@ -8,6 +8,7 @@ use super::checked::{
 };
 use super::docker::{Docker, Healthcheck, Project, Push};
 use super::healing::{Heal, HealPolicy};
+use super::source::Source;
 use super::units::{write_duration, write_size};
 use crate::model::{OnLostContact, Scope};
 
@@ -73,7 +74,7 @@ pub fn write_service(service: &Service) -> Value {
         ("hosts", json!(service.hosts)),
         ("instances", ours(json!(service.instances))),
         ("needs", json!(service.needs)),
-        ("source", json!(service.source)),
+        ("source", service.source.as_ref().map(write_source).unwrap_or_default()),
         ("run", json!(run)),
         ("unit", json!(unit)),
         ("env", json!(service.env)),
@@ -111,6 +112,13 @@ pub fn write_service(service: &Service) -> Value {
         }
     }
     written
+}
+
+fn write_source(source: &Source) -> Value {
+    match source {
+        Source::Here(path) => json!(path),
+        Source::Git(git) => object([("git", json!(git.url)), ("ref", json!(git.reference)), ("path", json!(git.path))]),
+    }
 }
 
 /// The keys of docker services, in the place of those that others have.

@@ -11,6 +11,7 @@ mod checks;
 mod cli;
 mod demo;
 mod fixture;
+mod git;
 mod heal;
 mod hostile;
 mod import;
@@ -44,6 +45,7 @@ fn main() {
         checks::trials(),
         cli::trials(),
         demo::trials(),
+        git::trials(),
         heal::trials(),
         hostile::trials(),
         import::trials(),

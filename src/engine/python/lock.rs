@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
 use crate::engine::python::uv_lock;
+use crate::host::run::TreeKind;
 use crate::plan::{self, Refused, Subject};
-use crate::registry::{Lock, Python};
+use crate::registry::{self, Lock, Python};
 
 /// What is installed.
 pub(super) enum Packages {
@@ -16,9 +17,26 @@ pub(super) enum Packages {
     Made(String),
 }
 
+/// What names the packages: what the registry found, or, where only git had the source, what lies in it.
+pub(super) fn kind(subject: &Subject<'_>, python: &Python) -> Result<Lock, Refused> {
+    if let Some(lock) = python.lock {
+        return Ok(lock);
+    }
+    let tree = subject.sources.trees.get(&subject.service.name).map(Vec::as_slice).unwrap_or_default();
+    let is_there = |name: &str| tree.iter().any(|one| one.path == name && matches!(one.kind, TreeKind::File { .. }));
+    match registry::lock_of(is_there) {
+        Ok(Lock::Requirements) if !python.extras.is_empty() || !python.groups.is_empty() => Err(Refused::new(
+            "the source says nothing of extras and groups",
+            "they stand in `uv.lock` and `pyproject.toml`; take the keys away",
+        )),
+        Ok(lock) => Ok(lock),
+        Err((what, hint)) => Err(Refused { what, hint: hint.map(str::to_owned) }),
+    }
+}
+
 /// Reads the lock of a service.
-pub(super) fn read(subject: &Subject<'_>, python: &Python) -> Result<Packages, Refused> {
-    match python.lock {
+pub(super) fn read(subject: &Subject<'_>, python: &Python, lock: Lock) -> Result<Packages, Refused> {
+    match lock {
         Lock::Uv => locked(subject, python),
         Lock::Requirements => {
             files(subject, "requirements.txt")?;
@@ -60,10 +78,13 @@ pub(super) fn marks(subject: &Subject<'_>, path: &str) -> Result<BTreeMap<String
 }
 
 fn text<'a>(subject: &Subject<'a>, path: &str) -> Result<&'a str, Refused> {
-    let file = subject.service.source.as_deref().map(|source| source.join(path)).unwrap_or_default();
-    let bytes = subject.sources.texts.get(&file);
     let tree = subject.sources.trees.get(&subject.service.name);
-    if bytes.is_none() || !tree.into_iter().flatten().any(|entry| entry.path == path) {
+    let entry = tree.into_iter().flatten().find(|entry| entry.path == path);
+    let bytes = entry.and_then(|entry| match &entry.kind {
+        TreeKind::File { from, .. } => subject.sources.texts.get(from),
+        _ => None,
+    });
+    if bytes.is_none() {
         return Err(Refused::new(
             format!("the source has no `{path}`, or ignores it"),
             "see the source's .gitignore, and the lines of requirements.txt that begin with -r or -c",
@@ -247,7 +268,7 @@ mod tests {
                     Web_UI = ['c', 'my-app[x]']\n[dependency-groups]\nops = ['d', { include-group = 'more' }]\nmore = ['e']\n";
         let python = |extras: &[&str], groups: &[&str]| Python {
             words: Vec::new(),
-            lock: Lock::Project,
+            lock: Some(Lock::Project),
             version: None,
             extras: extras.iter().map(|extra| (*extra).into()).collect(),
             groups: groups.iter().map(|group| (*group).into()).collect(),

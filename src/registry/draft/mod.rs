@@ -7,6 +7,7 @@ mod heal;
 mod host;
 mod notify;
 mod service;
+mod source;
 
 pub(super) use check::*;
 pub(super) use docker::*;
@@ -14,6 +15,7 @@ pub(super) use heal::*;
 pub(super) use host::*;
 pub(super) use notify::*;
 pub(super) use service::*;
+pub(super) use source::*;
 
 use super::number::{Bool, Version};
 use super::read::{List, Map, draft};

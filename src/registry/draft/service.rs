@@ -3,6 +3,7 @@
 use super::check::Check;
 use super::docker::{Adopted, Healthcheck, PortText, PushText};
 use super::heal::Heal;
+use super::source::SourceText;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::RestartPolicy;
 use crate::registry::docker::Pull;
@@ -37,8 +38,8 @@ draft! {
         instances: Whole<1, 1000>,
         /// What must be proven before it.
         needs: List<Name>,
-        /// A folder or file that is sent along, relative to this file.
-        source: Line,
+        /// A folder or file that is sent along, relative to this file; or a folder of a git repository.
+        source: SourceText,
         /// The command, as words; the first may be relative to the release. `${PORT}` and the like are replaced.
         run: List<Word>,
         /// A unit that exists on the host; only its state is managed.

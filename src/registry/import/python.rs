@@ -18,7 +18,7 @@ pub(super) fn adopt(
     source: &str,
     entry: &mut Entry,
 ) -> Result<Vec<String>, Vec<String>> {
-    if lock_in(folder).is_none() {
+    if lock_in(folder).is_err() {
         return Err(words);
     }
     let Some((words, version)) = program(&words) else { return Err(words) };

@@ -10,6 +10,7 @@ mod notify;
 mod policy;
 mod python;
 mod services;
+mod source;
 mod variables;
 
 pub(in crate::registry) use python::lock_in;

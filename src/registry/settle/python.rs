@@ -6,27 +6,13 @@ use super::files::{self, Want};
 use super::services::hook;
 use super::variables::Known;
 use super::{Site, docker, hosts};
-use crate::registry::checked::{Lock, Python};
-use crate::registry::draft;
+use crate::registry::checked::Python;
+use crate::registry::draft::{self, SourceText};
 use crate::registry::fault::{Place, shown};
+use crate::registry::packages::{Lock, NoLock, lock_of};
 use crate::registry::read::{At, Field, List, Reader};
-use crate::registry::text::{Line, PackageName};
+use crate::registry::text::PackageName;
 use crate::registry::tree::Trail;
-
-/// Locks of other tools, and how each is made one of ours.
-const FOREIGN: &[(&str, &str)] = &[
-    ("poetry.lock", "convert it with `uvx migrate-to-uv`, or write `poetry export -o requirements.txt`"),
-    ("Pipfile.lock", "write `pipenv requirements > requirements.txt`"),
-    ("pdm.lock", "convert it with `uvx migrate-to-uv`, or write `pdm export -o requirements.txt`"),
-    (
-        "environment.yml",
-        "write what it takes from PyPI into requirements.txt; conda's own packages cannot be installed",
-    ),
-    (
-        "environment.yaml",
-        "write what it takes from PyPI into requirements.txt; conda's own packages cannot be installed",
-    ),
-];
 
 pub(super) fn kind(
     site: &Site<'_>,
@@ -43,7 +29,8 @@ pub(super) fn kind(
         to.fault(place, at, "it has nothing to run").hint("give it `run`, such as [python, -m, app]");
     }
     if !service.source.written() {
-        to.fault(place, at, "it has no source").hint("give it `source`: the folder of the project, or a wheel");
+        to.fault(place, at, "it has no source")
+            .hint("give it `source`: the folder of the project, a wheel, or { git: URL }");
     }
     known.variables(&service.build_env, &at.key("build_env"), to);
     let wheels = service.wheels.given().map(|line| files::on_disk(site, line, Want::Folder, &at.key("wheels"), to));
@@ -58,9 +45,13 @@ pub(super) fn kind(
         _ => {}
     }
     let words = known.words(&service.run.given()?.value, &at.key("run"), to);
+    let later = matches!(service.source.value()?, SourceText::Git(_));
+    if lock.is_none() && !later {
+        return None;
+    }
     Some(Python {
         words,
-        lock: lock?,
+        lock,
         version: service.python.value().map(|version| version.0.clone()),
         extras: names(&service.extras),
         groups: names(&service.groups),
@@ -87,46 +78,30 @@ fn names(list: &Field<List<PackageName>>) -> Vec<String> {
     names
 }
 
-/// What names the packages: the first of what lies at the top of the source.
-fn lock(site: &Site<'_>, source: &At<Line>, at: &Trail<'_>, to: &mut Reader) -> Option<Lock> {
-    let path = site.path(&source.value.0);
+/// What names the packages of the source on this machine's disk.
+fn lock(site: &Site<'_>, source: &At<SourceText>, at: &Trail<'_>, to: &mut Reader) -> Option<Lock> {
+    let SourceText::Here(line) = &source.value else { return None };
+    let path = site.path(&line.0);
     if path.is_file() {
         if path.extension().is_some_and(|extension| extension == "whl") {
             return Some(Lock::Wheel);
         }
-        let fault = to.fault(source.place, at, format!("`{}` is not a wheel", shown(&source.value.0)));
+        let fault = to.fault(source.place, at, format!("`{}` is not a wheel", shown(&line.0)));
         fault.hint("a Python service's source is the folder of a project, or a file that ends in .whl");
         return None;
     }
-    if let Some(lock) = lock_in(&path) {
-        return Some(lock);
-    }
-    let has = |name: &str| path.join(name).is_file();
-    if has("uv.lock") {
-        to.fault(source.place, at, "beside its `uv.lock` there is no `pyproject.toml`");
-        return None;
-    }
-    if let Some((name, hint)) = FOREIGN.iter().find(|(name, _)| has(name)) {
-        to.fault(source.place, at, format!("`{name}` is another tool's")).hint(*hint);
-        return None;
-    }
-    // That the folder is not there at all was told already.
-    if path.is_dir() {
-        let fault = to.fault(source.place, at, "nothing in it names the packages that it needs");
-        fault.hint("write a `requirements.txt` (it may be empty), or a `pyproject.toml` and `uv lock`");
+    match lock_in(&path) {
+        Ok(lock) => return Some(lock),
+        // That the folder is not there at all was told already.
+        Err(_) if !path.is_dir() => {}
+        Err((what, hint)) => to.fault(source.place, at, what).hint = hint.map(str::to_owned),
     }
     None
 }
 
 /// What names the packages of the project in this folder.
-pub(in crate::registry) fn lock_in(folder: &Path) -> Option<Lock> {
-    let has = |name: &str| folder.join(name).is_file();
-    match () {
-        () if has("uv.lock") => has("pyproject.toml").then_some(Lock::Uv),
-        () if has("requirements.txt") => Some(Lock::Requirements),
-        () if FOREIGN.iter().any(|(name, _)| has(name)) => None,
-        () => has("pyproject.toml").then_some(Lock::Project),
-    }
+pub(in crate::registry) fn lock_in(folder: &Path) -> Result<Lock, NoLock> {
+    lock_of(|name| folder.join(name).is_file())
 }
 
 /// What only Python services have, given to another one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::hosts::{env, labels};
 use super::variables::Known;
-use super::{Site, checks, cross, docker, files, policy, python};
+use super::{Site, checks, cross, docker, files, policy, python, source};
 use crate::model::{HostName, ServiceName};
 use crate::registry::checked::{Hook, Hooks, Kind, Native, Service};
 use crate::registry::draft::{self, PortText, ServiceType};
@@ -26,8 +26,7 @@ pub(super) fn make(
     let known = known(site, service, &hosts);
     known.env(&service.env, &at, to);
     let kind = kind(site, service, written.place, &known, &at, to);
-    let source = service.source.given();
-    let source = source.map(|line| files::on_disk(site, line, files::Want::FileOrFolder, &at.key("source"), to));
+    let source = service.source.given().and_then(|source| source::make(site, source, &at.key("source"), to));
     let files = files::make(site, service, &known, &at, to);
     let checks = checks::make(site, service, &known, &at, to);
     let hooks = hooks(service, &known, &at, to);

@@ -196,7 +196,7 @@ fn is_there(registry: &Registry, value: &str) -> bool {
         || registry.hosts.keys().any(|name| name.as_str() == value)
         || registry.services.keys().any(|name| name.as_str() == value)
         // One of the schema's own words.
-        || value == "undo"
+        || matches!(value, "undo" | "on")
 }
 
 /// One of so many values in every such field, over the processors; what was neither carried nor refused is told. The next

@@ -6,6 +6,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 
 use crate::fixture::delay_proxy::DelayProxy;
+use crate::fixture::sshd::command;
 use crate::fixture::wheel;
 
 use super::kit::{Bench, Machine, port};
@@ -15,7 +16,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("python_comes_changes_fails_and_goes", life),
         trial("python_killed_anywhere_is_old_or_new_and_converges", killed),
-        trial("python_with_one_changed_file_sends_that_file_and_makes_no_environment", little),
+        trial("python_from_git_with_one_changed_file_sends_that_file_and_makes_no_environment", little),
     ]
 }
 
@@ -54,11 +55,15 @@ impl Project<'_> {
 
     /// The same, with the registry.
     fn write(&self, version: &str, package: &str, more: &str) {
+        self.write_from("app", version, package, more);
+    }
+
+    fn write_from(&self, source: &str, version: &str, package: &str, more: &str) {
         self.lay(version, package);
         let hosts: Vec<&str> = self.bench.machines.iter().map(|one| one.name.as_str()).collect();
         let (id, hosts, port) = (&self.bench.id, hosts.join(", "), self.port);
         self.bench.registry(&format!(
-            "  {id}-py:\n    type: python\n    hosts: [{hosts}]\n    source: app\n    wheels: wheels\n    port: {port}\n    \
+            "  {id}-py:\n    type: python\n    hosts: [{hosts}]\n    source: {source}\n    wheels: wheels\n    port: {port}\n    \
              checks: [{{ http: /health }}]\n{more}"
         ));
     }
@@ -197,14 +202,22 @@ fn little(machines: Vec<Machine>) -> Result<(), Failed> {
     for (name, size) in [("app/lib/-a file", 500_000), ("app/data", 500_000), ("app/lib/b\\c", 10)] {
         std::fs::write(bench.at(name), (0..size).map(&mut noise).collect::<Vec<_>>())?;
     }
-    project.write("v0", "1.0", RUN);
-    bench.run(&["deploy", "--all"]).exits(0);
+    // The last commit of a repository.
+    let deploy = |version: &str| {
+        project.write_from("{ git: app, ref: main }", version, "1.0", RUN);
+        let script = "git init -q -b main; git add -A; git -c user.name=t -c user.email=t@t.invalid commit -qm t";
+        let done = command("sh").args(["-ec", script]).current_dir(bench.at("app")).env("HOME", bench.at("")).output();
+        assert!(done.as_ref().is_ok_and(|done| done.status.success()), "{done:?}");
+        let deploy =
+            bench.command_in("state", &["deploy", "--all"]).env("PATH", "/usr/local/bin:/usr/bin:/bin").output();
+        assert!(deploy.as_ref().is_ok_and(|deploy| deploy.status.success()), "{deploy:?}");
+    };
+    deploy("v0");
     let first = proxy.bytes();
     let marker = || machine.inside(&format!("stat -c %i-%Z {}/services/*/venvs/*/.portoser-complete", bench.base()));
     let made = marker();
-    project.write("v1", "1.0", RUN);
     let before = proxy.bytes();
-    bench.run(&["deploy", "--all"]).exits(0);
+    deploy("v1");
     let sent = proxy.bytes() - before;
     assert_eq!(bench.answer(machine, project.port), "v1 with 1.0");
     assert_eq!(marker(), made, "no virtual environment was made");
