@@ -2,6 +2,7 @@
 
 mod rescue;
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::model::{Clock, Event, RunId, hex, sha256};
 use crate::plan::{Action, Plan};
 use crate::registry::{Host, Registry};
 use crate::transport::ssh::ShownKey;
-use crate::transport::{Lost, Options, Pool};
+use crate::transport::{Lost, Options, Pool, Seats};
 
 pub use rescue::Healers;
 
@@ -35,6 +36,7 @@ pub struct App {
     /// The run that the next one goes on with.
     pub resumes: Option<RunId>,
     pool: Arc<Pool>,
+    seats: Seats,
 }
 
 impl App {
@@ -43,7 +45,8 @@ impl App {
     pub fn new(registry: Registry, journal: Journal, clock: Arc<dyn Clock>, options: Options) -> Self {
         let who = format!("{}@{}", options.local_user, machine());
         let (registry, pool) = (Arc::new(registry), Arc::new(Pool::new(options)));
-        Self { registry, journal, clock, who, wait_lock: WAIT_LOCK, resumes: None, pool }
+        let seats = Seats::new(registry.at_once.unwrap_or_else(at_once));
+        Self { registry, journal, clock, who, wait_lock: WAIT_LOCK, resumes: None, pool, seats }
     }
 
     /// A new run's id.
@@ -86,6 +89,7 @@ impl App {
             who: self.who.clone(),
             wait_lock: self.wait_lock,
             reach,
+            seats: self.seats.clone(),
             tell,
             stop,
             guest: None,
@@ -144,6 +148,11 @@ pub async fn record(run: &OpenRun, mut events: UnboundedReceiver<Event>, onward:
 pub fn digest(file: &Path) -> Option<String> {
     let text = std::fs::read(file).ok()?;
     Some(hex(&sha256(&text)))
+}
+
+/// How many hosts are visited at once when the registry does not say: what this machine's processors can compute for.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).saturating_mul(16).clamp(32, 256)
 }
 
 /// This machine's name.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::deploy::Which;
 use crate::cli::stream::{Lines, code, print};
 use crate::cli::{Exit, Face, Failure, block_on, session};
-use crate::deploy::{Heard, LogTerms, logs, side_by_side};
+use crate::deploy::{Heard, LogTerms, Turns, logs, side_by_side};
 use crate::model::FailureKind;
 use crate::registry::parse_duration;
 
@@ -55,7 +55,7 @@ impl Logs {
                     print(face, &prefix, line);
                 }
             };
-            let (_tasks, mut heard) = side_by_side(&ground, all);
+            let (_tasks, mut heard) = side_by_side(&ground, all, Turns::ToTheStart);
             loop {
                 let (number, piece) = tokio::select! {
                     piece = heard.recv() => match piece { Some(piece) => piece, None => break },

@@ -9,7 +9,7 @@ use crate::cli::render::duration;
 use crate::cli::stream::{Lines, code, print};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure, Stop, block_on, safe, session};
-use crate::deploy::{Ground, Heard, Words, side_by_side};
+use crate::deploy::{Ground, Heard, Turns, Words, side_by_side};
 use crate::model::{Cmd, FailureKind, HostName};
 use crate::registry::{Registry, parse_duration};
 use crate::transport::End;
@@ -101,7 +101,7 @@ pub(super) async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: 
     let mut results: Vec<Ran> = labels.iter().map(|_| Ran::default()).collect();
     let json = face.flags.json || face.flags.events;
     let began = Instant::now();
-    let (_tasks, mut heard) = side_by_side(ground, words);
+    let (_tasks, mut heard) = side_by_side(ground, words, Turns::ToTheEnd);
     loop {
         let (number, piece) = tokio::select! {
             piece = heard.recv() => match piece { Some(piece) => piece, None => return results },

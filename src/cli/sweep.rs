@@ -17,6 +17,9 @@ pub(super) struct Sweep {
     /// Services or hosts; everything, if none is named
     #[arg(value_name = "SERVICE|HOST")]
     names: Vec<String>,
+    /// Every service and every host, as when none is named
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,

@@ -2,21 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::deploy::far::Far;
 use crate::model::{Clock, Event, HostName, RunId};
 use crate::plan::Engine;
 use crate::registry::Registry;
-use crate::transport::{Lost, Transport};
+use crate::transport::{Lost, Seat, Seats, Transport};
 
 /// How long a guest waits for a host on which it is none: the one that let it in waits, too.
 const GUEST: Duration = Duration::from_secs(20);
+
+/// A host that lets us in later than this is waited for without a seat.
+const ANSWERS: Duration = Duration::from_secs(1);
+
+/// A visit that takes longer than this goes on without its seat: it is the host that takes the time.
+const VISIT: Duration = Duration::from_secs(10);
 
 /// Opens the way to a host, or gives the one that stands.
 pub type Reach = Arc<dyn Fn(HostName) -> Reaching + Send + Sync>;
@@ -39,6 +46,8 @@ pub struct Ground {
     /// How long to wait for a host that another run has locked.
     pub wait_lock: Duration,
     pub reach: Reach,
+    /// For the hosts that are visited at once.
+    pub seats: Seats,
     pub tell: UnboundedSender<Event>,
     /// Cancelled when the user wants the run to end in good order.
     pub stop: CancellationToken,
@@ -82,6 +91,7 @@ impl Ground {
             who: self.who.clone(),
             wait_lock: self.wait_lock,
             reach: self.reach.clone(),
+            seats: self.seats.clone(),
             tell: tokio::sync::mpsc::unbounded_channel().0,
             stop: self.stop.clone(),
             guest: self.guest.clone(),
@@ -100,6 +110,27 @@ impl Ground {
         Ok(Far { name: host.clone(), link })
     }
 
+    /// A host in reach, when it is its turn: hosts are many, and only so many are visited at once.
+    ///
+    /// # Errors
+    /// Why the host cannot be had.
+    pub(crate) async fn visit(&self, host: &HostName) -> Result<(Far, Visit), Lost> {
+        let seat = self.seats.take().await;
+        let began = Instant::now();
+        let mut reaching = pin!(self.reach(host));
+        if let Ok(far) = timeout(ANSWERS, &mut reaching).await {
+            return Ok((far?, Visit { began, seat }));
+        }
+        drop(seat);
+        let far = reaching.await?;
+        Ok((far, Visit { began, seat: self.seats.again().await }))
+    }
+
+    /// Whether other hosts of the registry are reached through it.
+    pub(crate) fn leads_on(&self, host: &HostName) -> bool {
+        self.registry.hosts.values().any(|other| other.jump.contains(host))
+    }
+
     /// Ends the connections in good order. Those that a guest found stay open for the run that let it in.
     pub async fn part(&self, far: &BTreeMap<HostName, Far>) {
         for (host, far) in far {
@@ -107,5 +138,19 @@ impl Ground {
                 far.link.close().await;
             }
         }
+    }
+}
+
+/// A host whose turn it is.
+pub(crate) struct Visit {
+    /// When its turn came.
+    pub began: Instant,
+    seat: Seat,
+}
+
+impl Visit {
+    /// Does what there is to do on the host. The next one's turn comes when it is done.
+    pub(crate) async fn work<T>(mut self, work: impl Future<Output = T>) -> T {
+        self.seat.hold(VISIT, work).await
     }
 }

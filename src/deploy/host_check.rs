@@ -40,12 +40,15 @@ pub async fn check_hosts(ground: &Arc<Ground>, hosts: &[HostName]) -> Vec<Checke
     for (number, name) in hosts.iter().enumerate() {
         if let Some(host) = ground.registry.hosts.get(name) {
             let (ground, host) = (ground.clone(), host.clone());
-            tasks.spawn(async move { (number, one(&ground, &host).await) });
+            tasks.spawn(async move {
+                let (checked, far) = one(&ground, &host).await;
+                (number, (checked, far.filter(|_| ground.leads_on(&host.name))))
+            });
         }
     }
     let mut all = tasks.join_all().await;
     all.sort_by_key(|(number, _)| *number);
-    // Only now: a connection may be the way to another host, which was still on its way when this one was through.
+    // Only now: they are the way to other hosts, which may have been still on their way when these were through.
     let far = all.iter().filter_map(|(_, (checked, far))| Some((checked.host.clone(), far.clone()?))).collect();
     ground.part(&far).await;
     all.into_iter().map(|(_, (checked, _))| checked).collect()
@@ -63,16 +66,20 @@ async fn one(ground: &Ground, host: &Host) -> (Checked, Option<Far>) {
         clock: None,
         holder: None,
     };
-    let began = Instant::now();
-    let far = match ground.reach(&host.name).await {
-        Ok(far) => far,
+    let (far, visit) = match ground.visit(&host.name).await {
+        Ok(reached) => reached,
         Err(lost) => {
             checked.login = Err(lost);
             return (checked, None);
         }
     };
-    checked.login = Ok(began.elapsed());
+    checked.login = Ok(visit.began.elapsed());
     checked.proof = far.link.proof().map(str::to_owned);
+    visit.work(look(ground, host, &far, &mut checked)).await;
+    (checked, Some(far))
+}
+
+async fn look(ground: &Ground, host: &Host, far: &Far, checked: &mut Checked) {
     let question = Question { base: host.base.clone(), versions: true, ..Question::default() };
     let mut began = Instant::now();
     let mut seen = far.look(&question).await;
@@ -100,5 +107,4 @@ async fn one(ground: &Ground, host: &Host) -> (Checked, Option<Far>) {
         }
         Err(why) => checked.blind = Some((why.to_string(), why.hint())),
     }
-    (checked, Some(far))
 }

@@ -42,8 +42,8 @@ pub async fn lacks(
     for (host, things) in asked {
         let ground = ground.clone();
         tasks.spawn(async move {
-            let said = match ground.reach(&host).await {
-                Ok(far) => far.said(&look(&things)).await,
+            let said = match ground.visit(&host).await {
+                Ok((far, visit)) => visit.work(far.said(&look(&things))).await,
                 Err(lost) => Err(lost),
             };
             (host, said.map(|said| lacking(&things, &String::from_utf8_lossy(&said))))

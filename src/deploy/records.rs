@@ -37,8 +37,8 @@ pub async fn records(ground: &Arc<Ground>, hosts: impl IntoIterator<Item = HostN
         tasks.spawn(async move {
             let base = ground.registry.hosts.get(&host).and_then(|host| host.base.clone());
             let answer = async {
-                let far = ground.reach(&host).await?;
-                let records = far.records(base.as_deref(), want == Want::Releases).await?;
+                let (far, visit) = ground.visit(&host).await?;
+                let records = visit.work(far.records(base.as_deref(), want == Want::Releases)).await?;
                 Ok::<_, Unseen>((far, records))
             };
             let answer = answer.await;

@@ -120,7 +120,12 @@ async fn look(
     (services, strays): (&[Service], Vec<ServiceName>),
     depth: Depth,
 ) -> Found {
-    let far = ground.reach(host).await?;
+    let (far, visit) = ground.visit(host).await?;
+    visit.work(look_at(ground, far, (services, strays), depth)).await
+}
+
+async fn look_at(ground: &Ground, far: Far, (services, strays): (&[Service], Vec<ServiceName>), depth: Depth) -> Found {
+    let host = &far.name;
     let mut question = question(ground, host, services, ground.engines);
     question.past = depth == Depth::Past;
     question.strays = strays;

@@ -44,25 +44,46 @@ pub struct LogTerms {
     pub follow: bool,
 }
 
+/// When the next host's turn comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turns {
+    /// When the words are at their end.
+    ToTheEnd,
+    /// When the words run; they may do so for ever.
+    ToTheStart,
+}
+
 /// How long a log is followed.
 const FOLLOW: Duration = Duration::from_secs(24 * 3600);
 
-/// Runs the words side by side; what they say comes with their number, each number's last piece is an end or a loss.
-pub fn side_by_side(ground: &Arc<Ground>, all: Vec<Words>) -> (JoinSet<()>, UnboundedReceiver<(usize, Heard)>) {
+/// Runs the words side by side; what they say comes with their number, each number's last piece is an end or a loss. Hosts take
+/// turns until the words are at their end, or only until they run.
+pub fn side_by_side(
+    ground: &Arc<Ground>,
+    all: Vec<Words>,
+    turns: Turns,
+) -> (JoinSet<()>, UnboundedReceiver<(usize, Heard)>) {
     let (tell, heard) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
     for (number, words) in all.into_iter().enumerate() {
         let (ground, tell) = (ground.clone(), tell.clone());
         tasks.spawn(async move {
-            let running = match ground.reach(&words.host).await {
-                Ok(far) => far.link.start(&words.cmd, words.root).await.map(|running| (far, running)),
+            let running = match ground.visit(&words.host).await {
+                Ok((far, visit)) => far.link.start(&words.cmd, words.root).await.map(|running| (far, visit, running)),
                 Err(lost) => Err(lost),
             };
             let _ = match running {
                 // The far end is kept as long as the words run.
-                Ok((_far, Running { input, output })) => {
+                Ok((_far, visit, Running { input, output })) => {
                     drop(input);
-                    pass(output, |heard| drop(tell.send((number, heard)))).await;
+                    let words = pass(output, |heard| drop(tell.send((number, heard))));
+                    match turns {
+                        Turns::ToTheEnd => visit.work(words).await,
+                        Turns::ToTheStart => {
+                            drop(visit);
+                            words.await;
+                        }
+                    }
                     Ok(())
                 }
                 Err(lost) => tell.send((number, Heard::Lost(lost.to_string(), lost.hint()))),

@@ -37,8 +37,13 @@ pub(super) async fn look(
     let Observed { found, far } = observe(ground, services, hosts).await;
     let missed = |one: &Observation| one.sight != Sight::Unseen || !is_accepted(&ground.registry, one);
     let observations: Vec<_> = found.into_values().flatten().filter(missed).collect();
+    (judge(ground, observations, library), far)
+}
+
+/// Judges what was observed.
+pub(super) fn judge(ground: &Ground, observations: Vec<Observation>, library: &Library) -> Diagnosis {
     let problems = analyze(&world(ground), &observations, library);
-    (Diagnosis { observations, problems }, far)
+    Diagnosis { observations, problems }
 }
 
 /// Whether the registry says that a look need not be taken where it cannot be.
@@ -80,6 +85,7 @@ pub(super) fn reach(
         Ok(found) => found,
         // A host without services is looked at all the same.
         Err(_) if alone && known && !selection.hosts.is_empty() => Default::default(),
+        Err(_) if selection.all && !registry.hosts.is_empty() => Default::default(),
         Err(fault) => return Err(Fault::Select(fault)),
     };
     hosts.extend(selection.hosts.iter().cloned());

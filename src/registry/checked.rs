@@ -28,6 +28,8 @@ pub struct Registry {
     pub services: BTreeMap<ServiceName, Service>,
     /// Who is told of news.
     pub notify: Vec<Notify>,
+    /// How many hosts are worked on at once at most; when none is given, what this machine can do.
+    pub at_once: Option<usize>,
 }
 
 /// How a host is reached.

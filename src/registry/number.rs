@@ -49,6 +49,8 @@ impl JsonSchema for Version {
 
 /// A TCP port.
 pub(crate) type Port = Whole<1, 65_535>;
+/// How many hosts may be worked on at once.
+pub(crate) type Seats = Whole<1, 10_000>;
 /// A number of things, at least one.
 pub(crate) type Count = Whole<1, 1_000_000_000>;
 /// A number of things, or none.

@@ -14,6 +14,7 @@ mod local;
 mod lost;
 mod news;
 mod pool;
+mod seats;
 mod shell;
 pub mod ssh;
 
@@ -22,6 +23,7 @@ pub use local::{Local, here};
 pub use lost::Lost;
 pub use news::{hand, post};
 pub use pool::{Options, Pool};
+pub use seats::{Seat, Seats};
 
 /// A byte stream to a port that the host can reach.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -1,5 +1,6 @@
 //! A sweep over a thousand hosts: one OpenSSH server behind a thousand loopback addresses, beside parallel `ssh ... true`; then
-//! with a hundred of them that accept and say nothing. Time, CPU for each host and the largest memory of the controller.
+//! with a hundred black holes. Time, CPU for each host and the largest memory of the controller. All hosts are this machine, so
+//! most of the time goes to their side.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -48,13 +49,34 @@ pub fn run() {
         measure(xargs.arg(at.join("openssh_config")).args(["-p", &port, "@", "true"]))
     };
     report("OpenSSH: `true` on all, 64 at once", &openssh(), HOSTS);
-    report("portoser: sweep", &sweep(&server), HOSTS);
-    report("portoser: sweep, again", &sweep(&server), HOSTS);
-    let silent: Vec<Silent> = (0..HOLES).map(|number| Silent::bind((hole(number), port)).expect("a port")).collect();
+    // They share their base folder, so that what is deployed to one is on all of them.
+    report("portoser: deploy of one service to one of them", &portoser(&server, &["deploy", "--host", "h0"]), 1);
+    report("portoser: sweep", &portoser(&server, SWEEP), HOSTS);
+    report("portoser: sweep, again", &portoser(&server, SWEEP), HOSTS);
+    report("portoser: host check", &portoser(&server, &["host", "check", "--json"]), HOSTS);
+    report("portoser: plan", &portoser(&server, &["plan", "--all", "--json"]), HOSTS);
+    let silent: Vec<Silent> =
+        (0..HOLES / 2).map(|number| Silent::bind((hole(number), port)).expect("a port")).collect();
+    let closed: Vec<_> =
+        (HOLES / 2..HOLES).map(|number| full(&runtime, SocketAddr::from((hole(number), port)))).collect();
     write(&server, HOSTS - HOLES, HOLES);
-    let took = sweep(&server);
-    drop(silent);
-    report("portoser: sweep, 100 of them silent for 10 s", &took, HOSTS);
+    let took = portoser(&server, SWEEP);
+    drop((silent, closed));
+    report("portoser: sweep, 50 silent, 50 behind closed walls", &took, HOSTS);
+    report("portoser: remove", &portoser(&server, &["remove", "one", "--host", "h0", "--yes"]), 1);
+}
+
+const SWEEP: &[&str] = &["sweep", "--all", "--json"];
+
+/// A listener whose queue is full: the kernel drops what comes, as a firewall does.
+fn full(runtime: &tokio::runtime::Runtime, at: SocketAddr) -> (TcpListener, Vec<std::net::TcpStream>) {
+    let _inside = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(at).expect("a port");
+    let listener = socket.listen(1).expect("it listens");
+    let connect = |_| std::net::TcpStream::connect_timeout(&at, Duration::from_millis(50)).ok();
+    let open = (0..8).map_while(connect).collect();
+    (listener, open)
 }
 
 fn address(number: usize) -> Ipv4Addr {
@@ -102,9 +124,12 @@ fn write(server: &Sshd, hosts: usize, holes: usize) {
     };
     (0..hosts).for_each(|number| add(format!("h{number}"), address(number)));
     (0..holes).for_each(|number| add(format!("x{number}"), hole(number)));
-    // One service on all of them, of which the look has to say that it is not there.
+    // One service on all of them.
     let names: Vec<String> = (0..hosts).map(|n| format!("h{n}")).chain((0..holes).map(|n| format!("x{n}"))).collect();
-    text += &format!("services:\n  one: {{ type: native, hosts: [{}], run: [/bin/sleep, \"9\"] }}\n", names.join(", "));
+    text += &format!(
+        "services:\n  one: {{ type: native, hosts: [{}], run: [/bin/sleep, \"9999\"], checks: [{{ unit: true }}] }}\n",
+        names.join(", ")
+    );
     std::fs::write(server.folder().join("registry.yml"), text).expect("written");
     std::fs::write(server.known_hosts(), known).expect("written");
     let _ = server.options("");
@@ -115,11 +140,11 @@ fn write(server: &Sshd, hosts: usize, holes: usize) {
     std::fs::write(server.folder().join("openssh_config"), config).expect("written");
 }
 
-fn sweep(server: &Sshd) -> Took {
+fn portoser(server: &Sshd, words: &[&str]) -> Took {
     let at = server.folder();
     let mut portoser = command(env!("CARGO_BIN_EXE_portoser"));
     portoser.env("PORTOSER_REGISTRY", at.join("registry.yml")).env("PORTOSER_STATE", at.join("state"));
-    portoser.env("PORTOSER_SSH_CONFIG", at.join("ssh_config")).env("HOME", at).args(["sweep", "--json"]);
+    portoser.env("PORTOSER_SSH_CONFIG", at.join("ssh_config")).env("HOME", at).args(words);
     measure(&mut portoser)
 }
 

@@ -127,6 +127,7 @@ fn what_is_shown_can_be_read_again() -> Result<(), Failed> {
     let mut first = registry::load(&path, None).map_err(|faults| faults.to_string())?;
     // Only hosts and services are shown.
     first.notify.clear();
+    first.at_once = None;
     let written = |registry: &Registry| {
         let hosts: Value = registry.hosts.values().map(|host| (host.name.to_string(), write_host(host))).collect();
         let services = registry.services.values();

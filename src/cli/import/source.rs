@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Face, Failure, block_on, session};
-use crate::deploy::{Heard, Words, side_by_side};
+use crate::deploy::{Heard, Turns, Words, side_by_side};
 use crate::model::{Cmd, FailureKind, HostName};
 use crate::transport::End;
 
@@ -94,7 +94,7 @@ pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<
     let (out, err, end) = block_on(async |stop| {
         let (ground, mut events) = app.ground(&run, "import", stop.soon.clone());
         events.close();
-        let (_tasks, mut heard) = side_by_side(&ground, vec![words]);
+        let (_tasks, mut heard) = side_by_side(&ground, vec![words], Turns::ToTheEnd);
         let (mut out, mut err, mut end) = (Vec::new(), Vec::new(), None);
         loop {
             let piece = tokio::select! {

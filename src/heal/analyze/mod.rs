@@ -80,11 +80,18 @@ const UNKNOWN: &str = "unknown";
 #[must_use]
 pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut by_host: BTreeMap<&HostName, Vec<(usize, &Observation)>> = BTreeMap::new();
+    for (number, one) in seen.iter().enumerate() {
+        by_host.entry(&one.host).or_default().push((number, one));
+    }
     for (host, service) in places(seen) {
-        let here = |(_, one): &(usize, &Observation)| {
-            one.host == *host && (one.service.as_ref() == service || one.service.is_none())
-        };
-        let (numbers, here): (Vec<usize>, Vec<&Observation>) = seen.iter().enumerate().filter(here).unzip();
+        let here = |(_, one): &&(usize, &Observation)| one.service.as_ref() == service || one.service.is_none();
+        let there = by_host.get(host).into_iter().flatten().filter(here).copied();
+        let (numbers, here): (Vec<usize>, Vec<&Observation>) = there.unzip();
+        // Every playbook wants something bad, and hosts are many that are well.
+        if here.iter().all(|one| one.sight != Sight::Bad) {
+            continue;
+        }
         let before = problems.len();
         for (book, _) in library.books.values().filter(|(book, _)| book.is_about_services() == service.is_some()) {
             for hit in book.hits(&here) {
@@ -109,7 +116,7 @@ pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Pr
             }
         }
         if problems.len() == before {
-            problems.extend(unknown(host, service, seen));
+            problems.extend(unknown(host, service, (&numbers, &here)));
         }
     }
     roots::link(world, seen, library, &mut problems);
@@ -131,11 +138,13 @@ fn serves(service: Option<&ServiceName>, here: &[&Observation]) -> bool {
 }
 
 /// What is bad and known to no playbook.
-fn unknown(host: &HostName, service: Option<&ServiceName>, seen: &[Observation]) -> Option<Problem> {
-    let bad = |(_, one): &(usize, &Observation)| {
-        one.sight == Sight::Bad && one.host == *host && one.service.as_ref() == service
-    };
-    let bad: Vec<(usize, &Observation)> = seen.iter().enumerate().filter(bad).collect();
+fn unknown(
+    host: &HostName,
+    service: Option<&ServiceName>,
+    (numbers, here): (&[usize], &[&Observation]),
+) -> Option<Problem> {
+    let bad = |(_, one): &(&usize, &&Observation)| one.sight == Sight::Bad && one.service.as_ref() == service;
+    let bad: Vec<_> = numbers.iter().zip(here).filter(bad).collect();
     let (_, first) = bad.first()?;
     Some(Problem {
         name: UNKNOWN.into(),
@@ -150,7 +159,7 @@ fn unknown(host: &HostName, service: Option<&ServiceName>, seen: &[Observation])
         deeds: Vec::new(),
         tries: 1,
         until: None,
-        evidence: bad.iter().map(|(number, _)| *number).collect(),
+        evidence: bad.iter().map(|(number, _)| **number).collect(),
         captured: BTreeMap::new(),
         follows: Vec::new(),
         fingerprint: None,

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::check::{self, Verdict};
 use crate::deploy::{Far, Ground, Unseen, subject};
-use crate::heal::Observation;
+use crate::heal::{Observation, Sight};
 use crate::host::look::{Beside, Question};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName, quote, spread};
 use crate::registry::{Host, Mask, Registry, Service};
@@ -44,7 +44,7 @@ pub(super) fn service_looks() -> Vec<&'static str> {
     ALL.iter().filter(|look| look.about == About::Service).map(|look| look.name).collect()
 }
 
-/// What was observed by host, and the connections, which stay open for whoever goes on with them.
+/// What was observed by host, and the connections to hosts of which more may be asked.
 #[derive(Default)]
 pub struct Observed {
     pub found: BTreeMap<HostName, Vec<Observation>>,
@@ -77,12 +77,12 @@ pub async fn observe(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, hos
 async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>) -> (Option<Far>, Vec<Observation>) {
     let scene = scene(ground, host, services);
     ground.tell(Event::Looking { host: host.name.clone() });
-    let began = Instant::now();
-    let far = match ground.reach(&host.name).await {
-        Ok(far) => far,
+    let (far, visit) = match ground.visit(&host.name).await {
+        Ok(reached) => reached,
         Err(lost) => return (None, unseen(&scene, &Unseen::Lost(lost))),
     };
-    let found = match hear(ground, &scene, &far).await {
+    let began = visit.began;
+    let found = match visit.work(hear(ground, &scene, &far)).await {
         Ok(heard) => {
             ground.tell(Event::Looked { host: host.name.clone(), took: began.elapsed() });
             let mut found = vec![looks::reach(&scene, None)];
@@ -93,7 +93,10 @@ async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>
         }
         Err(why) => unseen(&scene, &why),
     };
-    (Some(far), found)
+    // Of a host that is well nothing more is asked, so that there are never many connections open.
+    let well = found.iter().all(|one| one.sight == Sight::Good);
+    let far = (!well || ground.leads_on(&host.name)).then_some(far);
+    (far, found)
 }
 
 /// Masks what must not be shown of an observation.

@@ -2,14 +2,14 @@
 //! as each changes what the next look sees; it ends when all is well or nothing more may be done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::deploy::{Far, Fault, Ground, Selection};
-use crate::heal::diagnose::{look, reach};
+use crate::heal::diagnose::reach;
 use crate::heal::learn::Noted;
 use crate::heal::playbook::{Library, Risk};
 use crate::heal::solve::choose::Candidate;
@@ -17,7 +17,6 @@ use crate::heal::solve::remedy::plan;
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId, ServiceName};
-use crate::plan::Graph;
 use crate::registry::{Heal, HealPolicy, Service};
 
 /// The most remedies that one healing applies on a host, whatever the budgets say.
@@ -192,12 +191,16 @@ impl Healer {
                 break;
             }
             treated.extend(round.treated);
-            last = self.look(&self.services, &self.hosts).await;
+            last = self.look_again(&seen).await;
             if self.ground.stop.is_cancelled() {
                 let left = |problem: &Problem| Refrained { problem: problem.clone(), why: Vec::new() };
                 refrained = last.roots().map(left).collect();
                 break;
             }
+        }
+        // Among many hosts only those near the problems were looked at again; what was done may have been felt elsewhere.
+        if !treated.is_empty() && self.near(&last) != self.hosts {
+            last = self.look(&self.services, &self.hosts).await;
         }
         Ok(Healing { first, last, treated, refrained })
     }
@@ -251,34 +254,6 @@ impl Healer {
         Ok(round)
     }
 
-    pub(super) async fn look(&self, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Diagnosis {
-        let quiet = self.ground.hushed();
-        let (found, far) = look(&quiet, services, hosts, &self.library).await;
-        // Where something is wrong, more is asked soon; everybody else's connection ends.
-        let wrong: BTreeSet<&HostName> = found.roots().map(|root| &root.host).collect();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend(far.into_iter().filter(|(host, _)| wrong.contains(host)));
-        found
-    }
-
-    /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it.
-    pub(super) async fn look_near(&self, problem: &Problem) -> Diagnosis {
-        let registry = &self.ground.registry;
-        let there = |name: &&ServiceName| {
-            registry.services.get(*name).is_some_and(|service| service.hosts.contains(&problem.host))
-        };
-        let mut services: BTreeSet<ServiceName> = match &problem.service {
-            Some(service) => Graph::of(registry).with_needs([service.clone()]),
-            None => self.services.iter().filter(there).cloned().collect(),
-        };
-        services.retain(|name| self.services.contains(name));
-        let needs = services.iter().filter(|name| problem.service.as_ref().is_some_and(|own| own != *name));
-        let needs = needs.filter_map(|name| registry.services.get(name)).flat_map(|service| service.hosts.clone());
-        let mut hosts: BTreeSet<HostName> = needs.filter(|host| self.hosts.contains(host)).collect();
-        hosts.insert(problem.host.clone());
-        self.look(&services, &hosts).await
-    }
-
     /// The service that a problem is about, as the registry has it.
     pub(super) fn service(&self, problem: &Problem) -> Option<&Service> {
         problem.service.as_ref().and_then(|name| self.ground.registry.services.get(name))
@@ -299,41 +274,12 @@ impl Healer {
     }
 
     /// Whether a root is ours to treat.
-    fn concerns(&self, seen: &Diagnosis, root: &Problem) -> bool {
+    pub(super) fn concerns(&self, seen: &Diagnosis, root: &Problem) -> bool {
         let Some(chosen) = &self.way_for else { return true };
         let number = seen.problems.iter().position(|other| same(root, other));
         let breaks = !root.latent || number.is_some_and(|number| !seen.brings_about(number).is_empty());
         let own = root.service.as_ref().is_some_and(|service| chosen.contains(service));
         breaks && (!own || root.deeds.iter().any(|deed| !deed.is_part_of_a_deploy()))
-    }
-
-    /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
-    pub(super) async fn sure(&self, first: &Diagnosis) -> (Vec<Problem>, Diagnosis) {
-        let mut last = first.clone();
-        let mut roots: Vec<Problem> = first.roots().filter(|root| self.concerns(first, root)).cloned().collect();
-        let services = roots.iter().map(|root| self.of(root));
-        let (mut looks, mut apart) = (1, Duration::ZERO);
-        for heal in services {
-            (looks, apart) = (looks.max(heal.looks), apart.max(heal.apart));
-        }
-        if self.cure.only_look {
-            looks = 1;
-        }
-        for _ in 1..looks {
-            if roots.is_empty() {
-                break;
-            }
-            if self.ground.stop.is_cancelled() {
-                // What was seen less often than it has to be is not acted on.
-                return (Vec::new(), last);
-            }
-            tokio::time::sleep(apart).await;
-            last = self.look(&self.services, &self.hosts).await;
-            let still = |root: &Problem| last.roots().find(|other| same(root, other)).cloned();
-            // The last look's own words and numbers are what is acted on.
-            roots = roots.iter().filter_map(still).collect();
-        }
-        (roots, last)
     }
 
     /// Applies a remedy, if it may be; otherwise says why not.

@@ -7,6 +7,7 @@ mod deed;
 mod fix;
 mod ladder;
 mod lesson;
+mod looking;
 mod may;
 mod remedy;
 

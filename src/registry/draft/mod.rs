@@ -17,7 +17,7 @@ pub(super) use notify::*;
 pub(super) use service::*;
 pub(super) use source::*;
 
-use super::number::{Bool, Version};
+use super::number::{Bool, Seats, Version};
 use super::read::{List, Map, draft};
 use super::text::Name;
 
@@ -32,6 +32,8 @@ draft! {
         hosts: Map<Name, Host>,
         /// The services, by name.
         services: Map<Name, Service>,
+        /// How many hosts are worked on at once at most.
+        at_once: Seats,
         /// Who is told when something went bad, was healed, was given up, or was learned.
         notify: List<Notify>,
         /// Overlays on all of the above, by name, chosen with `--env`.

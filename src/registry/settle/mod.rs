@@ -63,6 +63,7 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
         hosts: BTreeMap::new(),
         services: BTreeMap::new(),
         notify: notify::notify(&site, &root.notify, to),
+        at_once: root.at_once.value().map(|count| count.get()),
     };
     // What hosts define holds for every service on them, be there a port or not.
     let known = variables::Known { port: false, env: BTreeSet::new() };

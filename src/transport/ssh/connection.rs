@@ -17,7 +17,7 @@ use super::client::{Client, Seen, config};
 use super::host_key::ShownKey;
 use super::keys::{Keys, Prompter};
 use super::known_hosts::KnownHosts;
-use super::limits::{Limits, pause};
+use super::limits::{COMPUTES, Limits, pause};
 use super::target::Target;
 use super::wire::{self, Guarded, Quick};
 
@@ -227,13 +227,13 @@ async fn reach(
         None => {
             let stream = wire::connect(&target.address, target.port, target.connect_within).await?;
             let stream = Quick::new(stream).map_err(|error| Lost::Link { what: error.to_string() })?;
-            let _seat = limits.any().await;
-            shake(settings, Guarded::new(stream, token), client, &seen, target).await?
+            let mut seat = limits.any().await;
+            seat.hold(COMPUTES, shake(settings, Guarded::new(stream, token), client, &seen, target)).await?
         }
         Some(hop) => {
             let stream = hop.dial(&target.address, target.port, target.connect_within).await?;
-            let _seat = limits.any().await;
-            shake(settings, Guarded::new(stream, token), client, &seen, target).await?
+            let mut seat = limits.any().await;
+            seat.hold(COMPUTES, shake(settings, Guarded::new(stream, token), client, &seen, target)).await?
         }
     };
     Ok(Reached { handle, seen, cut })

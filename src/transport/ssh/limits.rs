@@ -7,21 +7,26 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::transport::{Seat, Seats};
+
 /// sshd begins to drop unauthenticated connections at 10 (MaxStartups 10:30:100).
 const PER_ADDRESS: usize = 8;
 
-/// Handshakes of this process that compute at the same time. Hosts that do not answer are not counted.
+/// Handshakes of this process that compute at the same time.
 const OVERALL: usize = 64;
+
+/// A handshake that takes longer waits for its host, and computes nothing.
+pub(super) const COMPUTES: Duration = Duration::from_secs(1);
 
 /// The seats of one run.
 pub(super) struct Limits {
-    overall: Arc<Semaphore>,
+    overall: Seats,
     addresses: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { overall: Arc::new(Semaphore::new(OVERALL)), addresses: Mutex::default() }
+        Self { overall: Seats::new(OVERALL), addresses: Mutex::default() }
     }
 }
 
@@ -37,8 +42,8 @@ impl Limits {
     }
 
     /// A seat for a handshake.
-    pub(super) async fn any(&self) -> Option<OwnedSemaphorePermit> {
-        self.overall.clone().acquire_owned().await.ok()
+    pub(super) async fn any(&self) -> Seat {
+        self.overall.take().await
     }
 }
 

@@ -1,0 +1,108 @@
+//! What one who heals looks at, and when: everything at first, then what is near the problems, until all looks agree.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use crate::heal::diagnose::{judge, look};
+use crate::heal::solve::cycle::{Healer, same};
+use crate::heal::{Diagnosis, Problem};
+use crate::model::{HostName, ServiceName};
+use crate::plan::Graph;
+
+/// So many hosts are looked at again as a whole, however few of them have problems.
+const FEW: usize = 8;
+
+impl Healer {
+    /// Looks at these services on these hosts.
+    pub(super) async fn look(&self, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Diagnosis {
+        let quiet = self.ground.hushed();
+        let (found, far) = look(&quiet, services, hosts, &self.library).await;
+        // Where something is wrong, more is asked soon; everybody else's connection ends.
+        let wrong: BTreeSet<&HostName> = found.roots().map(|root| &root.host).collect();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(far.into_iter().filter(|(host, _)| wrong.contains(host)));
+        found
+    }
+
+    /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it.
+    pub(super) async fn look_near(&self, problem: &Problem) -> Diagnosis {
+        let registry = &self.ground.registry;
+        let there = |name: &&ServiceName| {
+            registry.services.get(*name).is_some_and(|service| service.hosts.contains(&problem.host))
+        };
+        let mut services: BTreeSet<ServiceName> = match &problem.service {
+            Some(service) => Graph::of(registry).with_needs([service.clone()]),
+            None => self.services.iter().filter(there).cloned().collect(),
+        };
+        services.retain(|name| self.services.contains(name));
+        let needs = services.iter().filter(|name| problem.service.as_ref().is_some_and(|own| own != *name));
+        let needs = needs.filter_map(|name| registry.services.get(name)).flat_map(|service| service.hosts.clone());
+        let mut hosts: BTreeSet<HostName> = needs.filter(|host| self.hosts.contains(host)).collect();
+        hosts.insert(problem.host.clone());
+        self.look(&services, &hosts).await
+    }
+
+    /// Looks again at the hosts that have problems, and at those of what is needed there. What was seen elsewhere still counts:
+    /// it is as old as the last look at everything.
+    pub(super) async fn look_again(&self, last: &Diagnosis) -> Diagnosis {
+        let hosts = self.near(last);
+        let again = self.look(&self.services, &hosts).await;
+        if hosts == self.hosts {
+            return again;
+        }
+        let mut observations = last.observations.clone();
+        observations.retain(|one| !hosts.contains(&one.host));
+        observations.extend(again.observations);
+        observations.sort_by(|one, other| one.host.cmp(&other.host));
+        judge(&self.ground, observations, &self.library)
+    }
+
+    /// The hosts that are near the problems; all of them, where they are few.
+    pub(super) fn near(&self, seen: &Diagnosis) -> BTreeSet<HostName> {
+        if self.hosts.len() <= FEW {
+            return self.hosts.clone();
+        }
+        let registry = &self.ground.registry;
+        let graph = Graph::of(registry);
+        let ill: BTreeSet<&ServiceName> = seen.problems.iter().filter_map(|problem| problem.service.as_ref()).collect();
+        let mut needs: BTreeSet<ServiceName> = BTreeSet::new();
+        for own in ill {
+            needs.extend(graph.with_needs([own.clone()]).into_iter().filter(|need| need != own));
+        }
+        let needs = needs.iter().filter_map(|name| registry.services.get(name));
+        let mut hosts: BTreeSet<HostName> = needs.flat_map(|service| service.hosts.clone()).collect();
+        hosts.extend(seen.problems.iter().map(|problem| problem.host.clone()));
+        hosts.retain(|host| self.hosts.contains(host));
+        hosts
+    }
+
+    /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
+    pub(super) async fn sure(&self, first: &Diagnosis) -> (Vec<Problem>, Diagnosis) {
+        let mut last = first.clone();
+        let mut roots: Vec<Problem> = first.roots().filter(|root| self.concerns(first, root)).cloned().collect();
+        let services = roots.iter().map(|root| self.of(root));
+        let (mut looks, mut apart) = (1, Duration::ZERO);
+        for heal in services {
+            (looks, apart) = (looks.max(heal.looks), apart.max(heal.apart));
+        }
+        if self.cure.only_look {
+            looks = 1;
+        }
+        for _ in 1..looks {
+            if roots.is_empty() {
+                break;
+            }
+            if self.ground.stop.is_cancelled() {
+                // What was seen less often than it has to be is not acted on.
+                return (Vec::new(), last);
+            }
+            tokio::time::sleep(apart).await;
+            last = self.look_again(&last).await;
+            let still = |root: &Problem| last.roots().find(|other| same(root, other)).cloned();
+            // The last look's own words and numbers are what is acted on.
+            roots = roots.iter().filter_map(still).collect();
+        }
+        (roots, last)
+    }
+}

@@ -1,0 +1,94 @@
+//! Seats for what goes on at once. A seat is for work: whoever waits for a far end for too long hands it on, so that hosts which
+//! say nothing hold nobody up.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// A number of seats.
+#[derive(Clone, Debug)]
+pub struct Seats {
+    first: Arc<Semaphore>,
+    /// For those who handed theirs on: they do not queue behind all who have not begun yet.
+    late: Arc<Semaphore>,
+}
+
+/// A seat, until it is dropped or handed on.
+#[derive(Debug)]
+pub struct Seat(Option<OwnedSemaphorePermit>);
+
+impl Seats {
+    /// So many seats, and at least one.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let seats = || Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { first: seats(), late: seats() }
+    }
+
+    /// A seat for one who begins.
+    pub async fn take(&self) -> Seat {
+        // They are never closed.
+        Seat(self.first.clone().acquire_owned().await.ok())
+    }
+
+    /// A seat for one who handed theirs on and can go on now.
+    pub async fn again(&self) -> Seat {
+        Seat(self.late.clone().acquire_owned().await.ok())
+    }
+}
+
+impl Seat {
+    /// Does the work on this seat. What takes longer than `patience` waits for somebody else, and goes on without it.
+    pub async fn hold<T>(&mut self, patience: Duration, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        if let Ok(done) = timeout(patience, &mut work).await {
+            return done;
+        }
+        self.0 = None;
+        work.await
+    }
+
+    /// Whether it was not handed on.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn who_waits_for_ever_holds_nobody_up() {
+        let seats = Seats::new(2);
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let seats = seats.clone();
+            waiting.spawn(async move { seats.take().await.hold(SHORT, pending::<()>()).await });
+        }
+        tokio::task::yield_now().await;
+        assert!(timeout(LONG, seats.take()).await.is_ok_and(|seat| seat.is_held()));
+    }
+
+    #[tokio::test]
+    async fn who_works_keeps_the_seat() {
+        let seats = Seats::new(1);
+        let mut seat = seats.take().await;
+        seat.hold(LONG, tokio::task::yield_now()).await;
+        assert!(seat.is_held());
+        assert!(timeout(SHORT, seats.take()).await.is_err());
+        assert!(seats.again().await.is_held(), "there are others for who comes back");
+        drop(seat);
+        assert!(seats.take().await.is_held());
+    }
+}
