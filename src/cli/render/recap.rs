@@ -34,7 +34,9 @@ pub(super) fn recap(board: &Board, style: Style, has: impl Fn(&str) -> bool) -> 
     if !failures.is_empty() {
         lines.push(String::new());
     }
-    if code != 0 || !style.quiet {
+    // What never became a run failed for one reason, which its error tells.
+    let begun = board.run.is_some() || !failures.is_empty();
+    if (code != 0 && begun) || (code == 0 && !style.quiet) {
         lines.push(verdict(board, code, took, style));
     }
     if let (Some(run), true) = (&board.run, code != 0) {
