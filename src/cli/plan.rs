@@ -16,9 +16,9 @@ use crate::registry::{Mask, Registry};
 
 /// Show what a deploy would do, and do nothing
 ///
-/// For each service and host: what is created, changed or left alone, with the differences of units, managed files, compose
-/// files and names of the environment; the waves and the order of hosts; whether the service is interrupted, for how long the
-/// last time, and whether there is a way back. One connection and one exec for each host.
+/// Without names it is for every service. For each service and host: what is created, changed or left alone, with the
+/// differences of units, files and names of the environment; the waves and the order of hosts; whether the service is
+/// interrupted, for how long the last time, and whether there is a way back. One connection and one exec for each host.
 #[derive(Debug, clap::Args)]
 pub(super) struct Plan {
     #[command(flatten)]
@@ -40,8 +40,10 @@ const SOMETHING: Exit = Exit(20);
 impl Plan {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let steps = self.steps || face.flags.verbose > 0;
-        let request =
-            Request { selection: self.which.selection(), overwrite: self.overwrite, only_look: true, renew: false };
+        let mut selection = self.which.selection();
+        // It does nothing, so that the whole is a safe answer to a question without names.
+        selection.all |= selection.is_empty();
+        let request = Request { selection, overwrite: self.overwrite, only_look: true, renew: false };
         let plan = look_only(face, &request, None, steps)?;
         Ok(if self.detailed_exitcode && !plan.is_nothing() { SOMETHING } else { Exit::DONE })
     }

@@ -17,7 +17,8 @@ use crate::host::Seen;
 use crate::host::run::{Compression, HostRun};
 use crate::model::{Event, HostName, ServiceName};
 use crate::plan::{
-    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, plan, turn,
+    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, compared, plan,
+    turn,
 };
 
 /// How long bringing earlier runs to their end may take.
@@ -84,34 +85,25 @@ impl Aim {
 pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
-    let reading = async {
-        let fetched = tokio::select! {
-            biased;
-            () = ground.stop.cancelled() => return Err(Fault::Interrupted),
-            fetched = git::fetch(ground, &services) => fetched.map_err(Fault::Git)?,
+    let reading = read(ground, &services);
+    let (sources, survey) = if request.only_look {
+        let mut sources = reading.await?;
+        // Which texts a host is asked for depends on what is here.
+        let texts = Arc::new(compared(&ground.registry, &services, &sources));
+        let survey = survey(ground, &services, &hosts, Depth::Texts(texts)).await;
+        source::read_compared(&survey, &mut sources);
+        (sources, survey)
+    } else {
+        let look = async {
+            let mut found = survey(ground, &services, &hosts, Depth::Fetches).await;
+            quiet(ground, &services, &mut found, Depth::Fetches).await?;
+            Ok::<_, Fault>(found)
         };
-        let (registry, names) = (ground.registry.clone(), services.clone());
         // Hashing a large source takes a while; the looks go on beside it.
-        let reading = tokio::task::spawn_blocking(move || {
-            source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)), &fetched)
-        });
-        match reading.await {
-            Ok(sources) => sources.map_err(Fault::Source),
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        let (sources, survey) = tokio::join!(reading, look);
+        let survey = survey?;
+        (sources?, survey)
     };
-    let look = async {
-        let depth = if request.only_look { Depth::Texts } else { Depth::Fetches };
-        let mut found = survey(ground, &services, &hosts, depth).await;
-        if !request.only_look {
-            quiet(ground, &services, &mut found, depth).await?;
-        }
-        Ok::<_, Fault>(found)
-    };
-    let (sources, images, survey) = tokio::join!(reading, image::read(&ground.registry, &services), look);
-    let survey = survey?;
-    let mut sources = sources?;
-    sources.images = images.map_err(Fault::Image)?;
     conclude(
         ground,
         services,
@@ -120,6 +112,29 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         Aim::Deploy { sources, overwrite: request.overwrite, renew: request.renew },
     )
     .await
+}
+
+/// Reads what the services are made of: from this machine's disk and its engine, and from repositories.
+async fn read(ground: &Ground, services: &BTreeSet<ServiceName>) -> Result<Sources, Fault> {
+    let sources = async {
+        let fetched = tokio::select! {
+            biased;
+            () = ground.stop.cancelled() => return Err(Fault::Interrupted),
+            fetched = git::fetch(ground, services) => fetched.map_err(Fault::Git)?,
+        };
+        let (registry, names) = (ground.registry.clone(), services.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)), &fetched)
+        });
+        match reading.await {
+            Ok(sources) => sources.map_err(Fault::Source),
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    };
+    let (sources, images) = tokio::join!(sources, image::read(&ground.registry, services));
+    let mut sources = sources?;
+    sources.images = images.map_err(Fault::Image)?;
+    Ok(sources)
 }
 
 /// Looks, and plans the way back to what was proven before, or to a release by its name. Nothing is read from this machine.
@@ -229,7 +244,7 @@ async fn quiet(
                 (None, why) => return Err(Fault::Gone { host, why: why.unwrap_or_else(|| "no answer".into()) }),
             }
         }
-        let again = super::survey::survey(ground, services, &hosts, depth).await;
+        let again = super::survey::survey(ground, services, &hosts, depth.clone()).await;
         survey.far.extend(again.far);
         survey.seen.extend(again.seen);
         survey.health.extend(again.health);

@@ -21,6 +21,14 @@ pub struct Selection {
     pub with_needs: bool,
 }
 
+impl Selection {
+    /// Whether nothing at all is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty() && !self.all && self.labels.is_empty() && self.hosts.is_empty()
+    }
+}
+
 /// Why a request means nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectFault {

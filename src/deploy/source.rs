@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use ignore::{Walk, WalkBuilder};
 
 use crate::deploy::git::Checkout;
+use crate::deploy::survey::Survey;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::{Hash, ServiceName};
 use crate::plan::{SourceTree, Sources};
@@ -96,6 +97,31 @@ pub(super) fn read<'a>(
         }
     }
     Ok(sources)
+}
+
+/// Reads of the sources what the look brought another text of, for the differences of a plan. What others may not read here is
+/// only named; what cannot be read any more is found when it is sent.
+pub(super) fn read_compared(survey: &Survey, sources: &mut Sources) {
+    let Sources { trees, texts, .. } = sources;
+    for (name, found) in survey.seen.values().flat_map(|seen| &seen.services) {
+        for entry in trees.get(name).into_iter().flatten().filter(|entry| found.texts.contains_key(&entry.path)) {
+            let TreeKind::File { from, size, .. } = &entry.kind else { continue };
+            if *size <= TEXT_LIMIT && is_open(from) && !texts.contains_key(from) {
+                texts.extend(text(from).ok().map(|text| (from.clone(), text)));
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_open(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open(_: &Path) -> bool {
+    true
 }
 
 /// Whether a file of a Python project may say which packages it needs.

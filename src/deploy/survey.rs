@@ -10,10 +10,10 @@ use crate::check::{self, Verdict};
 use crate::deploy::far::{Far, Unseen, subject};
 use crate::deploy::ground::Ground;
 use crate::deploy::select::is_placed;
-use crate::host::look::Question;
+use crate::host::look::{Compared, Question};
 use crate::host::{Record, Seen, Supervisor};
 use crate::model::{Ask, Check, Event, From, HostName, Pull, ServiceName};
-use crate::plan::{Engine, Health, compared};
+use crate::plan::{Engine, Health};
 use crate::registry::{Kind, Project, Service};
 
 /// The longest pause between two questions of a service that answered badly at the first look.
@@ -37,7 +37,7 @@ impl Survey {
 }
 
 /// How much is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
     /// What the look sees.
     State,
@@ -48,7 +48,7 @@ pub(super) enum Depth {
     /// That, and what image registries offer.
     Fetches,
     /// That, and the texts that a plan compares.
-    Texts,
+    Texts(Arc<BTreeMap<ServiceName, Vec<Compared>>>),
     /// The services' checks, and what lies on the hosts besides.
     Whole,
 }
@@ -73,7 +73,7 @@ pub(super) async fn survey(
     let strays: Vec<ServiceName> = strays.cloned().collect();
     let mut tasks = JoinSet::new();
     for (host, here) in here {
-        tasks.spawn(one(ground.clone(), host.clone(), (here, strays.clone()), depth));
+        tasks.spawn(one(ground.clone(), host.clone(), (here, strays.clone()), depth.clone()));
     }
     let mut survey = Survey::default();
     while let Some(ended) = tasks.join_next().await {
@@ -130,11 +130,12 @@ async fn look_at(ground: &Ground, far: Far, (services, strays): (&[Service], Vec
     question.past = depth == Depth::Past;
     question.strays = strays;
     question.besides = depth == Depth::Whole;
-    if matches!(depth, Depth::Fetches | Depth::Texts) {
+    if matches!(depth, Depth::Fetches | Depth::Texts(_)) {
         question.images = services.iter().filter_map(fetched).collect();
     }
-    if depth == Depth::Texts {
-        question.texts = services.iter().map(|service| (service.name.clone(), compared(service))).collect();
+    if let Depth::Texts(texts) = &depth {
+        let here = services.iter().filter_map(|service| texts.get_key_value(&service.name));
+        question.texts = here.map(|(name, texts)| (name.clone(), texts.clone())).collect();
     }
     if matches!(depth, Depth::State | Depth::Past) {
         let seen = far.look(&question).await?;

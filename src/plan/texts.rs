@@ -1,15 +1,18 @@
-//! What changes in the texts of a release: its units, its managed files, its compose file, and which names in its environment.
+//! What changes in the texts of a release: its units, its files, and which names in its environment.
 //! Values of the environment are never part of it: one may be private even when nobody said so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use similar::TextDiff;
 
-use crate::host::run::TreeKind;
+use crate::host::look::Compared;
+use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{OURS, Record, SeenService, Supervisor};
+use crate::model::ServiceName;
 use crate::plan::engine::Wanted;
-use crate::plan::render::Sources;
-use crate::registry::{COMPOSE_FILES, Kind, Project, Service};
+use crate::plan::render::{SourceTree, Sources};
+use crate::plan::seal::mark;
+use crate::registry::{COMPOSE_FILES, Kind, Project, Registry, Service};
 
 /// The most lines of one difference; the rest is counted.
 const LINES: usize = 120;
@@ -23,9 +26,23 @@ pub struct TextChange {
     pub diff: String,
 }
 
-/// The files of the release in force that a look must bring, so that what changes in them can be told.
+/// The most files of one source whose differences are shown, and the largest.
+const FILES: usize = 400;
+const LARGEST: u64 = 64 << 10;
+
+/// The files of the releases in force that a look must bring, so that what changes in them can be told: what we write, and of
+/// a source the small files that are another now. Hidden ones are only named, as secrets like to live there.
 #[must_use]
-pub fn compared(service: &Service) -> Vec<String> {
+pub fn compared(
+    registry: &Registry,
+    services: &BTreeSet<ServiceName>,
+    sources: &Sources,
+) -> BTreeMap<ServiceName, Vec<Compared>> {
+    let services = services.iter().filter_map(|name| registry.services.get(name));
+    services.map(|service| (service.name.clone(), of_one(service, sources.trees.get(&service.name)))).collect()
+}
+
+fn of_one(service: &Service, tree: Option<&SourceTree>) -> Vec<Compared> {
     let mut paths = vec![format!("{OURS}/env.sh")];
     paths.extend(service.files.keys().cloned());
     if let Kind::Docker(docker) = &service.kind
@@ -34,7 +51,13 @@ pub fn compared(service: &Service) -> Vec<String> {
         paths.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
         paths.extend(COMPOSE_FILES.iter().map(|name| (*name).to_owned()));
     }
-    paths
+    let small = |entry: &&TreeEntry| matches!(entry.kind, TreeKind::File { size, .. } if size <= LARGEST);
+    let open = |entry: &&TreeEntry| !entry.path.starts_with('.') && !entry.path.contains("/.");
+    let entries: Vec<_> = tree.into_iter().flatten().filter(small).filter(open).take(FILES).collect();
+    paths.retain(|path| !entries.iter().any(|entry| entry.path == *path));
+    let written = paths.into_iter().map(|path| Compared { path, unless: None });
+    let sent = entries.into_iter().map(|entry| Compared { path: entry.path.clone(), unless: mark(&entry.kind) });
+    written.chain(sent).collect()
 }
 
 /// What changes in the texts, as far as the look brought the old ones.

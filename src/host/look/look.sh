@@ -5,6 +5,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 printf '\n@portoser-look 1\n\n'
 exec 2>/dev/null
 projects=
+told=0
 
 say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
 
@@ -154,13 +155,18 @@ past() { # NAME: the records of all its releases
   done
 }
 
-texts() { # NAME PATH...: files of the release in force, as they are; those that are large are not for reading
+texts() { # NAME [MARK PATH]...: files of the release in force that have another mark, as they are; large ones are not for reading
   cd -P "$base/services/$1/current" || return
-  name=$1; shift
-  for one; do
+  name=$1 record=; shift
+  IFS= read -r record <.portoser/release.json
+  while [ $# -gt 1 ]; do
+    mark=$1 one=$2; shift 2
+    [ -z "$mark" ] || case $record in *"\"$one\":\"$mark\""*) continue ;; esac
     [ -f "$one" ] && [ ! -L "$one" ] && [ -r "$one" ] || continue
     text=$(head -c 65537 "$one"; echo .) text=${text%.}
-    [ "${#text}" -gt 65536 ] || say "$name text $one" "$text"
+    [ "${#text}" -gt 65536 ] && continue
+    told=$((told + ${#text}))
+    [ "$told" -gt 1048576 ] || say "$name text $one" "$text"
   done
 }
 

@@ -29,8 +29,8 @@ pub struct Question {
     pub services: Vec<ServiceName>,
     /// Whether the records of the older releases are wanted, too, because one of them may come into force again.
     pub past: bool,
-    /// The small files of services that are wanted as they are in the release in force, by their paths in it.
-    pub texts: BTreeMap<ServiceName, Vec<String>>,
+    /// The small files of services that are wanted as they are in the release in force.
+    pub texts: BTreeMap<ServiceName, Vec<Compared>>,
     /// Services that the registry does not put there; their units are those that their records name.
     pub strays: Vec<ServiceName>,
     /// Whether every service that lies there and is in neither list is a stray, too.
@@ -48,6 +48,15 @@ pub struct Question {
     pub images: Vec<(ServiceName, String, Pull)>,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
+}
+
+/// A file that is wanted as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Its path in the release.
+    pub path: String,
+    /// Not wanted where the record has this mark for it, as it is the same there.
+    pub unless: Option<String>,
 }
 
 const LIBRARY: &str = include_str!("look.sh");
@@ -80,8 +89,9 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     }
     for (service, paths) in &question.texts {
         // A name with a line break would end the line that names the part of the answer.
-        let paths = paths.iter().map(String::as_str).filter(|path| !path.contains(char::is_control));
-        call(&["texts", service.as_str()].into_iter().chain(paths).collect::<Vec<_>>());
+        let paths = paths.iter().filter(|one| !one.path.contains(char::is_control));
+        let words = paths.flat_map(|one| [one.unless.as_deref().unwrap_or_default(), &one.path]);
+        call(&["texts", service.as_str()].into_iter().chain(words).collect::<Vec<_>>());
     }
     for stray in &question.strays {
         call(&["stray", stray.as_str()]);

@@ -84,11 +84,14 @@ fn tells(machines: Vec<Machine>) -> Result<(), Failed> {
     let same = bench.run(&["plan", "--all", "--detailed-exitcode"]).exits(0);
     assert!(same.out.contains("nothing to do: 2 in place"), "{}", same.out);
     write("bonjour", "96MiB");
+    let server = std::fs::read_to_string(bench.at("server.py"))?;
+    std::fs::write(bench.at("server.py"), format!("{server}# as of today\n"))?;
     let told = bench.run(&["plan", "--all", "--detailed-exitcode"]).exits(20).out;
     for part in [
         "-greeting = 'hello'",
         "+greeting = 'bonjour'",
         "-password = [masked]",
+        "+# as of today",
         "-MemoryMax=",
         "+MemoryMax=",
         "~GREETING",
@@ -107,7 +110,7 @@ fn tells(machines: Vec<Machine>) -> Result<(), Failed> {
     let change = &document["changes"][0];
     assert_eq!(change["guarantee"]["zero_downtime"], false, "{change}");
     assert!(change["last_interruption"].as_f64().is_some_and(|seconds| seconds > 0.0 && seconds < 60.0), "{change}");
-    assert_eq!(change["texts"].as_array().map(Vec::len), Some(3), "{change}");
+    assert_eq!(change["texts"].as_array().map(Vec::len), Some(4), "{change}");
     machines[0].inside(&format!("echo edited >>{}/services/{}-app/current/etc/app.toml", bench.base(), bench.id));
     bench.run(&["plan", "--all"]).exits(9);
     let over = bench.run(&["plan", "--all", "--overwrite"]).exits(0).out;
