@@ -12,6 +12,8 @@
 #   faults.sh exhaust CONTAINER FOLDER   FOLDER has bytes but no inodes left
 #   faults.sh freeze CONTAINER FOLDER    FOLDER is read-only
 #   faults.sh thaw CONTAINER FOLDER
+#   faults.sh off CONTAINER              the host is switched off in good order
+#   faults.sh on CONTAINER               and on again; ends when sshd answers
 #   faults.sh rekey CONTAINER            the host answers with other host keys
 #   faults.sh unrekey CONTAINER
 #   faults.sh heal [LAB]                 undoes every cut, refusal and pause of one lab, or of all
@@ -143,6 +145,13 @@ case $fault in
       mount -o remount,bind,ro "$1"' "$folder"
     ;;
   thaw) inside "$container" 'while grep -q "^[^ ]* $1 [^ ]* ro[, ]" /proc/mounts; do umount -l "$1"; done' "$folder" ;;
+  # Its programs end as they do on a real host; its memory is gone, its disk stays.
+  off) docker stop --time 30 "$container" >/dev/null ;;
+  on)
+    docker start "$container" >/dev/null
+    read -r _ address port <<<"$(where "$container")"
+    wait_until 60 "sshd of $container to answer" sshd_answers "$address" "$port"
+    ;;
   rekey)
     inside "$container" '
       test ! -d /etc/ssh/before || exit 0

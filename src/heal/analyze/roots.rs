@@ -6,7 +6,7 @@ use crate::heal::{Observation, Sight};
 use crate::model::ServiceName;
 
 /// The looks that tell whether others can use a service now.
-const ACUTE: &[&str] = &["unit", "check", "port", "start_limit", "restarts", "process", "release"];
+const ACUTE: &[&str] = &["unit", "check", "port", "start_limit", "restarts", "process", "release", "firewall"];
 
 /// Notes of each problem what it follows from.
 pub(super) fn link(world: &World, seen: &[Observation], library: &Library, problems: &mut [Problem]) {

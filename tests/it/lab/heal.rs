@@ -29,6 +29,9 @@ struct Fault {
     /// Whether it is tried in every run, and not only with `PORTOSER_LAB_FULL`.
     #[serde(default)]
     quick: bool,
+    /// Whether it is felt by all that is on the host, so that it needs a lab of its own (`tests/lab/fault-lab.sh`).
+    #[serde(default)]
+    alone: bool,
     /// A script that makes it, as root on the host; variables name the parts of the stack.
     #[serde(default)]
     inject: String,
@@ -76,9 +79,10 @@ fn heals() -> bool {
 fn faults(machines: Vec<Machine>) -> Result<(), Failed> {
     let full = super::kit::full();
     let only = std::env::var("PORTOSER_FAULT").ok();
+    let own = std::env::var_os("PORTOSER_FAULT_LAB").is_some();
     let wanted = |name: &str, fault: &Fault| match &only {
         Some(only) => only.split(',').any(|one| name.contains(one)),
-        None => full || fault.quick,
+        None => (full || fault.quick) && (own || !fault.alone),
     };
     let mut all = all();
     all.retain(|(name, fault)| wanted(name, fault));
@@ -94,7 +98,9 @@ fn faults(machines: Vec<Machine>) -> Result<(), Failed> {
         }
         for machine in &places {
             let stack = if kind == Kind::Native { native::native(machine) } else { mixed::mixed(machine) };
-            own.iter().for_each(|(name, fault)| tally.add(&stack, name, fault));
+            let start = if heals() { stack.own_start() } else { Duration::ZERO };
+            eprintln!("lab: {}: the services themselves take {:.2} s to start", machine.image, start.as_secs_f64());
+            own.iter().for_each(|(name, fault)| tally.add((&stack, start), name, fault));
         }
     }
     tally.judge()
@@ -107,20 +113,25 @@ struct Tally {
     /// How many may be healed, and how long each took that was.
     may: usize,
     healed: Vec<Duration>,
+    /// After how long everybody was answered again, without the time that the services themselves take to start.
+    good: Vec<Duration>,
     wrong: Vec<String>,
     report: String,
 }
 
 impl Tally {
-    fn add(&mut self, stack: &Stack, name: &str, fault: &Fault) {
+    fn add(&mut self, (stack, start): (&Stack, Duration), name: &str, fault: &Fault) {
         let (began, image) = (Instant::now(), &stack.machine.image);
-        let Tried { score, named, may, healed, wrong } = stack.score(fault);
+        let Tried { score, named, may, healed, answered, wrong, .. } = stack.score(fault);
         if std::env::var_os("PORTOSER_FAULT").is_some() {
-            eprintln!("{}", stack.last.borrow());
+            eprintln!("{}", stack.last.lock().expect("no panic"));
         }
         let how = match (may, healed) {
             (false, _) => String::new(),
-            (true, Some(took)) => format!(", healed in {:.1} s", took.as_secs_f64()),
+            (true, Some(took)) => {
+                let good = answered.unwrap_or(took).as_secs_f64();
+                format!(", good after {good:.1} s, proven after {:.1} s", took.as_secs_f64())
+            }
             (true, None) => ", NOT HEALED".to_owned(),
         };
         eprintln!("lab: {image} {name}: {score:.2} {named:?}{how} ({:.1} s)", began.elapsed().as_secs_f64());
@@ -129,20 +140,25 @@ impl Tally {
         }
         self.scores.push(score);
         self.may += usize::from(may);
-        self.healed.extend(healed.filter(|_| may));
+        let healed = healed.filter(|_| may);
+        self.good.extend(healed.map(|took| answered.map_or(took, |answered| answered.saturating_sub(start))));
+        self.healed.extend(healed);
         self.wrong.extend(wrong);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
-    fn judge(mut self) -> Result<(), Failed> {
+    fn judge(self) -> Result<(), Failed> {
         let mean = self.scores.iter().sum::<f64>() / self.scores.len().max(1) as f64;
         let share = self.healed.len() as f64 / self.may.max(1) as f64;
-        self.healed.sort();
-        let half = self.healed.get(self.healed.len() / 2).map_or(0.0, Duration::as_secs_f64);
+        let half = |mut times: Vec<Duration>| {
+            times.sort();
+            times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64)
+        };
+        let (healed, proven, good) = (self.healed.len(), half(self.healed), half(self.good));
         eprintln!(
-            "lab: {} faults, mean score {mean:.3}; healed {} of {} that may be; p50 {half:.1} s to good; {} wrong acts or lost data",
+            "lab: {} faults, mean score {mean:.3}; healed {healed} of {} that policy permits; p50 {good:.1} s to good without the \
+             services' own start, {proven:.1} s until it is proven; {} wrong acts or lost data",
             self.scores.len(),
-            self.healed.len(),
             self.may,
             self.wrong.len()
         );

@@ -36,7 +36,7 @@ pub fn mixed(machine: &Machine) -> Stack {
     let check = "[{ http: /health, start_period: 10s, interval: 200ms, retries: 3 }]";
     let secure = check.replace("/health,", "/health, tls: { name: web.trial, ca: ca.pem },");
     let [ca, new, old] = certificates();
-    fs::write(bench.at("ca.pem"), ca).expect("an authority");
+    fs::write(bench.at("ca.pem"), &ca).expect("an authority");
     bench.registry(&format!(
         "  {id}-box:\n    type: docker\n    host: {host}\n    compose: box/compose.yml\n    pull: never\n    port: {boxed}\n    \
          checks: [{{ http: /well, start_period: 10s }}, {{ unit: true }}]\n{HEAL}  \
@@ -56,11 +56,11 @@ pub fn mixed(machine: &Machine) -> Stack {
          container() {{ docker ps -aq --filter label=portoser.service={id}-box; }}\n\
          listens() {{ n=0; until ss -Htln \"sport = :$1\" | grep -q . || [ $n -gt 100 ]; do sleep 0.1; n=$((n + 1)); done; }}\n"
     );
-    let stack =
-        Stack { bench, machine: machine.clone(), prelude, restart: RESTART, clean: CLEAN, last: Default::default() };
+    let (machine, last) = (machine.clone(), Default::default());
+    let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last };
     stack.inside(&format!(
         "mkdir -p $kept $shared_web; cat >$shared_web/new.pem <<'END'\n{new}END\ncat >$shared_web/old.pem <<'END'\n{old}END\n\
-         cp $shared_web/new.pem $shared_web/cert.pem"
+         cat >$kept/ca.pem <<'END'\n{ca}END\ncp $shared_web/new.pem $shared_web/cert.pem"
     ));
     stack.bench.run(&["deploy", "--all"]).exits(0);
     stack
@@ -84,6 +84,9 @@ fn certificates() -> [String; 3] {
 }
 
 const RESTART: &str = "systemctl start docker.socket docker; systemctl reset-failed $unit_py $unit_web; systemctl restart $unit_py $unit_web";
+
+const ANSWERS: &str = "curl -sf -m 1 -o /dev/null --cacert $kept/ca.pem --resolve web.trial:$port_web:127.0.0.1 https://web.trial:$port_web/health && \
+     curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_py/health && curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_box/well";
 
 const CLEAN: &str = "systemctl stop stranger-$id $unit_py $unit_web; docker rm -f $(container); docker volume ls -q | grep $id | xargs -r docker volume rm; rm -rf $kept";
 

@@ -37,18 +37,18 @@ pub fn native(machine: &Machine) -> Stack {
          listens() {{ n=0; until ss -Htln \"sport = :$1\" | grep -q . || [ $n -gt 100 ]; do sleep 0.1; n=$((n + 1)); done; }}\n",
         ports[0], ports[1], ports[2]
     );
-    let stack =
-        Stack { bench, machine: machine.clone(), prelude, restart: RESTART, clean: CLEAN, last: Default::default() };
+    let (machine, last) = (machine.clone(), Default::default());
+    let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last };
     stack.inside(&format!(
         "useradd -M -s /usr/sbin/nologin $user; ln -sf /usr/bin/python3 $interpreter\necho 127.0.0.1 db-{id}.trial >>/etc/hosts\n\
          mkdir -p $base $kept; mount -t tmpfs -o size=8m,nr_inodes=900,mode=755 none $base"
     ));
     if super::heals() {
         // What is there has a release before it that was proven.
-        fs::write(folder.join("app.json"), "{ }\n").expect("settings");
+        fs::write(folder.join("app.json"), "{}\n").expect("settings");
         stack.bench.run(&["deploy", "--all"]).exits(0);
     }
-    fs::write(folder.join("app.json"), "{}\n").expect("settings");
+    fs::write(folder.join("app.json"), "{\"bold\": true}\n").expect("settings");
     stack.bench.run(&["deploy", "--all"]).exits(0);
     stack.inside(
         "cp -a $release/bin/serve $release/app.json $release/.portoser/env.1 /etc/systemd/system/$unit_app $kept/",
@@ -59,17 +59,19 @@ pub fn native(machine: &Machine) -> Stack {
 const RESTART: &str =
     "systemctl reset-failed $unit_web $unit_app $unit_db; systemctl restart $unit_db $unit_app $unit_web";
 
+const ANSWERS: &str = "curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_web/health";
+
 const CLEAN: &str = "systemctl stop stranger-$id $unit_web $unit_app $unit_db; rm -rf $kept $interpreter /run/systemd/system/$unit_app.d\n\
      userdel $user; grep -v db-$id.trial /etc/hosts >/var/tmp/hosts-$id; cat /var/tmp/hosts-$id >/etc/hosts; rm /var/tmp/hosts-$id\n\
      umount $base";
 
 /// A service that needs another one, writes to its shared folder, reads its settings, and does what the files `do` (at the
-/// start) and `live` (at each question) say.
+/// start) and `live` (at each question) say. The release before does not, so that it is well when the one in force is not.
 const SERVE: &str = r#"import json, os, socket, sys, time
 os.environ["TOKEN"]
-json.load(open("app.json"))
 shared = os.environ["SHARED"]
-if os.path.exists(shared + "/do"): exec(open(shared + "/do").read())
+bold = "bold" in json.load(open("app.json"))
+if bold and os.path.exists(shared + "/do"): exec(open(shared + "/do").read())
 open(shared + "/state", "a").close()
 with open(shared + "/state.new", "w") as state: state.write("started\n" * 1000)
 os.remove(shared + "/state.new")
@@ -93,7 +95,7 @@ while True:
     except OSError: continue
     try:
         c.settimeout(2); asked = c.recv(4096)
-        if os.path.exists(shared + "/live"): exec(open(shared + "/live").read())
+        if bold and os.path.exists(shared + "/live"): exec(open(shared + "/live").read())
         status = b"200 OK" if not asked.startswith(b"GET /health") or (not sick and well()) else b"503 Bad"
         c.sendall(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
     except OSError: pass

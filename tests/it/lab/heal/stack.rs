@@ -1,12 +1,12 @@
 //! A stack of services on a real host, in which faults are made, named, healed and undone.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lab::kit::{Bench, Machine};
+use crate::lab::kit::{Bench, Machine, Ran};
 
 use super::{Fault, heals};
 
@@ -19,8 +19,10 @@ pub struct Stack {
     /// What starts all of it anew, and what takes it away.
     pub restart: &'static str,
     pub clean: &'static str,
+    /// A condition that holds while all of it answers.
+    pub answers: &'static str,
     /// What the last diagnosis and the last healing said.
-    pub last: RefCell<String>,
+    pub last: Mutex<String>,
 }
 
 /// What came of a fault.
@@ -31,6 +33,10 @@ pub struct Tried {
     /// Whether a remedy that may be done can mend it.
     pub may: bool,
     pub healed: Option<Duration>,
+    /// After how long everybody was answered again, where somebody was not.
+    pub answered: Option<Duration>,
+    /// Whether a release was rolled back.
+    pub back: bool,
     /// What was done that must not be done, and what was lost.
     pub wrong: Vec<String>,
 }
@@ -49,7 +55,7 @@ impl Stack {
         let shows = fault.until.as_ref().is_none_or(|until| self.shows(until));
         let ran = self.bench.run(&["diagnose", "--json"]);
         if std::env::var_os("PORTOSER_FAULT").is_some() {
-            *self.last.borrow_mut() = self.bench.run(&["diagnose"]).out;
+            *self.last.lock().expect("no panic") = self.bench.run(&["diagnose"]).out;
         }
         let mut tried = Tried::default();
         let found: Value =
@@ -74,6 +80,10 @@ impl Stack {
             }
         }
         self.inside(&format!("{}\nrm -f $shared/do $shared/live", fault.undo));
+        if tried.back {
+            // The release that has the faults comes into force again.
+            self.bench.run(&["deploy", "--all", "--overwrite", "--no-auto-heal"]);
+        }
         tried
     }
 
@@ -106,10 +116,11 @@ impl Stack {
         tried.may = fault.lasts.is_none() && !roots.iter().any(bold);
         // What did not help against the fault before may help against this one.
         let _ = std::fs::remove_dir_all(self.bench.at("healing"));
-        let began = Instant::now();
-        let ran = self.bench.run_in("healing", &["heal", "--json"], &mut |_, _| {});
-        let took = began.elapsed();
-        *self.last.borrow_mut() += &ran.out;
+        let before = self.inside("readlink $release");
+        let ran = self.healing(fault, tried);
+        tried.back = self.inside("readlink $release") != before;
+        let took = ran.took;
+        *self.last.lock().expect("no panic") += &ran.out;
         let document: Value =
             serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
         for one in document["treated"].as_array().into_iter().flatten() {
@@ -128,6 +139,39 @@ impl Stack {
             .flatten()
             .any(|one| one["latent"] == false && is_made(one, "problem"));
         tried.healed = (ran.code == Some(0) || (!left && document["unseen"] == 0)).then_some(took);
+    }
+
+    /// Heals, while somebody asks again and again whether all of it answers.
+    fn healing(&self, fault: &Fault, tried: &mut Tried) -> Ran {
+        let heal = || self.bench.run_in("healing", &["heal", "--json"], &mut |_, _| {});
+        let down = !self.inside(&format!("{} || echo down", self.answers)).is_empty();
+        if !down || fault.outside.is_some() {
+            return heal();
+        }
+        std::thread::scope(|scope| {
+            let began = Instant::now();
+            let answered = scope.spawn(|| self.answered());
+            let ran = heal();
+            let at = answered.join().expect("who asks");
+            tried.answered = at.map(|at| at.duration_since(began));
+            ran
+        })
+    }
+
+    /// When all of it answers, if it does within a minute.
+    fn answered(&self) -> Option<Instant> {
+        let good = &self.answers;
+        let script = format!(
+            "n=0; until {good} || [ $n -gt 600 ]; do n=$((n + 1)); sleep 0.05; done; [ $n -gt 600 ] || echo good"
+        );
+        self.inside(&script).contains("good").then(Instant::now)
+    }
+
+    /// How long all of it takes to answer after it was started anew, without any of us.
+    pub fn own_start(&self) -> Duration {
+        let began = Instant::now();
+        self.inside(self.restart);
+        self.answered().map(|at| at.duration_since(began)).unwrap_or_default()
     }
 
     /// Whether the condition comes to hold.
