@@ -48,6 +48,9 @@ pub enum Fault {
         #[source]
         why: Box<PushFault>,
     },
+    /// Hosts that were taken out of service; and there is no other.
+    #[error("{}", cordoned(.0))]
+    Cordoned(Vec<(HostName, String)>),
     #[error("stopped before anything was touched")]
     Interrupted,
 }
@@ -56,6 +59,13 @@ fn unseen(hosts: &[(HostName, Unseen)]) -> String {
     match hosts {
         [(host, _)] => format!("cannot see `{host}`"),
         _ => format!("cannot see {} hosts", hosts.len()),
+    }
+}
+
+fn cordoned(hosts: &[(HostName, String)]) -> String {
+    match hosts {
+        [(host, why)] => format!("`{host}` is cordoned: {why}"),
+        _ => format!("all {} hosts are cordoned", hosts.len()),
     }
 }
 
@@ -70,7 +80,7 @@ impl Fault {
             Self::Push { why, .. } => why.kind(),
             Self::Unseen(_) | Self::Gone { .. } => FailureKind::Unreachable,
             Self::Begin { .. } => FailureKind::RolledBack,
-            Self::Refused(_) => FailureKind::Refused,
+            Self::Refused(_) | Self::Cordoned(_) => FailureKind::Refused,
             Self::Locked { .. } | Self::Stale { .. } => FailureKind::Locked,
             Self::Payload { .. } => FailureKind::Internal,
             Self::Interrupted => FailureKind::Interrupted,
@@ -84,6 +94,9 @@ impl Fault {
             Self::Unseen(hosts) => hosts.iter().map(|(host, why)| format!("{host}: {}", chain(why))).collect(),
             Self::Refused(all) => {
                 all.iter().map(|(service, host, why)| format!("{service} on {host}: {why}")).collect()
+            }
+            Self::Cordoned(hosts) if hosts.len() > 1 => {
+                hosts.iter().map(|(host, why)| format!("{host}: {why}")).collect()
             }
             _ => Vec::new(),
         }
@@ -102,6 +115,7 @@ impl Fault {
                 let known = cause(std::slice::from_ref(why), None).map(|cause| cause.hint);
                 vec![known.unwrap_or_else(|| format!("see `portoser host check {host}`"))]
             }
+            Self::Cordoned(_) => vec!["take it in again with `portoser host uncordon`".into()],
             Self::Gone { host, .. } => vec![format!("see `portoser host check {host}`")],
             Self::Git(fault) => fault.hints(),
             Self::Image(fault) => vec![fault.hint().into()],

@@ -32,6 +32,8 @@ pub struct Checked {
     pub clock: Option<i64>,
     /// Who holds its lock.
     pub holder: Option<String>,
+    /// Who took it out of service, since when and why.
+    pub cordon: Option<String>,
 }
 
 /// Checks the hosts, in the order given.
@@ -65,6 +67,7 @@ async fn one(ground: &Ground, host: &Host) -> (Checked, Option<Far>) {
         blind: None,
         clock: None,
         holder: None,
+        cordon: None,
     };
     let (far, visit) = match ground.visit(&host.name).await {
         Ok(reached) => reached,
@@ -104,6 +107,7 @@ async fn look(ground: &Ground, host: &Host, far: &Far, checked: &mut Checked) {
             checked.clock = seen.facts.clock.map(|theirs| theirs - ours);
             checked.facts = Some(seen.facts);
             checked.holder = seen.holder;
+            checked.cordon = seen.cordon;
         }
         Err(why) => checked.blind = Some((why.to_string(), why.hint())),
     }

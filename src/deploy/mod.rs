@@ -2,6 +2,7 @@
 //! It tells what happens and never prints; it reaches hosts only through the transport.
 
 mod attach;
+mod cordon;
 mod discover;
 mod drive;
 mod far;
@@ -29,6 +30,7 @@ mod walk;
 mod words;
 
 pub use attach::{Watched, attach};
+pub use cordon::cordon;
 pub use discover::discover;
 pub use far::{Far, Unseen, subject};
 pub use fault::Fault;

@@ -284,6 +284,30 @@ async fn skip_unseen(ground: &Ground, survey: &mut Survey, aim: &Aim) -> Result<
     Ok(unseen.into_keys().collect())
 }
 
+/// Leaves out what a person took out of service. What is asked of such a host by name of a verb is that person's own work.
+async fn leave_cordoned(
+    ground: &Ground,
+    survey: &Survey,
+    aim: &Aim,
+    mut hosts: BTreeSet<HostName>,
+) -> Result<BTreeSet<HostName>, Fault> {
+    let by_hand = matches!(aim, Aim::Turn { request, .. } if request.turn != Turn::Mend);
+    let cordon = |host: &HostName| Some((host.clone(), survey.seen.get(host)?.cordon.clone()?));
+    let cordoned: Vec<(HostName, String)> = hosts.iter().filter_map(cordon).collect();
+    if by_hand || cordoned.is_empty() {
+        return Ok(hosts);
+    }
+    hosts.retain(|host| cordoned.iter().all(|(other, _)| other != host));
+    if hosts.is_empty() {
+        ground.part(&survey.far).await;
+        return Err(Fault::Cordoned(cordoned));
+    }
+    for (host, why) in cordoned {
+        ground.tell(Event::Note { host: Some(host), text: format!("left out, as it is cordoned: {why}") });
+    }
+    Ok(hosts)
+}
+
 async fn conclude(
     ground: &Arc<Ground>,
     services: BTreeSet<ServiceName>,
@@ -292,6 +316,7 @@ async fn conclude(
     aim: Aim,
 ) -> Result<Prepared, Fault> {
     let skipped = skip_unseen(ground, &mut survey, &aim).await?;
+    let hosts = leave_cordoned(ground, &survey, &aim, hosts).await?;
     let mut waves = Graph::of(&ground.registry).waves(&services);
     let none = BTreeSet::new();
     let strays = if let Aim::Turn { strays, .. } = &aim { strays } else { &none };

@@ -84,6 +84,8 @@ pub struct Seen {
     pub unfinished: Vec<RunId>,
     /// Who holds the host's lock, alive.
     pub holder: Option<String>,
+    /// Who took the host out of service, since when and why; deploys and remedies leave it alone then.
+    pub cordon: Option<String>,
     /// Whether that run has begun to change something; until it is over, what is seen may go back.
     pub busy: bool,
 }

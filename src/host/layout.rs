@@ -24,6 +24,12 @@ impl Layout {
         &self.base
     }
 
+    /// What says that deploys and remedies leave the host alone: one line that tells who wants so, since when and why.
+    #[must_use]
+    pub fn cordon(&self) -> String {
+        format!("{}/cordon", self.base)
+    }
+
     /// All that belongs to a service.
     #[must_use]
     pub fn service(&self, service: &ServiceName) -> String {

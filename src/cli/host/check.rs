@@ -83,6 +83,7 @@ fn state(one: &Checked) -> &'static str {
         (_, _, None) => "NOT SEEN",
         (_, _, Some(facts)) if !facts.writable => "NOT WRITABLE",
         _ if one.clock.is_some_and(|ahead| ahead.abs() > CLOCK) => "CLOCK OFF",
+        _ if one.cordon.is_some() => "ok, cordoned",
         _ if one.holder.is_some() => "ok, locked",
         _ => "ok",
     }
@@ -163,6 +164,9 @@ fn hints(one: &Checked) -> Vec<String> {
         lines.push(format!("{} cannot be written as {}", facts.base, facts.user));
         lines.push("hint: set `become: sudo`, or a `base` that the user owns".into());
     }
+    if let Some(why) = &one.cordon {
+        lines.push(format!("cordoned: {why}"));
+    }
     if let Some(holder) = &one.holder {
         lines.push(format!("locked by {holder}"));
     }
@@ -187,7 +191,7 @@ fn document(one: &Checked) -> Value {
     });
     json!({
         "host": one.host, "login": login, "sudo": sudo, "answer": one.answer.map(|took| took.as_secs_f64()),
-        "facts": facts, "clock_ahead": one.clock, "holder": one.holder,
+        "facts": facts, "clock_ahead": one.clock, "holder": one.holder, "cordoned": one.cordon,
         "why": one.blind.as_ref().map(|blind| &blind.0),
     })
 }

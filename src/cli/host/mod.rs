@@ -2,6 +2,7 @@
 
 mod add;
 mod check;
+mod cordon;
 mod prepare;
 mod trust;
 
@@ -12,12 +13,14 @@ verbs! {
     Of {
         add::Add,
         check::Check,
+        cordon::Cordon,
+        cordon::Uncordon,
         prepare::Prepare,
         trust::Trust,
     }
 }
 
-/// Add hosts to the registry, check what works on them, bring what they lack, and trust their keys
+/// Add hosts to the registry, check what works on them, bring what they lack, trust their keys, and take them out of service
 #[derive(Debug, clap::Args)]
 pub(super) struct Host {
     #[command(subcommand)]

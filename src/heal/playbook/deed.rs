@@ -118,6 +118,7 @@ const ROWS: &[Row] = {
             "settle the run that stopped in the middle",
             "none is needed: a run ends in one of two states",
         ),
+        ("cordon", "host", Safe, "take the host out of deploys and remedies", "take it in again"),
         ("drain", "host", Ask, "take the host out of service", "take it in again"),
         ("hook", "", Ask, "run the hook", "the hook's own"),
         WORDS,

@@ -128,6 +128,11 @@ impl Healer {
         seen: &Diagnosis,
     ) -> Result<Result<Remedy, String>, JournalError> {
         let place = place(problem, candidate);
+        let cordoned =
+            |one: &&Observation| one.look == "cordon" && one.values.get("state").is_some_and(|is| is == "cordoned");
+        if let Some(one) = seen.observations.iter().filter(cordoned).find(|one| one.host == place.host) {
+            return Ok(Err(one.says.clone()));
+        }
         let (service, host) = (self.of(&place), self.of_host(&place.host));
         let now = self.ground.clock.now();
         let within = jiff::SignedDuration::try_from(service.within.max(host.within)).unwrap_or_default();

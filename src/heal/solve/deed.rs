@@ -144,6 +144,7 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("prune", "journal") => steps(vec![run(script("shorten-the-journal", JOURNAL, ""), None)]),
         ("prune", "caches") => steps(vec![run(script("empty-package-caches", CACHES, ""), None)]),
         ("prune", "images") => steps(vec![run(script("remove-unused-images", IMAGES, ""), None)]),
+        ("cordon", "host") => steps(vec![cordoned(found)?]),
         // Every run settles what it finds in the middle before it does anything of its own.
         ("settle", "run") => steps(Vec::new()),
         ("restore", "mode") if found.value("path") == Some("/tmp") => {
@@ -172,6 +173,13 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("roll-back", "release") => Some(Way::Back),
         _ => None,
     }
+}
+
+/// The host keeps why it was taken out of service.
+fn cordoned(found: &Found<'_>) -> Option<Step> {
+    let why: String = found.problem.because.chars().filter(|c| !c.is_control()).take(300).collect();
+    let (path, content) = (Layout::new(found.base()?).cordon(), Content::open(format!("by a playbook: {why}\n")));
+    Some(Step::Put { path, content, mode: 0o644, owner: None })
 }
 
 /// Each file goes back to the service's user, and with the undo to the owner that was found.

@@ -27,6 +27,7 @@ host() { # BASE TOOL...
   up=
   { read -r up rest </proc/uptime; } && say uptime "$up"
   say system "$(uname -sm)"; say clock "$(date +%s)"; say disk "$(df -Pk "$near")"
+  [ ! -r "$base/cordon" ] || say cordon "$(head -c 500 "$base/cordon")"
   # A read-only file system is told by the access check; asking for it costs no process and writes nothing.
   if [ -w "$near" ]; then say writable yes; else say writable no; fi
 }

@@ -37,6 +37,7 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
             "holder" => seen.holder = Holder::parse(value).map(|holder| holder.to_string()),
             "blind" => seen.blind = Some(value.trim().chars().take(300).collect()),
             "containers" => seen.containers = containers(value),
+            "cordon" => seen.cordon = Some(value.lines().next().unwrap_or_default().to_owned()),
             "busy" => seen.busy = value == "yes",
             "unfinished" => seen.unfinished = peeked(value),
             _ => {}

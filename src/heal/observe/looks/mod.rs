@@ -6,12 +6,14 @@ mod ceiling;
 mod check;
 mod clock;
 mod container;
+mod cordon;
 mod disk;
 mod docker;
 mod drift;
 mod enabled;
 mod environment;
 mod files;
+mod firewall;
 mod init;
 mod inodes;
 mod load;
@@ -46,6 +48,7 @@ pub(super) use reach::{NAME as REACH, reach};
 pub(super) const ALL: &[Look] = &[
     clock::LOOK,
     base::LOOK,
+    cordon::LOOK,
     runs::LOOK,
     memory::LOOK,
     load::LOOK,
@@ -71,6 +74,7 @@ pub(super) const ALL: &[Look] = &[
     open_files::LOOK,
     ceiling::LOOK,
     port::LOOK,
+    firewall::LOOK,
     program::LOOK,
     venv::LOOK,
     user::LOOK,

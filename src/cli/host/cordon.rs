@@ -1,0 +1,93 @@
+//! `portoser host cordon` and `host uncordon`: hosts that deploys and remedies leave alone.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::cli::{Exit, Face, Failure, block_on, safe, session};
+use crate::deploy::{Unseen, cordon};
+use crate::model::{FailureKind, HostName};
+
+/// Take hosts out of service: deploys and remedies leave them alone until `host uncordon`
+///
+/// The host itself keeps the word, so that it holds for everybody who deploys there. What runs there runs on; `stop`, `restart`
+/// and the like still do what they are told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Cordon {
+    /// The hosts
+    #[arg(value_name = "HOST", required = true)]
+    names: Vec<HostName>,
+    /// Why, in one line, for whoever is refused
+    #[arg(long, value_name = "TEXT")]
+    because: Option<String>,
+}
+
+/// Take hosts into service again
+#[derive(Debug, clap::Args)]
+pub(super) struct Uncordon {
+    /// The hosts
+    #[arg(value_name = "HOST", required = true)]
+    names: Vec<HostName>,
+}
+
+impl Cordon {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        let app = session::look(face)?;
+        let because = self.because.map(|text| format!(": {}", safe(&text).replace('\n', " "))).unwrap_or_default();
+        let now = app.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let line: String = format!("by {} since {now}{because}", app.who).chars().take(300).collect();
+        carry(face, &app, &self.names, Some(line))
+    }
+}
+
+impl Uncordon {
+    pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
+        carry(face, &session::look(face)?, &self.names, None)
+    }
+}
+
+fn carry(face: &Face, app: &App, names: &[HostName], line: Option<String>) -> Result<Exit, Failure> {
+    crate::cli::registry::all_hosts(&app.registry, names)?;
+    let run = app.run_id();
+    let mut all = block_on(async |stop| {
+        let (ground, mut events) = app.ground(&run, "host cordon", stop.soon.clone());
+        events.close();
+        let mut tasks = JoinSet::new();
+        for name in names.iter().cloned() {
+            let (ground, line) = (Arc::clone(&ground), line.clone());
+            tasks.spawn(async move { (cordon(&ground, &name, line.as_deref()).await, name) });
+        }
+        tasks.join_all().await
+    })?;
+    all.sort_by(|(_, one), (_, other)| one.cmp(other));
+    let wanted = |kept: &Option<String>| kept.is_some() == line.is_some();
+    if face.flags.json || face.flags.events {
+        let hosts = all.iter().map(|(kept, host)| match kept {
+            Ok(kept) => json!({ "host": host, "cordoned": kept, "done": wanted(kept) }),
+            Err(why) => json!({ "host": host, "done": false, "why": why.to_string() }),
+        });
+        face.document(&json!({ "hosts": hosts.collect::<Vec<_>>() }));
+    } else {
+        for (host, kept) in all.iter().filter_map(|(kept, host)| Some((host, kept.as_ref().ok()?))) {
+            let says = kept.as_ref().map_or("in service".to_owned(), |why| format!("cordoned {why}"));
+            face.data(safe(&format!("{host}: {says}")));
+        }
+    }
+    for (kept, host) in &all {
+        match kept {
+            Ok(kept) if wanted(kept) => {}
+            Ok(_) => {
+                let says = format!("`{host}` did not keep it: its base folder cannot be written");
+                return Err(Failure::say(FailureKind::Internal, says).hint(format!("see `portoser host check {host}`")));
+            }
+            Err(why) => return Err(unseen(host, why)),
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+fn unseen(host: &HostName, why: &Unseen) -> Failure {
+    Failure::new(FailureKind::Unreachable, why).doing(format!("asking `{host}`")).hint(why.hint())
+}
