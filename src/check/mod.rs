@@ -64,6 +64,8 @@ pub enum Need {
     Connect { address: String, port: u16 },
     /// What these words say on the host, as root where the host's `become` says so.
     Run(Cmd),
+    /// The same of words that a supervisor answers at once, and that are asked again and again.
+    State(Cmd),
 }
 
 /// What a fetcher brings.
@@ -110,6 +112,7 @@ fn need(check: &Check, subject: &Subject) -> Result<Need, Verdict> {
     }
     .map(|need| match need {
         Need::Run(cmd) => Need::Run(cmd.within(check.timeout)),
+        Need::State(cmd) => Need::State(cmd.within(check.timeout)),
         connect @ Need::Connect { .. } => connect,
     })
 }
@@ -132,7 +135,11 @@ where
     };
     let begun = Instant::now();
     // A connection must stand within the timeout; words end themselves, so their fetcher gets time to say so.
-    let until = if matches!(need, Need::Run(_)) { begun + check.timeout + GRACE } else { begun + check.timeout };
+    let until = if matches!(need, Need::Run(_) | Need::State(_)) {
+        begun + check.timeout + GRACE
+    } else {
+        begun + check.timeout
+    };
     let secs = check.timeout.as_secs_f64();
     match timeout_at(until, fetch(need)).await {
         Ok(Ok(Got::Stream(stream))) => met(check, stream, begun + check.timeout).await,

@@ -21,7 +21,7 @@ pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
         return Err(Verdict::Unseen("the service has no unit on this host".into()));
     }
     let units = subject.units.iter().cloned();
-    Ok(Need::Run(match subject.supervisor {
+    Ok(Need::State(match subject.supervisor {
         Supervisor::Systemd => {
             let scope = if subject.scope == Scope::User { "--user" } else { "--system" };
             Cmd::new("systemctl").args([scope, "show", "-p", PROPERTIES, "--"]).args(units)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{Got, Miss, Need, Ran};
+use crate::deploy::asker::Asker;
 use crate::host::look::{self, Beside, Discovered, LookError, Question, Records};
 use crate::host::{Facts, Layout, Record, Seen, Supervisor};
 use crate::model::{Cmd, HostName};
@@ -23,6 +24,8 @@ const DIAL: Duration = Duration::from_secs(10);
 pub struct Far {
     pub name: HostName,
     pub link: Arc<dyn Transport>,
+    /// Answers what is asked again and again.
+    asker: Arc<Asker>,
 }
 
 /// Why a host could not be seen.
@@ -48,6 +51,17 @@ impl Unseen {
 }
 
 impl Far {
+    /// The host at the end of this link.
+    pub(super) fn new(name: HostName, link: Arc<dyn Transport>) -> Self {
+        Self { name, link, asker: Arc::default() }
+    }
+
+    /// Ends the connection in good order.
+    pub(super) async fn part(&self) {
+        self.asker.end().await;
+        self.link.close().await;
+    }
+
     /// Takes a look.
     pub async fn look(&self, question: &Question) -> Result<Seen, Unseen> {
         self.look_as(question, true).await
@@ -111,11 +125,8 @@ impl Far {
                 Err(Lost::Refused { .. }) => Err(Miss::Refused),
                 Err(lost) => Err(Miss::Unseen(lost.to_string())),
             },
-            Need::Run(cmd) => match self.ran(&cmd).await {
-                Ok(ran) => Ok(Got::Ran(ran)),
-                Err(Lost::TimedOut { .. }) => Err(Miss::Overdue),
-                Err(lost) => Err(Miss::Unseen(lost.to_string())),
-            },
+            Need::Run(cmd) => told(self.ran(&cmd).await),
+            Need::State(cmd) => told(self.asker.ask(&self.link, &cmd).await),
         }
     }
 
@@ -131,6 +142,14 @@ impl Far {
             End::Signal(_) => None,
         };
         Ok(Ran { code, out: reply.out, err: reply.err })
+    }
+}
+
+fn told<S>(ran: Result<Ran, Lost>) -> Result<Got<S>, Miss> {
+    match ran {
+        Ok(ran) => Ok(Got::Ran(ran)),
+        Err(Lost::TimedOut { .. }) => Err(Miss::Overdue),
+        Err(lost) => Err(Miss::Unseen(lost.to_string())),
     }
 }
 

@@ -107,7 +107,7 @@ impl Ground {
     /// A host in reach.
     pub async fn reach(&self, host: &HostName) -> Result<Far, Lost> {
         let link = (self.reach)(host.clone()).await?;
-        Ok(Far { name: host.clone(), link })
+        Ok(Far::new(host.clone(), link))
     }
 
     /// A host in reach, when it is its turn: hosts are many, and only so many are visited at once.
@@ -135,7 +135,7 @@ impl Ground {
     pub async fn part(&self, far: &BTreeMap<HostName, Far>) {
         for (host, far) in far {
             if self.within(host).is_none() {
-                far.link.close().await;
+                far.part().await;
             }
         }
     }

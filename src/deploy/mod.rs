@@ -1,6 +1,7 @@
 //! Look, plan, walk: brings services to hosts as transactions, proves them, and brings back what cannot be proven.
 //! It tells what happens and never prints; it reaches hosts only through the transport.
 
+mod asker;
 mod attach;
 mod cordon;
 mod discover;

@@ -70,7 +70,7 @@ async fn fetch(need: Need) -> Result<Got<TcpStream>, Miss> {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Err(Miss::Refused),
             Err(error) => Err(Miss::Unseen(error.to_string())),
         },
-        Need::Run(cmd) => run(&cmd).await.map(Got::Ran),
+        Need::Run(cmd) | Need::State(cmd) => run(&cmd).await.map(Got::Ran),
     }
 }
 

@@ -46,8 +46,8 @@ fn stack(machines: Vec<Machine>) -> Result<(), Failed> {
     };
     let each = ports.len();
     write(["one", "one", "one"]);
-    // A gate that asks containers for their state may take commands of its own.
-    let first = bench.run(&DEPLOY).exits(0);
+    // The look, the run, and one that answers what the gates ask of the containers.
+    let first = if full { bench.run(&DEPLOY).exits(0) } else { counted.run(&bench, &DEPLOY, 3) };
     assert_eq!(first.ended("committed"), 3 * each);
     answers(["one", "one", "one"]);
     let nothing = counted.run(&bench, &DEPLOY, 1);
