@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::cli::{Exit, Face, Failure, deploy, discover, safe};
+use crate::cli::{Exit, Face, Failure, deploy, discover, prompt, safe};
 use crate::deploy::{Request, Selection};
 use crate::model::{FailureKind, HostName, ServiceName};
 use crate::plan::Offered;
@@ -91,8 +91,5 @@ fn confirm(face: &Face, host: &HostName, entries: &[Offered]) -> Result<(), Fail
         return Err(refused());
     }
     let question = format!("take over from {host}: {}?", all.join(", "));
-    match dialoguer::Confirm::new().with_prompt(safe(&question)).default(false).interact() {
-        Ok(true) => Ok(()),
-        _ => Err(refused()),
-    }
+    if prompt::agrees(&question) { Ok(()) } else { Err(refused()) }
 }

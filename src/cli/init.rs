@@ -4,10 +4,9 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use dialoguer::{Confirm, Input};
 use serde_json::json;
 
-use crate::cli::{Exit, Face, Failure};
+use crate::cli::{Exit, Face, Failure, prompt};
 use crate::model::{FailureKind, HostName};
 use crate::registry::{self, FirstHost};
 
@@ -44,33 +43,22 @@ fn here() -> Result<FirstHost, Failure> {
 }
 
 fn ask() -> Result<FirstHost, Failure> {
-    let local = Confirm::new().with_prompt("Deploy to this machine first?").default(false).interact();
-    if local.map_err(unanswered)? {
+    if prompt::is_so("Deploy to this machine first?", false)? {
         return here();
     }
     let name: HostName = question("Name of the first host in the registry", Some("web1"))?;
     let address: String = question("Its address, host name or SSH alias", Some(name.as_str()))?;
     let user: String = question("Login user (empty: as SSH is configured)", None)?;
-    let sudo = Confirm::new().with_prompt("Use sudo there?").default(true).interact().map_err(unanswered)?;
+    let sudo = prompt::is_so("Use sudo there?", true)?;
     Ok(FirstHost { name, address: Some(address), user: Some(user).filter(|user| !user.is_empty()), sudo })
 }
 
-fn question<T>(prompt: &str, usual: Option<&str>) -> Result<T, Failure>
+fn question<T>(words: &str, usual: Option<&str>) -> Result<T, Failure>
 where
     T: FromStr,
     T::Err: Display,
 {
-    let mut input = Input::<String>::new()
-        .with_prompt(prompt)
-        .allow_empty(usual.is_none())
-        .validate_with(|text: &String| text.parse::<T>().map(drop).map_err(|error| error.to_string()));
-    if let Some(usual) = usual {
-        input = input.default(usual.to_owned());
-    }
-    let text = input.interact_text().map_err(unanswered)?;
+    let good = |text: &str| text.parse::<T>().map(drop).map_err(|error| error.to_string());
+    let text = prompt::good_line(words, usual, good)?;
     text.parse().map_err(|error: T::Err| Failure::say(FailureKind::Usage, error.to_string()))
-}
-
-fn unanswered(error: dialoguer::Error) -> Failure {
-    Failure::new(FailureKind::Interrupted, &error).doing("asking")
 }

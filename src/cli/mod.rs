@@ -4,6 +4,7 @@
 mod face;
 mod failure;
 mod flags;
+mod prompt;
 mod registry;
 mod render;
 mod runtime;

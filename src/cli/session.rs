@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::app::{App, record};
-use crate::cli::{Exit, Face, Failure, Stop, render, safe};
+use crate::cli::{Exit, Face, Failure, Stop, prompt, render, safe};
 use crate::deploy::{Ended, Fault, Ground, verdict};
 use crate::journal::Journal;
 use crate::model::{Event, FailureKind, RunId, Secret, ServiceName, SystemClock};
@@ -60,14 +60,12 @@ fn become_password(face: &Face) -> Result<Secret, Failure> {
     if !face.can_ask() {
         return Err(refuse("there is no terminal to ask on").hint("allow the user sudo without a password (NOPASSWD)"));
     }
-    let answer = dialoguer::Password::new().with_prompt("password for sudo").interact();
-    answer.map(|password| Secret::new(password.into_bytes())).map_err(|_| refuse("nothing was typed"))
+    prompt::secret("password for sudo", false).map_err(|_| refuse("nothing was typed"))
 }
 
 /// Asks whether an unknown key is the right one. The fingerprint is shown by the question itself.
 fn ask_about_key(key: &ShownKey) -> bool {
-    let question = format!("{key}\nis this the right fingerprint, and shall the key be pinned?");
-    dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false)
+    prompt::agrees(&format!("{key}\nis this the right fingerprint, and shall the key be pinned?"))
 }
 
 /// Asks for a passphrase or a password, without showing it.
@@ -77,8 +75,7 @@ fn ask(question: &Question) -> Option<Secret> {
         Question::Password { user, host } => format!("password of {user} on {host}"),
         Question::Server { host, prompt, .. } => format!("{host} asks: {}", safe(prompt)),
     };
-    let answer = dialoguer::Password::new().with_prompt(words).allow_empty_password(true).interact().ok()?;
-    Some(Secret::new(answer.into_bytes()))
+    prompt::secret(&words, true).ok()
 }
 
 /// A fault of a run as the failure of a verb.
@@ -148,8 +145,7 @@ pub(super) fn approve<'a>(
         if !face.can_ask() {
             return Err(refuse());
         }
-        let question = format!("`{name}` is protected; type its name to go on");
-        let typed: Result<String, _> = dialoguer::Input::new().with_prompt(question).allow_empty(true).interact_text();
+        let typed = prompt::line(&format!("`{name}` is protected; type its name to go on"));
         if typed.ok().as_deref() != Some(name.as_str()) {
             return Err(refuse());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::deploy::Which;
-use crate::cli::{Exit, Face, Failure, block_on, session};
+use crate::cli::{Exit, Face, Failure, block_on, prompt, session};
 use crate::deploy::{
     Fault, Ground, Pace, Prepared, SelectFault, Selection, Terms, TurnRequest, deploy, prepare_turn, select, verdict,
 };
@@ -154,6 +154,5 @@ fn confirm(face: &Face, prepared: &Prepared) -> Result<(), Failure> {
     let (what, word) =
         if one { ("its name", changes[0].service.to_string()) } else { ("their number", places.len().to_string()) };
     let question = format!("remove {}? type {what} (`{word}`) to go on", places.join(", "));
-    let typed: Result<String, _> = dialoguer::Input::new().with_prompt(question).allow_empty(true).interact_text();
-    if typed.ok().as_deref() == Some(word.as_str()) { Ok(()) } else { Err(refuse()) }
+    if prompt::line(&question).ok().as_deref() == Some(word.as_str()) { Ok(()) } else { Err(refuse()) }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::cli::{Exit, Face, Failure, block_on, run, safe, session};
+use crate::cli::{Exit, Face, Failure, block_on, prompt, run, safe, session};
 use crate::deploy::{Words, lacks, needed};
 use crate::host::prepare::{Thing, bring};
 use crate::model::{FailureKind, HostName};
@@ -85,8 +85,7 @@ fn agree(face: &Face) -> Result<(), Failure> {
     if !face.can_ask() {
         return Err(refused().hint("give --yes to bring all of it"));
     }
-    let yes = dialoguer::Confirm::new().with_prompt("shall it be brought?").default(false).interact().unwrap_or(false);
-    if yes { Ok(()) } else { Err(refused()) }
+    if prompt::agrees("shall it be brought?") { Ok(()) } else { Err(refused()) }
 }
 
 fn line(host: &HostName, lacking: &Result<BTreeSet<Thing>, Lost>) -> String {

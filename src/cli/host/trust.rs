@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::{Exit, Face, Failure, block_on, safe, session};
+use crate::cli::{Exit, Face, Failure, block_on, prompt, safe, session};
 use crate::model::{FailureKind, HostName};
 use crate::transport::Lost;
 use crate::transport::ssh::ShownKey;
@@ -66,10 +66,8 @@ impl Trust {
             return Err(refuse(key.to_string())
                 .hint(format!("compare it with the host's own, then give --fingerprint {}", key.fingerprint)));
         }
-        let question =
-            format!("{}\nis this the right fingerprint, and shall the key be pinned?", safe(&key.to_string()));
-        let yes = dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false);
-        if yes { Ok(()) } else { Err(refuse("the key is not trusted".into())) }
+        let question = format!("{key}\nis this the right fingerprint, and shall the key be pinned?");
+        if prompt::agrees(&question) { Ok(()) } else { Err(refuse("the key is not trusted".into())) }
     }
 }
 

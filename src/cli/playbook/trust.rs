@@ -1,7 +1,7 @@
 //! `portoser playbook promote`, `demote` and `rm`: a person's word on what was learned.
 
 use crate::cli::playbook::{anywhere, learned};
-use crate::cli::{Exit, Face, Failure, safe};
+use crate::cli::{Exit, Face, Failure, prompt, safe};
 use crate::heal::learn::{Noted, restate};
 use crate::heal::playbook::{State, word};
 use crate::model::FailureKind;
@@ -59,9 +59,7 @@ impl Rm {
         if !face.flags.yes {
             let refuse = || Failure::say(FailureKind::Refused, format!("{} was not removed", file.display()));
             let question = format!("remove {}?", file.display());
-            let agreed = face.can_ask()
-                && dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false);
-            if !agreed {
+            if !face.can_ask() || !prompt::agrees(&question) {
                 return Err(refuse().hint("give --yes to remove it"));
             }
         }

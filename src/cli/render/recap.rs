@@ -40,7 +40,8 @@ pub(super) fn recap(board: &Board, style: Style, has: impl Fn(&str) -> bool) -> 
         lines.push(verdict(board, code, took, style));
     }
     if let (Some(run), true) = (&board.run, code != 0) {
-        let left = board.count(Some(Outcome::NotTouched)) + board.count(None) > 0;
+        let refused = FailureKind::of_code(code) == Some(FailureKind::Refused);
+        let left = !refused && board.count(Some(Outcome::NotTouched)) + board.count(None) > 0;
         let resume = (left && has("resume")).then(|| format!("portoser resume {run}"));
         let show = has("history").then(|| format!("portoser history show {run}"));
         lines.extend(show.into_iter().chain(resume).map(|next| format!("next: {next}")));
