@@ -216,8 +216,10 @@ impl Errand {
         (sent, progress): (&Arc<AtomicU64>, &mut Progress),
     ) -> Result<usize, PushFault> {
         let place = Place { base: &self.base, folder: &self.folder, tag: &self.tag };
-        let reply = far.link.start(&push::ask(&place, &self.image), true).await.map_err(PushFault::Lost)?;
-        let reply = reply.finish(Vec::new()).await.map_err(PushFault::Lost)?;
+        let ask = async { far.link.start(&push::ask(&place, &self.image), true).await?.finish(Vec::new()).await };
+        // What a plan wants loaded is hardly ever there, so it is made ready while the host is asked.
+        let (reply, bundle) = tokio::join!(ask, shelf.bundle(&self.push, &self.image));
+        let reply = reply.map_err(PushFault::Lost)?;
         let Some(had) = push::read(&reply.out) else {
             let says = String::from_utf8_lossy(&reply.err).trim().chars().take(300).collect();
             return Err(PushFault::Host(says));
@@ -234,7 +236,7 @@ impl Errand {
         if had.whole || had.from.is_some_and(|from| from <= has + 1) {
             return Ok(has);
         }
-        let bundle = shelf.bundle(&self.push, &self.image).await?;
+        let bundle = bundle?;
         let need = {
             let bundle = bundle.clone();
             blocking(move || bundle.bytes(has + 1)).await.map_err(PushFault::Read)?

@@ -7,8 +7,8 @@ command -v timeout >/dev/null && limit='timeout 60'
 for tool in zstd gzip; do command -v $tool >/dev/null && printf 'tool %s\n' $tool; done
 platform=$($limit docker version --format '{{.Server.Os}}/{{.Server.Arch}}' 2>&1) || { printf 'blind %s\nend\n' "$(printf '%s' "${platform:-docker does not answer}" | tr '\n' ' ')"; exit; }
 printf 'platform %s\n' "$platform"
-has() { $limit docker image inspect --format . -- "$1" >/dev/null 2>&1; }
-if has "$tag" || has "$id"; then printf 'have\nend\n'; exit; fi
+# A line for each of the two that is there.
+if [ -n "$($limit docker image inspect --format . -- "$tag" "$id" 2>/dev/null)" ]; then printf 'have\nend\n'; exit; fi
 # What nobody came back for within a day.
 [ ! -d "${folder%/*}" ] || find "${folder%/*}" -mindepth 1 -maxdepth 1 -type d -mmin +1440 -exec rm -rf {} + 2>/dev/null
 if [ -d "$folder" ]; then
@@ -22,7 +22,10 @@ if [ -d "$folder" ]; then
   for one in "$folder"/*; do [ ! -f "$one" ] || printf 'piece %s\n' "${one##*/}"; done
 fi
 # Only engines with a store of their own take an archive that lacks the layers which they have; containerd's does not.
-case $($limit docker info --format '{{.Driver}} {{.DriverStatus}}' 2>/dev/null) in
+engine=$($limit docker info --format '{{.DockerRootDir}}
+{{.Driver}} {{.DriverStatus}}' 2>/dev/null)
+case ${engine#*
+} in
 *containerd.snapshotter*) ;;
 overlay2\ * | overlay\ * | vfs\ * | btrfs\ * | zfs\ * | aufs\ * | fuse-overlayfs\ * | devicemapper\ *)
   all=$($limit docker images -aq --no-trunc | sort -u)
@@ -35,5 +38,6 @@ room() { # NAME FOLDER: free bytes there, and which file system it is
   df -Pk "$at" 2>/dev/null | { read -r head && read -r device size used free part mount && printf 'room %s %s %s\n' "$1" $((free * 1024)) "$mount"; }
 }
 room base "$base"
-room engine "$($limit docker info --format '{{.DockerRootDir}}' 2>/dev/null)"
+room engine "${engine%%
+*}"
 printf 'end\n'
