@@ -14,6 +14,7 @@ pub mod check;
 pub mod engine;
 
 pub mod journal;
+pub mod secrets;
 pub mod transport;
 
 pub mod deploy;

@@ -9,6 +9,7 @@ use crate::deploy::source::SourceFault;
 use crate::host::cause::cause;
 use crate::model::{FailureKind, HostName};
 use crate::plan::RefusedAt;
+use crate::secrets::SecretFault;
 
 /// Why nothing was begun.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,12 @@ pub enum Fault {
     /// Hosts that were taken out of service; and there is no other.
     #[error("{}", cordoned(.0))]
     Cordoned(Vec<(HostName, String)>),
+    #[error("the password for the image registry `{server}` is not here")]
+    Secret {
+        server: String,
+        #[source]
+        why: SecretFault,
+    },
     #[error("stopped before anything was touched")]
     Interrupted,
 }
@@ -83,6 +90,7 @@ impl Fault {
             Self::Refused(_) | Self::Cordoned(_) => FailureKind::Refused,
             Self::Locked { .. } | Self::Stale { .. } => FailureKind::Locked,
             Self::Payload { .. } => FailureKind::Internal,
+            Self::Secret { .. } => FailureKind::Secret,
             Self::Interrupted => FailureKind::Interrupted,
         }
     }
@@ -120,6 +128,7 @@ impl Fault {
             Self::Git(fault) => fault.hints(),
             Self::Image(fault) => vec![fault.hint().into()],
             Self::Push { host, why, .. } => vec![why.hint(host)],
+            Self::Secret { why, .. } => vec![why.hint()],
             Self::Source(_) | Self::Payload { .. } | Self::Interrupted => Vec::new(),
         };
         hints.sort();

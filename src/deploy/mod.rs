@@ -14,6 +14,7 @@ mod host_check;
 mod image;
 mod lack;
 mod last;
+mod login;
 mod open;
 mod past;
 mod prepare;

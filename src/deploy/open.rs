@@ -11,6 +11,7 @@ use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::image::Shelf;
+use crate::deploy::login;
 use crate::deploy::prepare::{Prepared, by_host};
 use crate::deploy::push::push;
 use crate::deploy::rescue::{RESCUE, Rescue};
@@ -142,6 +143,7 @@ fn begin(
 ) -> Result<(Drives, Stages), Fault> {
     let (mut drives, mut stages) = (BTreeMap::new(), BTreeMap::new());
     let whole = whole(ground, &prepared.plan, terms);
+    let mut logins = login::of_plan(&ground.registry, prepared)?;
     for (host, changes) in by_host(&prepared.plan) {
         let (Some(far), Some(seen)) = (prepared.survey.far.get(&host), prepared.survey.seen.get(&host)) else {
             continue;
@@ -157,6 +159,7 @@ fn begin(
             ticket: ticket.clone(),
             within: ground.within(&host).cloned(),
             contact: changes.iter().map(|change| lost_after(ground, change)).max(),
+            logins: logins.remove(&host).unwrap_or_default(),
             stages: changes.iter().map(|change| stage(ground, change, terms, whole)).collect(),
         };
         let trees: Vec<Tree> = changes.iter().flat_map(|change| change.trees()).collect();

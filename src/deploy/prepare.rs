@@ -9,6 +9,7 @@ use crate::deploy::fault::Fault;
 use crate::deploy::git;
 use crate::deploy::ground::Ground;
 use crate::deploy::image;
+use crate::deploy::login;
 use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
 use crate::deploy::source;
 use crate::deploy::state::HostEnd;
@@ -84,6 +85,7 @@ impl Aim {
 /// Reads, looks and plans. All hosts must be seen.
 pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
+    login::demand(&ground.registry, services.iter().filter_map(|name| ground.registry.services.get(name)))?;
     started(ground, &services, &hosts);
     let reading = read(ground, &services);
     let (sources, survey) = if request.only_look {
@@ -264,6 +266,7 @@ fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
         ticket: None,
         within: None,
         contact: None,
+        logins: Vec::new(),
         stages: Vec::new(),
     };
     Start { run, trees: Vec::new(), compression: Compression::None }

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::check::{self, Verdict};
 use crate::deploy::far::{Far, Unseen, subject};
 use crate::deploy::ground::Ground;
+use crate::deploy::login;
 use crate::deploy::select::is_placed;
 use crate::host::look::{Compared, Question};
 use crate::host::{Record, Seen, Supervisor};
@@ -132,6 +133,7 @@ async fn look_at(ground: &Ground, far: Far, (services, strays): (&[Service], Vec
     question.besides = depth == Depth::Whole;
     if matches!(depth, Depth::Fetches | Depth::Texts(_)) {
         question.images = services.iter().filter_map(fetched).collect();
+        question.logins = login::at_hand(&ground.registry, services);
     }
     if let Depth::Texts(texts) = &depth {
         let here = services.iter().filter_map(|service| texts.get_key_value(&service.name));

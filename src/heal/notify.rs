@@ -1,6 +1,7 @@
 //! Who is told of news: programs and webhooks of the registry, side by side, each with its deadline. One who cannot be told stops
 //! nothing and delays nobody.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
@@ -13,6 +14,7 @@ use crate::heal::{HealFault, Healing};
 use crate::journal::Journal;
 use crate::model::hex;
 use crate::registry::{Notify, NotifyTo, Registry};
+use crate::secrets;
 use crate::transport::{hand, post};
 
 /// How often one is told who does not listen at first.
@@ -71,13 +73,15 @@ async fn tell(to: &Notify, text: Arc<str>) -> Result<(), String> {
     for _ in 0..TRIES {
         told = match &to.to {
             NotifyTo::Command(words) => hand(words, &text, to.timeout).await,
-            NotifyTo::Webhook { url, key_file } => {
+            NotifyTo::Webhook { url, key } => {
                 let mut headers = Vec::new();
-                if let Some(file) = key_file {
-                    let key = std::fs::read(file).map_err(|error| {
-                        format!("nobody is told at {}: reading the key in {}: {error}", url.place(), file.display())
+                if let Some(file) = key {
+                    let key = secrets::read(file).map_err(|fault| {
+                        let why = fault.source().map(|why| format!(": {why}")).unwrap_or_default();
+                        format!("nobody is told at {}: the key by which it is signed: {fault}{why}", url.place())
                     })?;
-                    headers.push(("X-Portoser-Signature", signature(key.trim_ascii(), text.as_bytes())));
+                    let key = key.reveal_for_sending().trim_ascii();
+                    headers.push(("X-Portoser-Signature", signature(key, text.as_bytes())));
                 }
                 post(url, &headers, text.to_string(), to.timeout).await
             }

@@ -170,9 +170,14 @@ const DOCKER: &[(&str, &str, &str)] = &[
         "give an image that is made for the host's platform, or for several",
     ),
     (
+        r"the image registry (\S+) does not let (\S+) in: (?:[^\n]*\n)*?[^\n]*(?i:unauthorized|denied|incorrect)",
+        "the image registry `$1` does not take the password of $2",
+        "see `registries` of the registry: the user, and what the variable or the file of its password holds",
+    ),
+    (
         r"(?i)pull access denied for ([^\s,]+)|manifest for (\S+) not found|(?:manifest unknown|repository does not exist|requested access to the resource is denied)",
         "the registry does not have the image $1$2, or wants a login for it",
-        "see that name and tag are right; for a private registry run `docker login` on the host",
+        "see that name and tag are right; for a private registry give `registries`, with the user and where the password is",
     ),
     (
         r"(?i)dial tcp: lookup (\S+)|(?:Get|Head) .?https?://([^/\s]+)/v2/[^\n]*(?:timeout|refused|no route|unreachable|reset)",

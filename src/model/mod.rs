@@ -19,6 +19,6 @@ pub use digest::{Hash, Sha256, hex, sha256};
 pub use event::{Event, Outcome};
 pub use failure::FailureKind;
 pub use name::{BadName, HostName, ReleaseId, RunId, ServiceName};
-pub use secret::Secret;
+pub use secret::{Login, Secret};
 pub use size::size;
 pub use step::{Content, OnLostContact, Owner, Probe, ProjectChange, Pull, Scope, Step, UnitChange};

@@ -21,6 +21,15 @@ impl Secret {
     }
 }
 
+/// How an image registry lets us in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The registry's name.
+    pub server: String,
+    pub user: String,
+    pub password: Secret,
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")

@@ -8,6 +8,7 @@ use super::docker::Docker;
 use crate::model::{HostName, OnLostContact, Scope, ServiceName};
 
 use super::healing::{Heal, HealPolicy};
+use super::login::ImageLogin;
 use super::notify::Notify;
 use super::packages::Lock;
 use super::source::Source;
@@ -26,6 +27,8 @@ pub struct Registry {
     pub hosts: BTreeMap<HostName, Host>,
     /// The services, by name.
     pub services: BTreeMap<ServiceName, Service>,
+    /// How image registries know us, by their names.
+    pub registries: BTreeMap<String, ImageLogin>,
     /// Who is told of news.
     pub notify: Vec<Notify>,
     /// How many hosts are worked on at once at most; when none is given, what this machine can do.

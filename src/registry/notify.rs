@@ -1,7 +1,8 @@
 //! Who is told of news, as checked.
 
-use std::path::PathBuf;
 use std::time::Duration;
+
+use super::login::SecretRef;
 
 /// What can be new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -22,8 +23,8 @@ pub enum NewsKind {
 pub enum NotifyTo {
     /// To a program of this machine, on its standard input.
     Command(Vec<String>),
-    /// To a URL, signed with the key in this file, where there is one.
-    Webhook { url: Url, key_file: Option<PathBuf> },
+    /// To a URL, signed with this key, where there is one.
+    Webhook { url: Url, key: Option<SecretRef> },
 }
 
 /// One who is told.

@@ -151,6 +151,18 @@ text!(
     "write NAME, NAME:TAG or NAME@sha256:DIGEST, with a registry before it where needed; names are lower-case",
     super::docker::is_image
 );
+gate!(
+    /// The name of an image registry.
+    ServerName, Some("^([A-Za-z0-9-]+([.][A-Za-z0-9-]+)+(:[0-9]+)?|[A-Za-z0-9-]+:[0-9]+|localhost)$"), "the name of an image registry",
+    "write it as it stands before the first `/` of a reference, such as ghcr.io or registry.example.net:5000; that of Docker Hub is docker.io",
+    |text| super::docker::is_image(&format!("{text}/x")) && super::login::server_of(&format!("{text}/x")) == text
+);
+text!(
+    /// The name of a variable of the environment, as a value.
+    VariableName, false, Some("^[A-Za-z_][A-Za-z0-9_]{0,254}$"), "the name of an environment variable",
+    "use letters, digits and `_`, start with a letter or `_`, at most 255 characters",
+    Variable::good
+);
 text!(
     /// A mount of a container.
     MountText, false, Some("^[^:\\u0000-\\u001f\\u007f]+:/[^:\\u0000-\\u001f\\u007f]+(:(ro|rw))?$"), "a mount",

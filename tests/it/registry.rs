@@ -128,6 +128,7 @@ fn what_is_shown_can_be_read_again() -> Result<(), Failed> {
     // Only hosts and services are shown.
     first.notify.clear();
     first.at_once = None;
+    first.registries.clear();
     let written = |registry: &Registry| {
         let hosts: Value = registry.hosts.values().map(|host| (host.name.to_string(), write_host(host))).collect();
         let services = registry.services.values();

@@ -3,12 +3,26 @@ images() { # [SERVICE always|missing REFERENCE]...: what is there, or was chosen
   command -v docker >/dev/null || return
   limit= platform= insecure=
   command -v timeout >/dev/null && limit='timeout 10'
+  patient=$limit
   while [ $# -gt 2 ]; do
     [ "$2" = always ] || has_image "$1" "$3" || offer "$3"
     [ "$2" = missing ] || offer "$3"
     shift 3
   done
   [ -z "$platform" ] || held
+  [ -z "$signs" ] || rm -rf "$signs"
+}
+
+signs=
+sign_place() { # a folder for logins, which is gone when we are; in memory where that can be
+  umask 077
+  for one in /dev/shm /run "${TMPDIR:-/tmp}"; do
+    [ -w "$one" ] && signs=$(mktemp -d "$one/.portoser-XXXXXX") && mkdir "$signs/logins" && break
+  done
+  [ -d "$signs/logins" ] || exit 1
+  trap 'rm -rf "$signs"' EXIT
+  trap 'exit 1' HUP INT TERM
+  (while sleep 1 && kill -0 $$; do :; done; rm -rf "$signs") </dev/null >/dev/null 2>&1 &
 }
 
 has_image() { # SERVICE REFERENCE
@@ -18,18 +32,13 @@ has_image() { # SERVICE REFERENCE
   $limit docker image inspect --format . -- "$2" >/dev/null
 }
 
-server_of() { # REFERENCE: sets $server to the name of its registry
-  case $1 in */*) server=${1%%/*} ;; *) server= ;; esac
-  case $server in *.* | *:* | localhost) ;; *) server=docker.io ;; esac
-}
-
 manifest() { # [-v] REFERENCE: as its registry has it, by the rules that the engine has for that registry
   for last; do :; done
-  server_of "$last"
+  signed "$signs" "$last" || return
   case $server in 127.* | localhost | localhost:*) set -- --insecure "$@" ;;
   *) case " $insecure " in *" $server "*) set -- --insecure "$@" ;; esac ;;
   esac
-  $limit docker manifest inspect "$@" 2>&1
+  (if [ -n "$settings" ]; then export DOCKER_CONFIG="$settings"; fi; exec $limit docker manifest inspect "$@") 2>&1
 }
 
 offer() { # REFERENCE

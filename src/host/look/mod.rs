@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::facts::TOOLS;
 use crate::host::run;
-use crate::model::{Pull, Scope, ServiceName, quote};
+use crate::model::{Login, Pull, Scope, ServiceName, quote};
 
 pub use beside::{Beside, read_beside};
 pub use containers::{INSPECT, container_units, containers};
@@ -46,6 +46,8 @@ pub struct Question {
     /// Images that a host may have to fetch: the service, the reference, and when it is fetched: with `Pull::Always` its
     /// registry is asked even when the host has it.
     pub images: Vec<(ServiceName, String, Pull)>,
+    /// The image registries among theirs that want to know who asks.
+    pub logins: Vec<Login>,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
 }
@@ -112,7 +114,12 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     script.push_str(&format!("inspect={}\n", quote(INSPECT)));
     script.push_str(if question.docker { "containers needed\n" } else { "containers ''\n" });
     if !question.images.is_empty() {
+        script.push_str(run::sign::SIGN);
         script.push_str(IMAGES);
+        if !question.logins.is_empty() {
+            script.push_str("sign_place\n");
+            script.push_str(&run::sign::heard(&question.logins));
+        }
         let way = |pull| if pull == Pull::Always { "always" } else { "missing" };
         let all = question.images.iter().flat_map(|(service, image, pull)| [service.as_str(), way(*pull), image]);
         self::call(&mut script, &["images"].into_iter().chain(all).collect::<Vec<_>>());

@@ -5,6 +5,7 @@ mod open;
 mod payload;
 mod render;
 mod replay;
+pub(super) mod sign;
 mod wire;
 
 pub use line::Reader;
@@ -18,7 +19,7 @@ pub use wire::{About, End, Entry, Happened, Holder, Order, Report, Why, entry, s
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{OnLostContact, ReleaseId, RunId, ServiceName, Step};
+use crate::model::{Login, OnLostContact, ReleaseId, RunId, ServiceName, Step};
 
 /// All that one run does on one host, in one exec.
 #[derive(Clone, Debug)]
@@ -40,6 +41,9 @@ pub struct HostRun {
     /// locks of all hosts can be taken before anything is touched. Without it the first stage begins by itself, and the first
     /// failure ends the run.
     pub contact: Option<Duration>,
+    /// The image registries that images may be fetched from, and want to know who asks. They lie in the run's folder until the last
+    /// stage has what it needs.
+    pub logins: Vec<Login>,
     /// The services' transactions, in order. Each begins when it is told to, and is judged by itself.
     pub stages: Vec<Stage>,
 }

@@ -71,6 +71,7 @@ pub fn settle(base: &str, id: &RunId, who: &str, wait_lock: Duration) -> Result<
         ticket: None,
         within: None,
         contact: None,
+        logins: Vec::new(),
         stages: Vec::new(),
     };
     open(&run, &[], Compression::None)

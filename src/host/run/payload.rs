@@ -10,16 +10,17 @@ use tar::{Builder, EntryType, Header};
 use tempfile::SpooledTempFile;
 
 use crate::host::run::render::{Rendered, render};
-use crate::host::run::{HostRun, Tree, TreeKind};
+use crate::host::run::{HostRun, Tree, TreeKind, sign};
 use crate::model::Hash;
 
 /// Up to this size a payload stays in memory.
 const IN_MEMORY: usize = 16 << 20;
 
 const IDENTITY: &str = include_str!("sh/identity.sh");
-const RUNNER: [&str; 7] = [
+const RUNNER: [&str; 8] = [
     include_str!("sh/files.sh"),
     include_str!("sh/units.sh"),
+    include_str!("sh/sign.sh"),
     include_str!("sh/compose.sh"),
     include_str!("sh/lock.sh"),
     include_str!("sh/guest.sh"),
@@ -117,14 +118,14 @@ pub(super) fn make(run: &HostRun, trees: &[Tree], pack: Compression) -> Result<P
     let spool = SpooledTempFile::new(IN_MEMORY);
     let spooled = PayloadError::Spool;
     let mut spool = match pack {
-        Compression::None => write(spool, &rendered, trees)?,
+        Compression::None => write(spool, (run, &rendered), trees)?,
         Compression::Gzip => {
             let packer = flate2::write::GzEncoder::new(spool, flate2::Compression::default());
-            write(packer, &rendered, trees)?.finish().map_err(spooled)?
+            write(packer, (run, &rendered), trees)?.finish().map_err(spooled)?
         }
         Compression::Zstd => {
             let packer = zstd::Encoder::new(spool, 3).map_err(PayloadError::Spool)?;
-            write(packer, &rendered, trees)?.finish().map_err(spooled)?
+            write(packer, (run, &rendered), trees)?.finish().map_err(spooled)?
         }
     };
     let len = spool.stream_position().map_err(PayloadError::Spool)?;
@@ -149,7 +150,7 @@ impl<W: Write> Write for Gate<W> {
     }
 }
 
-fn write<W: Write>(to: W, rendered: &Rendered<'_>, trees: &[Tree]) -> Result<W, PayloadError> {
+fn write<W: Write>(to: W, (run, rendered): (&HostRun, &Rendered<'_>), trees: &[Tree]) -> Result<W, PayloadError> {
     let mut archive = Archive(Builder::new(Gate { to, shut: false }));
     for folder in ["ears", "orders", "stage", "undo", "payload", "trees"] {
         archive.folder(folder, 0o700)?;
@@ -165,6 +166,12 @@ fn write<W: Write>(to: W, rendered: &Rendered<'_>, trees: &[Tree]) -> Result<W, 
     }
     for tree in trees {
         archive.tree(tree)?;
+    }
+    if !run.logins.is_empty() {
+        archive.folder("logins", 0o700)?;
+    }
+    for (index, login) in run.logins.iter().enumerate() {
+        archive.file(&format!("logins/{}", index + 1), 0o600, &sign::file(login))?;
     }
     archive.file("whole", 0o600, b"")?;
     archive.0.get_mut().shut = true;

@@ -5,6 +5,7 @@ mod check;
 mod docker;
 mod heal;
 mod host;
+mod login;
 mod notify;
 mod service;
 mod source;
@@ -13,13 +14,14 @@ pub(super) use check::*;
 pub(super) use docker::*;
 pub(super) use heal::*;
 pub(super) use host::*;
+pub(super) use login::*;
 pub(super) use notify::*;
 pub(super) use service::*;
 pub(super) use source::*;
 
 use super::number::{Bool, Seats, Version};
 use super::read::{List, Map, draft};
-use super::text::Name;
+use super::text::{Name, ServerName};
 
 draft! {
     /// A portoser registry: hosts, and the services that run on them.
@@ -34,6 +36,8 @@ draft! {
         services: Map<Name, Service>,
         /// How many hosts are worked on at once at most.
         at_once: Seats,
+        /// How image registries know us, by their names as references of images have them.
+        registries: Map<ServerName, ImageLogin>,
         /// Who is told when something went bad, was healed, was given up, or was learned.
         notify: List<Notify>,
         /// Overlays on all of the above, by name, chosen with `--env`.
@@ -52,5 +56,7 @@ draft! {
         hosts: Map<Name, Host>,
         /// Joined with the services.
         services: Map<Name, Service>,
+        /// Joined with the logins of image registries.
+        registries: Map<ServerName, ImageLogin>,
     }
 }

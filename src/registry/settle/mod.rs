@@ -6,6 +6,7 @@ mod cross;
 mod docker;
 mod files;
 mod hosts;
+mod login;
 mod notify;
 mod policy;
 mod python;
@@ -62,6 +63,7 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
         protected: protected(root, env),
         hosts: BTreeMap::new(),
         services: BTreeMap::new(),
+        registries: login::logins(&site, &root.registries, to),
         notify: notify::notify(&site, &root.notify, to),
         at_once: root.at_once.value().map(|count| count.get()),
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Site;
 use crate::registry::draft;
+use crate::registry::login::SecretRef;
 use crate::registry::notify::{NewsKind, Notify, NotifyTo, Url};
 use crate::registry::number::Named;
 use crate::registry::read::{At, Field, List, Reader};
@@ -33,7 +34,7 @@ fn settle(site: &Site<'_>, one: &At<draft::Notify>, at: &Trail<'_>, to: &mut Rea
                     .why("it must begin with https:// or http://, then a host, perhaps a port and a path; no user, no fragment");
                 return None;
             };
-            NotifyTo::Webhook { url, key_file: draft.key_file.value().map(|path| site.path(&path.0)) }
+            NotifyTo::Webhook { url, key: draft.key_file.value().map(|path| SecretRef::File(site.path(&path.0))) }
         }
     };
     if let (NotifyTo::Command(_), Some(given)) = (&target, draft.key_file.given()) {

@@ -46,6 +46,7 @@ impl Sent {
             ticket: None,
             within: None,
             contact: None,
+            logins: Vec::new(),
             stages,
         };
         let trees: Vec<Tree> = changes.iter().flat_map(Change::trees).collect();

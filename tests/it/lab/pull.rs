@@ -5,13 +5,14 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::docker::{chosen, image, side_by_side};
-use super::kit::{Bench, Machine, port};
-use super::store::Store;
+use super::kit::{Bench, Machine, PATIENCE, port, wait};
+use super::store::{PASSWORD, Store};
 use super::trial;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("images_are_fetched_when_the_registry_says_so_and_kept", policies),
+        trial("a_private_registry_lets_us_in_and_nothing_is_left", private),
         trial("what_is_fetched_is_known_before_and_must_fit", sizes),
     ]
 }
@@ -116,5 +117,71 @@ fn sizes(machines: Vec<Machine>) -> Result<(), Failed> {
         );
         write("1");
         assert_eq!(bench.run(&["deploy", "--all", "--events"]).exits(0).ended("nothing-to-do"), 1);
+    })
+}
+
+/// What a run, a look and a killed runner leave of a password on a host: the files that hold it, as it is or as docker writes it.
+fn left(machine: &Machine, bench: &Bench) -> String {
+    let packed = machine.inside(&format!("printf 'lab:{PASSWORD}' | base64"));
+    let places = format!("{} /dev/shm /run/.portoser-* /tmp /root/.docker /home/deploy", bench.base());
+    machine.inside(&format!("grep -rlsIe '{PASSWORD}' -e '{}' {places}", packed.trim()))
+}
+
+fn private(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&chosen(&machines, "bookworm"), |machine| {
+        image(machine);
+        let bench = Bench::new("priv", std::slice::from_ref(machine));
+        let (store, port) = (Store::new(machine, &bench, true), port());
+        let write = |tag: &str, password: &str| {
+            bench.registry(&service(
+                &bench,
+                machine,
+                port,
+                &format!("{}/app:{tag}", store.name()),
+                "    pull: always\n",
+            ));
+            let text = std::fs::read_to_string(bench.at("registry.yml")).expect("the registry");
+            let login =
+                format!("registries: {{ \"{}\": {{ user: lab, password: {password} }} }}\nservices:", store.name());
+            std::fs::write(bench.at("registry.yml"), text.replace("services:", &login)).expect("a registry");
+        };
+        store.push("app:1", "one", 1000);
+        store.push("app:2", "two", 1000);
+        write("1", "{ file: password }");
+        let missing = bench.run(&["deploy", "--all"]).exits(10);
+        assert!(missing.err.contains("password") && !missing.err.contains(PASSWORD), "{}", missing.err);
+        std::fs::write(bench.at("password"), "wrong").expect("a file");
+        let wrong = bench.run(&["deploy", "--all"]).exits(9);
+        assert!(wrong.err.contains("does not let lab in"), "{}", wrong.err);
+        std::fs::write(bench.at("password"), PASSWORD).expect("a file");
+        let ran = bench.run(&["deploy", "--all", "--events", "-v"]).exits(0);
+        assert_eq!(bench.answer(machine, port), "one", "{}", ran.err);
+        assert_eq!(left(machine, &bench), "", "after a deploy");
+        let shown =
+            [ran.out, ran.err, bench.run(&["history", "--json"]).out, bench.run(&["plan", "--all", "--steps"]).out]
+                .concat();
+        assert!(!shown.contains(PASSWORD), "{shown}");
+        // The runner dies where it fetches; nobody but the watcher beside it is there to clean up.
+        write("2", "{ env: LAB_PASSWORD }");
+        let runs = format!("{}/runs", bench.base());
+        let killer = format!(
+            "for i in $(seq 3000); do r=$(ls -d {runs}/*/docker 2>/dev/null | head -n 1); \
+             if [ -n \"$r\" ]; then read -r p x <${{r%/docker}}/runner && kill -9 $p; echo killed; exit; fi; sleep 0.01; done"
+        );
+        std::thread::scope(|scope| {
+            let killer = scope.spawn(|| machine.inside(&killer));
+            let mut deploy = bench.command_in("state", &["deploy", "--all", "--no-auto-heal"]);
+            let ended = deploy.env("LAB_PASSWORD", PASSWORD).output().expect("portoser starts");
+            assert!(killer.join().expect("a killer").contains("killed"), "{}", String::from_utf8_lossy(&ended.stderr));
+        });
+        wait("nothing is left of the password", PATIENCE, || left(machine, &bench).is_empty());
+        let again = bench
+            .command_in("state", &["deploy", "--all"])
+            .env("LAB_PASSWORD", PASSWORD)
+            .output()
+            .expect("portoser starts");
+        assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+        assert_eq!(bench.answer(machine, port), "two");
+        assert_eq!((left(machine, &bench), bench.amiss(machine)), (String::new(), String::new()));
     })
 }

@@ -79,6 +79,7 @@ impl Desk {
             ticket: None,
             within: None,
             contact: None,
+            logins: Vec::new(),
             stages,
         }
     }

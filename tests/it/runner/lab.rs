@@ -77,6 +77,7 @@ impl Far {
             ticket: None,
             within: None,
             contact: None,
+            logins: Vec::new(),
             stages,
         };
         let mut opening = run::open(&run, &[], Compression::Gzip).expect("a payload");

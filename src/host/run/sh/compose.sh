@@ -40,10 +40,17 @@ do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so
   case $3 in *@*) [ "$how" = never ] || how=missing ;; esac # what a digest names does not change
   if [ "$how" = always ] || ! has_image "$3"; then
     [ "$how" != never ] || { printf 'the image %s is not on the host, and may not be pulled\n' "$3"; return 1; }
-    minded "$pull_within" docker pull --quiet -- "$3" || return
+    fetch "$3" || return
     say note "fetched $3: $(bounded 60 docker image inspect --format '{{join .RepoDigests " "}}' -- "$3")"
   fi
   fits "$3" && note made && bounded 60 docker tag -- "$3" "$1"
+}
+
+fetch() { # REFERENCE: from its registry, which may want to know us
+  signed "$run" "$1" || return
+  set -- docker pull --quiet -- "$1"
+  [ -z "$settings" ] || set -- env "DOCKER_CONFIG=$settings" "REGISTRY_AUTH_FILE=$settings/auth.json" "$@"
+  minded "$pull_within" "$@"
 }
 
 undo_image() { # what still uses it keeps it
@@ -88,10 +95,30 @@ do_part() { # TAG PULL FOLDER PART: the same for a part of the user's compose fi
     here && /^    build:/ { build = 1 } here && /^    image: / { sub(/^    image: */, ""); gsub(/["\047]/, ""); image = $0 }
     END { if (build) print "build"; else print image }' "$run/config")
   case $reference in
-  build) note made && minded "$pull_within" sh "$3/.portoser/compose.sh" build "$4" ;;
+  build) note made && signed_all && minded "$pull_within" ${settings:+env "DOCKER_CONFIG=$settings"} sh "$3/.portoser/compose.sh" build "$4" ;;
   '') printf 'the compose file names neither image nor build for %s\n' "$4"; return 1 ;;
   *) do_image "$1" "$2" "$reference" ;;
   esac
+}
+
+signed_all() { # with every registry that we know, as a build may begin from an image of any
+  settings=
+  for login in "$run"/logins/*; do
+    [ -e "$login" ] || return 0
+    { IFS= read -r at && IFS= read -r user; } <"$login"
+    sign_in "$run/docker" || return
+  done
+}
+
+sign_out() { # what let us in is thrown away; the passwords too, once no stage is left that could want them
+  [ -d "$run/logins" ] || return 0
+  rm -rf "$run/docker"
+  left=0
+  while [ $left -lt "$stages" ]; do
+    left=$((left + 1))
+    marked $left.begun || return 0
+  done
+  rm -rf "$run/logins"
 }
 
 undo_part() { undo_image "$1"; }

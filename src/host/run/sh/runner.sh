@@ -1,6 +1,6 @@
 # The runner: carries the stages of one run through, and leaves each service old or new, whatever happens to it.
 # What was decided lies in $run/stage as empty files; the journal tells it to those who follow.
-base=$1 id=$2 run=$1/runs/$2 tickets=$1/queue leases=$1/lock uid=${4:-$(id -u)} rename='' limit='' wake='' ticker='' loaded='' looked='' up=0.00
+base=$1 id=$2 run=$1/runs/$2 tickets=$1/queue leases=$1/lock uid=${4:-$(id -u)} rename='' limit='' wake='' ticker='' patient='bounded 60' loaded='' looked='' up=0.00
 umask 077
 cd /
 
@@ -170,6 +170,7 @@ carry() { # STAGE: its steps in order; after a failure all is back as it was
     }
     say "done" "$1" $nth
   done
+  sign_out
   mark "$1.switched" || { back "$1" failed; return 1; }
   say switched "$1"
 }
@@ -180,6 +181,7 @@ back() { # STAGE WHY: undoes the stage, last step first; a step that fails is tr
   dismiss
   say undoing "$1" "$2"
   forget "$1"
+  sign_out
   nth=$steps stuck=''
   while [ "$nth" -gt 0 ]; do
     if [ -e "$run/undo/$1.$nth.begun" ]; then
@@ -256,7 +258,7 @@ finish() { # what remains to be done for the stages that were kept, and the one 
 close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may count on the lock being free.
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
   dismiss
-  (cd "$run" && rm -rf payload trees undo out tail a b whole lease hand deserted shut)
+  (cd "$run" && rm -rf payload trees logins docker undo out tail a b whole lease hand deserted shut)
   printf '%s\n' "$1" >"$run/end"
   [ -z "$lease_number" ] || release
   say end "$1"
@@ -331,6 +333,8 @@ begin() { # the run's own life
   sign=$now
   if [ "$contact" -gt 0 ]; then closing=''; else closing=yes; fi
   say run "$stages" "$who"
+  # Whoever kills us must not leave a password behind.
+  [ ! -d "$run/logins" ] || (while sleep 1 && lives "$run/runner"; do :; done; rm -rf "$run/logins" "$run/docker") </dev/null >/dev/null 2>&1 &
   if [ -n "$within" ]; then
     enter "$within" || { say note "$within does not hold the lock any more"; close stale; exit; }
   else
