@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::engine::{process, release};
 use crate::host::push::Image;
 use crate::host::run::{TreeEntry, TreeKind};
-use crate::host::{FORMAT, Layout, OURS, Record, Seen, SeenService, Supervisor, UnitFile};
+use crate::host::{FORMAT, Layout, OURS, Record, Seen, SeenService, SeenUnit, Supervisor, UnitFile};
 use crate::model::{
     Content, Probe, ProjectChange, Pull, ReleaseId, Scope, ServiceName, Sha256, Step, UnitChange, hex, sha256, spread,
 };
@@ -43,6 +43,8 @@ struct Rendered {
     main: Option<String>,
     /// The folder in which the relative paths of the files begin, where it is not the release.
     folder: Option<String>,
+    /// Whether its containers can run beside those of another release.
+    beside: bool,
 }
 
 impl Engine for Docker {
@@ -102,6 +104,7 @@ impl Engine for Docker {
         let change = match again {
             _ if adopt => ProjectChange::Take { pins: pins(record) },
             true => ProjectChange::Renew,
+            false if runs_beside(record) && seen.current.is_some() => ProjectChange::Beside,
             false => ProjectChange::Up,
         };
         steps.push(Step::Project { project: project(record), folder: folder.clone(), change });
@@ -148,7 +151,20 @@ impl Engine for Docker {
     }
 
     fn runs(&self, record: &Record, seen: &Seen) -> bool {
-        record.units.iter().all(|unit| seen.units.get(&unit.name).is_some_and(|found| found.runs()))
+        let prefix = project(record) + "/";
+        let ours = |name: &str| record.units.iter().any(|unit| unit.name == name);
+        // What another release left there is to go.
+        let stray = |(name, found): (&String, &SeenUnit)| name.starts_with(&prefix) && !ours(name) && !found.rests();
+        let left = runs_beside(record) && seen.units.iter().any(stray);
+        !left && record.units.iter().all(|unit| seen.units.get(&unit.name).is_some_and(SeenUnit::runs))
+    }
+
+    fn alone(&self, record: &Record, layout: &Layout) -> Vec<Step> {
+        if !runs_beside(record) {
+            return Vec::new();
+        }
+        let folder = layout.release(&record.service, &record.release);
+        vec![Step::Project { project: project(record), folder, change: ProjectChange::Alone }]
     }
 
     fn after(&self, record: &Record, layout: &Layout) -> Vec<Step> {
@@ -186,7 +202,13 @@ fn hold(record: &Record, layout: &Layout, adopt: bool) -> Step {
 }
 
 fn runs(record: &Record) -> Step {
-    Step::Wait { probe: Probe::ProjectRuns { project: project(record) }, within: START }
+    let release = runs_beside(record).then(|| record.release.clone());
+    Step::Wait { probe: Probe::ProjectRuns { project: project(record), release }, within: START }
+}
+
+/// Whether its containers can run beside those of another release.
+fn runs_beside(record: &Record) -> bool {
+    record.summary.contains_key("beside")
 }
 
 /// The step that gives an image our tag, however it comes to the host.
@@ -293,6 +315,7 @@ impl Parts {
         summary.extend(self.rendered.networks.iter().map(|name| (format!("network {name}"), "shared".to_owned())));
         let adopted = self.rendered.folder.iter().map(|folder| format!("{} in {folder}", self.rendered.name));
         summary.extend(adopted.map(|project| ("project".to_owned(), project)));
+        summary.extend(self.rendered.beside.then(|| ("beside".to_owned(), "the release before".to_owned())));
         summary.extend(self.rendered.main.iter().map(|part| ("part".to_owned(), part.clone())));
         let record = Record {
             format: FORMAT,

@@ -84,7 +84,11 @@ pub enum Pull {
 pub enum ProjectChange {
     /// Bring up what differs from the release's files; what is the same is left alone.
     Up,
-    /// The same; and where all of it runs already, start it anew.
+    /// Bring it up beside what runs of it, which is left alone.
+    Beside,
+    /// Take away what runs of it beside this release.
+    Alone,
+    /// Bring it up; and where all of it runs already, start it anew.
     Renew,
     /// Make all of it anew, however well it is; volumes stay.
     Recreate,
@@ -109,7 +113,11 @@ pub enum Probe {
     /// The supervised process of this service folder lives.
     ProcessAlive { folder: String },
     /// All containers of the compose project run, and none was started again.
-    ProjectRuns { project: String },
+    ProjectRuns {
+        project: String,
+        /// Only the containers of this release count.
+        release: Option<ReleaseId>,
+    },
     /// Something listens on this TCP port.
     PortOpen { port: u16 },
 }
@@ -226,6 +234,8 @@ impl fmt::Display for ProjectChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up => f.write_str("bring up"),
+            Self::Beside => f.write_str("bring up, beside what runs of it,"),
+            Self::Alone => f.write_str("take away what is old of"),
             Self::Renew => f.write_str("bring up or restart"),
             Self::Recreate => f.write_str("make anew"),
             Self::Stop => f.write_str("stop"),
@@ -242,7 +252,7 @@ impl fmt::Display for Probe {
         match self {
             Self::UnitActive { unit, .. } => write!(f, "{} is active", quote(unit)),
             Self::ProcessAlive { folder } => write!(f, "the process in {} lives", quote(folder)),
-            Self::ProjectRuns { project } => write!(f, "the project {} runs", quote(project)),
+            Self::ProjectRuns { project, .. } => write!(f, "the project {} runs", quote(project)),
             Self::PortOpen { port } => write!(f, "port {port} is open"),
         }
     }

@@ -156,6 +156,7 @@ fn change(
         edited: found.drift.clone(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
+        after: engine.alone(&record, &layout),
         record,
         files: None,
         copied: BTreeSet::new(),
@@ -163,7 +164,6 @@ fn change(
         image: None,
         fetch: None,
         steps,
-        after: Vec::new(),
     };
     let across = change.across();
     change.reasons.splice(0..0, across);

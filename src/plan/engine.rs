@@ -59,6 +59,11 @@ pub trait Engine: Sync {
     /// The steps that bring a release into force, whatever is there now.
     fn activate(&self, record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step>;
 
+    /// The steps that take away what ran beside the release until it was proven. They are never undone.
+    fn alone(&self, _record: &Record, _layout: &Layout) -> Vec<Step> {
+        Vec::new()
+    }
+
     /// The steps that end a change for good, once its old releases are gone. They are never undone.
     fn after(&self, _record: &Record, _layout: &Layout) -> Vec<Step> {
         Vec::new()

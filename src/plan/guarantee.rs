@@ -4,7 +4,7 @@
 use crate::host::Supervisor;
 use crate::model::{OnLostContact, ProjectChange, Step, UnitChange, quote};
 use crate::plan::change::{Action, Change, Turn};
-use crate::registry::Service;
+use crate::registry::{Kind, Project, Service};
 
 /// What a change promises on its host.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -29,7 +29,7 @@ pub fn guarantee(change: &Change, service: Option<&Service>) -> Option<Guarantee
         return None;
     }
     let interrupting = change.steps.iter().find(|step| interrupts(step)).map(ToString::to_string);
-    let (zero_downtime, downtime) = downtime(change, interrupting.is_some());
+    let (zero_downtime, downtime) = downtime(change, service, interrupting.is_some());
     let (rollback, mut way_back) = way_back(change);
     if service.is_some_and(|service| service.deploy.on_lost_contact == OnLostContact::Keep) {
         way_back.push_str("; when contact is lost, what stands then stays (`on_lost_contact: keep`)");
@@ -43,23 +43,46 @@ fn interrupts(step: &Step) -> bool {
         Step::Unit { change, .. } | Step::Process { change, .. } => {
             matches!(change, UnitChange::Stop | UnitChange::Restart)
         }
-        Step::Project { change, .. } => !matches!(change, ProjectChange::Signal(_)),
+        Step::Project { change, .. } => !matches!(change, ProjectChange::Signal(_) | ProjectChange::Beside),
         _ => false,
     }
 }
 
-fn downtime(change: &Change, interrupted: bool) -> (bool, String) {
+fn downtime(change: &Change, service: Option<&Service>, interrupted: bool) -> (bool, String) {
     let yes = |why: &str| (true, why.to_owned());
     let no = |why: &str| (false, why.to_owned());
     match change.action {
         Action::Turn(turn) if turn.ends() => no("it does not run afterwards"),
         _ if change.before.is_none() && change.action != Action::Turn(Turn::Mend) => yes("nothing of it runs here yet"),
+        _ if change.steps.iter().any(beside) => yes(
+            "the new containers are proven beside the old ones, which stop then; they share no port of the host, and nothing that \
+             both would write to",
+        ),
         _ if !interrupted => yes("what runs goes on; nothing is restarted"),
         Action::Restart => no("it is started again, as it does not run well now"),
-        _ if change.record.supervisor == Supervisor::Compose => no(
-            "a container whose settings change is stopped before the new one starts, as both would hold the same name and ports",
-        ),
+        _ if change.record.supervisor == Supervisor::Compose => match service.and_then(exclusive) {
+            Some(why) => (false, format!("the old container is stopped before the new one starts: {why}")),
+            None => no(
+                "a container whose settings change is stopped before the new one starts: those of a compose file hold their names, \
+                 and may hold ports and volumes",
+            ),
+        },
         _ => no("the old process ends before the new one starts, as both would hold the same port"),
+    }
+}
+
+fn beside(step: &Step) -> bool {
+    matches!(step, Step::Project { change: ProjectChange::Beside, .. })
+}
+
+/// Why old and new containers of a service of one image cannot run at once.
+fn exclusive(service: &Service) -> Option<String> {
+    match &service.kind {
+        Kind::Docker(docker) => match &docker.project {
+            Project::Image(image) => image.exclusive(),
+            Project::Compose { .. } => None,
+        },
+        Kind::Native(_) | Kind::Python(_) => None,
     }
 }
 

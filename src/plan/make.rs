@@ -112,6 +112,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
     let texts = before.map(|before| changed(before, found, &wanted, inputs.sources)).unwrap_or_default();
     let mut after = Vec::new();
     if action != Action::Nothing {
+        after.extend(engine.alone(&wanted.record, &layout));
         after.extend(prune(service, &layout, found, &wanted.record.release));
         after.extend(engine.after(&wanted.record, &layout));
     }

@@ -67,6 +67,21 @@ pub struct Image {
     pub healthcheck: Option<Healthcheck>,
 }
 
+impl Image {
+    /// Why an old and a new container of it cannot run at once, where they cannot.
+    #[must_use]
+    pub fn exclusive(&self) -> Option<String> {
+        if let Some(publish) = self.publish.first() {
+            return Some(format!("both would hold port {} of the host", publish.host));
+        }
+        self.volumes.iter().filter(|mount| !mount.read_only).find_map(|mount| match &mount.source {
+            MountSource::Volume(source) | MountSource::Host(source) => Some(format!("both would write to `{source}`")),
+            // Each release has its own.
+            MountSource::Release(_) => None,
+        })
+    }
+}
+
 /// What asks a container for its health, within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Healthcheck {

@@ -56,6 +56,7 @@ pub(super) fn render(
         networks: Vec::new(),
         main,
         folder: adopted.map(|one| one.folder.clone()),
+        beside: false,
     })
 }
 

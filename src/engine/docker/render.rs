@@ -16,12 +16,16 @@ pub(super) fn render(subject: &Subject<'_>, image: &Image, reference: String, id
     let service = subject.service;
     let name = project_name(service);
     let pin = tag(&service.name, service.name.as_str(), id.as_str());
-    let mut parts = Map::new();
+    let (mut parts, beside) = (Map::new(), image.exclusive().is_none());
     for instance in plan::instances(service) {
-        let part = match service.instances {
+        let mut part = match service.instances {
             1 => service.name.to_string(),
             _ => format!("{}-{instance}", service.name),
         };
+        if beside {
+            // The old and the new one are parts of one project, and share its networks.
+            part = format!("{part}-{}", id.as_str().get(..8).unwrap_or_default());
+        }
         parts.insert(part, one(subject, image, (id, &pin), instance));
     }
     let names = parts.keys().cloned().collect::<Vec<_>>();
@@ -50,6 +54,7 @@ pub(super) fn render(subject: &Subject<'_>, image: &Image, reference: String, id
         images: BTreeMap::from([(pin, reference)]),
         networks: image.networks.clone(),
         folder: None,
+        beside,
     }
 }
 

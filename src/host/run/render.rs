@@ -169,6 +169,8 @@ impl<'a> Rendered<'a> {
 fn of_project(call: Words, change: &ProjectChange) -> Words {
     match change {
         ProjectChange::Up => call.word("up"),
+        ProjectChange::Beside => call.word("beside"),
+        ProjectChange::Alone => call.word("alone"),
         ProjectChange::Renew => call.word("renew"),
         ProjectChange::Recreate => call.word("recreate"),
         ProjectChange::Stop => call.word("stop"),
@@ -207,7 +209,10 @@ fn wait(probe: &Probe, within: Duration) -> String {
     let call = match probe {
         Probe::UnitActive { unit, scope } => call("wait_unit").word(word(*scope)).word(unit),
         Probe::ProcessAlive { folder } => call("wait_process").word(folder),
-        Probe::ProjectRuns { project } => call("wait_project").word(project),
+        Probe::ProjectRuns { project, release } => {
+            let call = call("wait_project").word(project);
+            release.iter().fold(call, |call, release| call.word(release.as_str()))
+        }
         Probe::PortOpen { port } => call("wait_port").word(&port.to_string()),
     };
     format!("[ \"$act\" = undo ] || {}", call.0)
@@ -263,7 +268,7 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::Wait { probe, .. } => match probe {
             Probe::UnitActive { unit, .. } => vec![unit],
             Probe::ProcessAlive { folder } => vec![folder],
-            Probe::ProjectRuns { project } => vec![project],
+            Probe::ProjectRuns { project, .. } => vec![project],
             Probe::PortOpen { .. } => Vec::new(),
         },
     };

@@ -30,6 +30,9 @@ enum Victim {
     Link,
 }
 
+/// How services are written, and how they answer.
+type Kind = (Service, Answer);
+
 /// Where it dies: after this event, or this line of the host's journal.
 type Point = (Victim, usize);
 
@@ -44,11 +47,25 @@ pub(super) type Service = fn(&Bench, &str, &str, u16, &str, &str) -> String;
 pub(super) const NATIVE: Service =
     |bench, name, host, port, version, more| bench.service(name, &[host], port, version, more);
 
+/// What a service of this name, at this port, answers on a host.
+pub(super) type Answer = fn(&Bench, &Machine, &str, u16) -> String;
+
 /// What must hold after each point.
 pub(super) type Holds = fn(&Bench, &Machine);
 
 /// The whole table, or a sample of so many points of each kind, for services that are written so.
 pub(super) fn all(machines: &[Machine], service: Service, holds: Holds, sample: usize) -> Result<(), Failed> {
+    all_that_answer(machines, service, (|bench, machine, _, port| bench.answer(machine, port), holds), sample)
+}
+
+/// The same for services that answer in another way than at their port of the host.
+pub(super) fn all_that_answer(
+    machines: &[Machine],
+    service: Service,
+    (answer, holds): (Answer, Holds),
+    sample: usize,
+) -> Result<(), Failed> {
+    let service = (service, answer);
     let (events, lines) = measure(&machines[0], service);
     let full = super::kit::full();
     let spread = |victim: Victim, count: usize| {
@@ -80,7 +97,7 @@ pub(super) fn all(machines: &[Machine], service: Service, holds: Holds, sample: 
 /// Takes one point after the other; a point that failed ends its bench, and the next begins with a fresh one.
 fn lane(
     machine: &Machine,
-    (service, holds): (Service, Holds),
+    (service, holds): (Kind, Holds),
     points: &Mutex<VecDeque<Point>>,
     failed: &Mutex<Vec<String>>,
 ) {
@@ -104,7 +121,7 @@ fn lane(
 }
 
 /// How many events a whole change has, and how many lines the host's journal of it.
-fn measure(machine: &Machine, service: Service) -> (usize, usize) {
+fn measure(machine: &Machine, service: Kind) -> (usize, usize) {
     let mut stand = Stand::new(machine, service);
     let ran = stand.change().exits(0);
     let lines = machine.inside(&format!("cd {}/runs && wc -l <$(ls | tail -n 1)/journal", stand.bench.base()));
@@ -116,13 +133,13 @@ struct Stand {
     bench: Bench,
     ports: [u16; 2],
     version: usize,
-    service: Service,
+    service: Kind,
     proxy: DelayProxy,
     _world: tokio::runtime::Runtime,
 }
 
 impl Stand {
-    fn new(machine: &Machine, service: Service) -> Self {
+    fn new(machine: &Machine, service: Kind) -> Self {
         let world =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let target = format!("{}:{}", machine.address, machine.port).parse().expect("an address");
@@ -138,6 +155,10 @@ impl Stand {
         &self.bench.machines[0]
     }
 
+    fn answer(&self, number: usize) -> String {
+        (self.service.1)(&self.bench, self.machine(), ["a", "b"][number], self.ports[number])
+    }
+
     /// Asks for the next version of both.
     fn next(&mut self) {
         self.version += 1;
@@ -145,8 +166,8 @@ impl Stand {
         let version = format!("v{}", self.version);
         let needs = format!("    needs: [{}-a]\n", bench.id);
         bench.registry(
-            &((self.service)(bench, "a", host, self.ports[0], &version, "")
-                + &(self.service)(bench, "b", host, self.ports[1], &version, &needs)),
+            &((self.service.0)(bench, "a", host, self.ports[0], &version, "")
+                + &(self.service.0)(bench, "b", host, self.ports[1], &version, &needs)),
         );
     }
 
@@ -181,13 +202,17 @@ impl Stand {
         };
         assert!(expected.contains(&ran.code), "its exit code: {ran:?}");
         self.quiet();
-        for port in self.ports {
-            wait("old or new", DEADLINE, || [&old, &new].contains(&&self.bench.answer(self.machine(), port)));
+        for number in [0, 1] {
+            wait("old or new", DEADLINE, || {
+                // What answers by its own address may be both for a moment.
+                let said = self.answer(number);
+                !said.is_empty() && said.lines().all(|line| [&old, &new].contains(&&line.to_owned()))
+            });
         }
         let again = self.bench.run(&["deploy", "--all", "--events"]);
         assert_eq!(again.code, Some(0), "the next deploy converges; first {ran:#?}, then {again:#?}");
-        for port in self.ports {
-            assert_eq!(self.bench.answer(self.machine(), port), new, "the next deploy brings the new version");
+        for number in [0, 1] {
+            assert_eq!(self.answer(number), new, "the next deploy brings the new version");
         }
         assert_eq!(self.bench.amiss(self.machine()), "", "after the next deploy");
     }

@@ -1,6 +1,7 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
 mod adopt;
+mod beside;
 mod cordon;
 mod counted;
 mod discover;
@@ -35,6 +36,7 @@ use kit::Machine;
 pub fn trials() -> Vec<Trial> {
     [
         adopt::trials(),
+        beside::trials(),
         cordon::trials(),
         discover::trials(),
         docker::trials(),

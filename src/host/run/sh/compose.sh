@@ -6,8 +6,8 @@ compose() { # FOLDER WORDS...: compose, for the project of the release in this f
   bounded "$unit_within" sh "$at/.portoser/compose.sh" "$@"
 }
 
-containers() { # PROJECT: a line for each container of it in $run/ps: name, state, starts by docker, exit code, policy, health, life
-  bounded 60 docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \
+containers() { # PROJECT [RELEASE]: a line for each container in $run/ps: name, state, starts by docker, exit code, policy, health, life
+  bounded 60 docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" ${2:+--filter "label=portoser.release=$2"} \
     --filter label=com.docker.compose.oneoff=False >"$run/ids" || { cat "$run/ids"; return 1; }
   set --
   while read -r one; do set -- "$@" "$one"; done <"$run/ids"
@@ -160,11 +160,16 @@ undo_hold_project() { # brings the project back to what it was, unless nothing e
   containers "$1" || return
   if noted none; then
     [ ! -s "$run/ps" ] || compose "$3" down --remove-orphans
+    return
   elif noted foreign || cmp -s "$run/ps" "$u.before"; then return 0
-  elif noted runs; then
-    compose "$2" up -d --no-build --remove-orphans && containers "$1" && project_state && [ $state = runs ]
+  fi
+  # By the name of its release: by that of the link, what it mounts would be another folder, and its containers be made anew.
+  before=$2
+  [ ! -L "$2" ] || { target "$2" && before=${2%/*}/$text; }
+  if noted runs; then
+    compose "$before" up -d --no-build --remove-orphans && containers "$1" && project_state && [ $state = runs ]
   elif noted rests; then
-    compose "$2" up --no-start --no-build --remove-orphans && compose "$2" stop
+    compose "$before" up --no-start --no-build --remove-orphans && compose "$before" stop
   fi
 }
 
@@ -178,6 +183,9 @@ awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is
 do_project() { # PROJECT FOLDER CHANGE SIGNAL|[PART TAG]...
   case $3 in up | start | renew | recreate | restart) awaken "$1" || return ;; esac
   case $3 in
+  beside) # What is old is no part of this release's files, and must not be mistaken for a leftover.
+    compose "$2" up -d --no-build ;;
+  alone) alone "$1" "${2##*/}" ;;
   take) take_project "$@"; return ;;
   up | start) compose "$2" up -d --no-build --remove-orphans ;;
   renew) # What is down is started; where all of it runs, and is not well, it is started anew.
@@ -192,6 +200,13 @@ do_project() { # PROJECT FOLDER CHANGE SIGNAL|[PART TAG]...
   reload) compose "$2" kill -s "$4" ;;
   down) compose "$2" down --remove-orphans && volumes_stay "$1" ;;
   esac || { project_says "$1"; return 1; }
+}
+
+alone() { # PROJECT RELEASE: takes away the containers of other releases
+  containers "$1" "$2" && cp "$run/ids" "$run/a" && containers "$1" || return
+  while read -r one; do
+    grep -qxF -- "$one" "$run/a" || { bounded "$unit_within" docker stop "$one" && bounded 60 docker rm "$one"; } || return
+  done <"$run/ids"
 }
 
 take_project() { # PROJECT FOLDER take [PART TAG]...
@@ -234,8 +249,8 @@ allocated() { # says which container holds the port that docker could not give
 
 undo_project() { :; } # what was held does it
 
-project_says() { # the state of what does not run, and its last words, as evidence
-  containers "$1" || return
+project_says() { # PROJECT [RELEASE]: the state of what does not run, and its last words, as evidence
+  containers "$@" || return
   while read -r name status starts code policy health life; do
     [ "$status $starts $health" != 'running 0 healthy' ] && [ "$status $starts $health" != 'running 0 -' ] || continue
     name=${name#/}
@@ -247,18 +262,18 @@ project_says() { # the state of what does not run, and its last words, as eviden
   done <"$run/ps"
 }
 
-wait_project() { # SECONDS PROJECT
+wait_project() { # SECONDS PROJECT [RELEASE]
   first=none
-  holding "$1" project_steady "$2" || {
+  holding "$1" project_steady "$2" "$3" || {
     printf 'the project %s does not run\n' "$2"
-    project_says "$2"
+    project_says "$2" "$3"
     return 1
   }
-  printf '%s\n' "$2" >"$u.project"
+  printf '%s %s\n' "$2" "$3" >"$u.project"
 }
 
-project_steady() { # two looks must agree that all of it runs, or has done its work once, and that it is the same containers
-  containers "$1" || return
+project_steady() { # PROJECT [RELEASE]: two looks must agree that all of it runs, or has done its work once, and that it is the same containers
+  containers "$@" || return
   whole=''
   while read -r name status starts code policy health life; do
     # One that runs as it ran before this run tells nothing by how often it was started until then.
@@ -278,12 +293,12 @@ project_steady() { # two looks must agree that all of it runs, or has done its w
 
 stay_projects() { # STAGE: whether the projects that were waited for still run, without having been started again
   for one in "$run/undo/$1".*.project; do
-    [ -e "$one" ] && read -r held_project <"$one" || return 0
+    [ -e "$one" ] && read -r held_project held_release <"$one" || return 0
     first='' hopeless=''
-    project_steady "$held_project"
-    project_steady "$held_project" || {
+    project_steady "$held_project" "$held_release"
+    project_steady "$held_project" "$held_release" || {
       printf 'it did not stay up\n'
-      project_says "$held_project"
+      project_says "$held_project" "$held_release"
       return 1
     }
   done
