@@ -4,6 +4,7 @@ mod archive;
 mod bundle;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,7 +152,10 @@ impl Shelf {
         }
         let folder = std::env::temp_dir();
         let keep = |source| ImageFault::Keep { reference: image.reference.clone(), folder: folder.clone(), source };
-        let made = tempfile::Builder::new().prefix("portoser-image-").tempdir().map_err(keep)?;
+        clear(&folder);
+        let made = tempfile::Builder::new().prefix(OURS).tempdir().map_err(keep)?;
+        let hold = File::create(made.path().join(HOLD)).map_err(keep)?;
+        hold.try_lock().map_err(|error| keep(error.into()))?;
         let file = match push {
             Push::From(path) => path.clone(),
             Push::Engine | Push::Build(_) => {
@@ -165,9 +169,27 @@ impl Shelf {
         let name = if matches!(push, Push::From(_)) { &image.reference } else { &image.id };
         let found = archive::images(&file, name)?.into_iter().find(|found| found.image.layers == image.layers);
         let found = found.ok_or_else(|| ImageFault::shape(&file, "it was changed meanwhile"))?;
-        let bundle = Arc::new(Bundle::new(found, made));
+        let bundle = Arc::new(Bundle::new(found, (made, hold)));
         all.insert(image.id.clone(), bundle.clone());
         Ok(bundle)
+    }
+}
+
+/// How the folders begin in which images lie while they are sent, and the file in each that is locked as long as somebody does.
+const OURS: &str = "portoser-image-";
+const HOLD: &str = "in-use";
+
+/// Clears away what those left who were killed while they sent.
+fn clear(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(OURS) {
+            continue;
+        }
+        let hold = File::options().write(true).open(entry.path().join(HOLD));
+        // Of another user, or just made: not ours to judge.
+        if hold.is_ok_and(|hold| hold.try_lock().is_ok()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -186,7 +208,8 @@ mod tests {
     fn the_pieces_of_an_oci_layout_are_an_archive_with_what_is_lacking() {
         let found = archive::images(&example(), "example/worker:3").expect("an image").remove(0);
         assert_eq!(found.image.platform(), "linux/amd64");
-        let bundle = Bundle::new(found, tempfile::tempdir().expect("a folder"));
+        let hold = tempfile::tempfile().expect("a file");
+        let bundle = Bundle::new(found, (tempfile::tempdir().expect("a folder"), hold));
         let mut bytes = Vec::new();
         for (member, pieces) in bundle.members(1).expect("members") {
             for number in 0..pieces {
@@ -206,6 +229,23 @@ mod tests {
         assert_eq!(members.keys().collect::<Vec<_>>(), ["1", "config"]);
         let mut layer = tar::Archive::new(&members["1"][..]);
         assert_eq!(layer.entries().expect("a layer").count(), 1, "the layer is unpacked");
+    }
+
+    #[test]
+    fn what_the_killed_left_is_cleared_away() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let make = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir(&path).expect("a folder");
+            std::fs::write(path.join("saved.tar"), "bytes").expect("a file");
+            (File::create(path.join(HOLD)).expect("a file"), path)
+        };
+        let (at_work, kept) = make("portoser-image-a");
+        at_work.try_lock().expect("a lock");
+        let (_, left) = make("portoser-image-b");
+        let (_, other) = make("image-c");
+        clear(folder.path());
+        assert_eq!([kept, left, other].map(|path| path.exists()), [true, false, true]);
     }
 
     #[test]

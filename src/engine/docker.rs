@@ -84,6 +84,11 @@ impl Engine for Docker {
         steps.push(Step::Run { cmd: release::verify(&folder), undo: None });
         // All that can fail without harm comes before anything is stopped.
         steps.push(Step::CheckProject { folder: folder.clone() });
+        // What ran before the first release is taken over as it runs.
+        let adopt = seen.current.is_none() && record.summary.contains_key("project");
+        if adopt {
+            steps.push(Step::TakeImages { project: project(record), pins: pins(record) });
+        }
         for (key, value) in &record.summary {
             if let Some(tag) = key.strip_prefix("pin ") {
                 let (pull, image) = value.split_once(' ').unwrap_or_default();
@@ -93,8 +98,6 @@ impl Engine for Docker {
             }
         }
         steps.extend(record.hooks.before.iter().map(|hook| plan::hook_step(&folder, hook)));
-        // What ran before the first release is taken over as it runs.
-        let adopt = seen.current.is_none() && record.summary.contains_key("project");
         steps.push(hold(record, layout, adopt));
         steps.push(Step::Link {
             path: layout.current(&record.service),
@@ -102,7 +105,7 @@ impl Engine for Docker {
         });
         let again = seen.current.as_ref() == Some(&record.release);
         let change = match again {
-            _ if adopt => ProjectChange::Take { pins: pins(record) },
+            _ if adopt => ProjectChange::Take,
             true => ProjectChange::Renew,
             false if runs_beside(record) && seen.current.is_some() => ProjectChange::Beside,
             false => ProjectChange::Up,

@@ -98,11 +98,8 @@ pub enum ProjectChange {
     Signal(String),
     /// Take its containers away; volumes stay.
     Down,
-    /// Take over what runs, which is left alone if it is what the release's files say; where nothing is, bring it up. The tags of
-    /// ours then name the images that run: each part's.
-    Take {
-        pins: Vec<(String, String)>,
-    },
+    /// Take over what runs, which is left alone if it is what the release's files say; where nothing is, bring it up.
+    Take,
 }
 
 /// The runner's own minimal gate: what it can see on the host without the controller.
@@ -157,6 +154,9 @@ pub enum Step {
     Image { tag: String, reference: String, pull: Pull },
     /// The same for a part of the compose project in this release's folder, whose image only compose knows, or builds.
     Part { tag: String, folder: String, part: String, pull: Pull },
+    /// Gives the images that parts of a compose project run from, as they are, tags of ours: each part's. Nothing is fetched or
+    /// built for these.
+    TakeImages { project: String, pins: Vec<(String, String)> },
     /// Gives an image that was sent a tag of ours. What the engine lacks of it lies in this folder. An image that has the tag is
     /// left alone.
     Load { tag: String, image: String, reference: String, folder: String },
@@ -206,6 +206,7 @@ impl fmt::Display for Step {
             Self::Wait { probe, within } => write!(f, "wait until {probe}, at most {} s", within.as_secs()),
             Self::Image { reference, .. } => write!(f, "have the image {}", quote(reference)),
             Self::Part { part, .. } => write!(f, "have the image of {}", quote(part)),
+            Self::TakeImages { project, .. } => write!(f, "keep the images that {} runs from", quote(project)),
             Self::Load { reference, .. } => write!(f, "load the image {}", quote(reference)),
             Self::Network { name } => write!(f, "have the network {}", quote(name)),
             Self::CheckProject { folder } => write!(f, "check the compose files in {}", quote(folder)),
@@ -242,7 +243,7 @@ impl fmt::Display for ProjectChange {
             Self::Restart => f.write_str("restart"),
             Self::Signal(signal) => write!(f, "send {signal} to"),
             Self::Down => f.write_str("take away"),
-            Self::Take { .. } => f.write_str("take over"),
+            Self::Take => f.write_str("take over"),
         }
     }
 }

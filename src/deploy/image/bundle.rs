@@ -23,6 +23,8 @@ pub(in crate::deploy) struct Bundle {
     found: Found,
     /// Holds what is made here: pieces, and layers that had to be unpacked.
     folder: TempDir,
+    /// As long as it is locked, nobody takes the folder for left behind.
+    _hold: File,
     unpacked: Mutex<BTreeMap<usize, Blob>>,
     packing: Mutex<()>,
 }
@@ -48,8 +50,8 @@ impl Member {
 }
 
 impl Bundle {
-    pub(super) fn new(found: Found, folder: TempDir) -> Self {
-        Self { found, folder, unpacked: Mutex::default(), packing: Mutex::default() }
+    pub(super) fn new(found: Found, (folder, hold): (TempDir, File)) -> Self {
+        Self { found, folder, _hold: hold, unpacked: Mutex::default(), packing: Mutex::default() }
     }
 
     /// The members of the archive from this layer on, counted from 1, in the order in which they are loaded: the configuration,

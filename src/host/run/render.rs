@@ -145,6 +145,10 @@ impl<'a> Rendered<'a> {
             Step::Part { tag, folder, part, pull } => {
                 verb("part").word(tag).word(policy(*pull)).word(folder).word(part)
             }
+            Step::TakeImages { project, pins } => {
+                let call = verb("take_images").word(project);
+                pins.iter().fold(call, |call, (part, tag)| call.word(part).word(tag))
+            }
             Step::Load { tag, image, folder, .. } => verb("load").word(tag).word(image).word(folder),
             Step::Network { name } => verb("network").word(name),
             Step::CheckProject { folder } => verb("check_project").word(folder),
@@ -177,9 +181,7 @@ fn of_project(call: Words, change: &ProjectChange) -> Words {
         ProjectChange::Restart => call.word("restart"),
         ProjectChange::Signal(signal) => call.word("reload").word(signal),
         ProjectChange::Down => call.word("down"),
-        ProjectChange::Take { pins } => {
-            pins.iter().fold(call.word("take"), |call, (part, tag)| call.word(part).word(tag))
-        }
+        ProjectChange::Take => call.word("take"),
     }
 }
 
@@ -257,10 +259,10 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::Network { name } => vec![name],
         Step::CheckProject { folder } => vec![folder],
         Step::HoldProject { project, current, folder, .. } => vec![project, current, folder],
-        Step::Project { project, folder, change } => {
-            let pins: &[_] = if let ProjectChange::Take { pins } = change { pins } else { &[] };
+        Step::Project { project, folder, .. } => vec![project, folder],
+        Step::TakeImages { project, pins } => {
             let pins = pins.iter().flat_map(|(part, tag)| [part.as_str(), tag]);
-            [project.as_str(), folder].into_iter().chain(pins).collect()
+            std::iter::once(project.as_str()).chain(pins).collect()
         }
         Step::PruneImages { repository, folder, pushed } => {
             [repository, folder].into_iter().chain(pushed).map(String::as_str).collect()

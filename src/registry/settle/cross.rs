@@ -23,6 +23,25 @@ pub(super) fn check(site: &Site<'_>, to: &mut Reader) {
     check_cycles(site, to);
     check_jumps(site, to);
     check_ports(site, to);
+    check_projects(site, to);
+}
+
+/// A compose project that two services take over on one host would be brought up by each as if it were its own.
+fn check_projects(site: &Site<'_>, to: &mut Reader) {
+    let mut taken: HashMap<(&str, &str), (&str, Place)> = HashMap::new();
+    let services = Trail::TOP.key("services");
+    for named in site.services {
+        let Some(service) = named.field.value() else { continue };
+        let Some(name) = service.project.value().and_then(|project| project.name.given()) else { continue };
+        for host in hosts_of(site, service) {
+            let Some((other, there)) = taken.insert((host, &name.value.0), (&named.name, name.place)) else { continue };
+            let at = services.key(&named.name);
+            let what = format!("the compose project `{}` of host `{host}` is taken over twice", shown(&name.value.0));
+            let fault = to.fault(name.place, &at.key("project"), what);
+            fault.why(format!("`{}` and `{other}` (at {there}) both name it", named.name));
+            break;
+        }
+    }
 }
 
 fn check_cycles(site: &Site<'_>, to: &mut Reader) {

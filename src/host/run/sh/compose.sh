@@ -123,6 +123,25 @@ sign_out() { # what let us in is thrown away; the passwords too, once no stage i
 
 undo_part() { undo_image "$1"; }
 
+do_take_images() { # PROJECT [PART TAG]...: what the file's reference means by now may be another image than the one that runs
+  bounded 60 docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \
+    --filter label=com.docker.compose.oneoff=False >"$run/ids" || { cat "$run/ids"; return 1; }
+  [ -s "$run/ids" ] || return 0
+  bounded 60 docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.Image}}' $(cat "$run/ids") >"$run/taken" ||
+    { cat "$run/taken"; return 1; }
+  shift
+  while [ $# -gt 1 ]; do
+    image=$(awk -v part="$1" '$1 == part { print $2; exit }' "$run/taken")
+    [ -z "$image" ] || has_image "$2" || { printf '%s\n' "$2" >>"$u.tags" && bounded 60 docker tag -- "$image" "$2"; } || return
+    shift 2
+  done
+}
+
+undo_take_images() {
+  [ -e "$u.tags" ] || return 0
+  while read -r tag; do ! has_image "$tag" || bounded 60 docker rmi -- "$tag" || :; done <"$u.tags"
+}
+
 do_network() { # NAME
   ! bounded 60 docker network inspect --format . -- "$1" >/dev/null 2>&1 || return 0
   note made && bounded 60 docker network create --label portoser=shared -- "$1"
@@ -180,7 +199,7 @@ awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is
   done <"$run/ps"
 }
 
-do_project() { # PROJECT FOLDER CHANGE SIGNAL|[PART TAG]...
+do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
   case $3 in up | start | renew | recreate | restart) awaken "$1" || return ;; esac
   case $3 in
   beside) # What is old is no part of this release's files, and must not be mistaken for a leftover.
@@ -209,7 +228,7 @@ alone() { # PROJECT RELEASE: takes away the containers of other releases
   done <"$run/ids"
 }
 
-take_project() { # PROJECT FOLDER take [PART TAG]...
+take_project() { # PROJECT FOLDER take
   containers "$1" || return
   project_state
   case $state in
@@ -218,19 +237,12 @@ take_project() { # PROJECT FOLDER take [PART TAG]...
   esac
   compose "$2" plain config '--hash=*' >"$run/b" || { cat "$run/b"; return 1; }
   part='{{index .Config.Labels "com.docker.compose.service"}} {{index .Config.Labels "com.docker.compose.config-hash"}}'
-  bounded 60 docker inspect --format "$part {{.Image}}" $(cat "$run/ids") >"$run/taken" || { cat "$run/taken"; return 1; }
-  cut -d ' ' -f 1,2 "$run/taken" >"$run/a"
+  bounded 60 docker inspect --format "$part" $(cat "$run/ids") >"$run/a" || { cat "$run/a"; return 1; }
   { grep -vxFf "$run/a" "$run/b"; grep -vxFf "$run/b" "$run/a"; } | cut -d ' ' -f 1 | sort -u >"$run/wrong"
   [ ! -s "$run/wrong" ] || {
     printf 'the project %s does not run as its compose file says: %s\n' "$1" "$(tr '\n' ' ' <"$run/wrong")"
     return 1
   }
-  shift 3
-  while [ $# -gt 1 ]; do # what the file's reference means by now may be another image than the one that runs
-    image=$(awk -v part="$1" '$1 == part { print $3; exit }' "$run/taken")
-    [ -z "$image" ] || bounded 60 docker tag -- "$image" "$2" || return
-    shift 2
-  done
 }
 
 volumes_stay() { # PROJECT: says what is left, as nobody else may take it away
