@@ -143,7 +143,7 @@ pub(super) fn go(
             face.warn(format!("the journal does not keep the releases of this run: {error}"));
         }
         let rescue = healers.as_ref().map(|healers| healers.rescue(&ground));
-        let terms = Terms { run: run.clone(), pace, second_look: None, rescue };
+        let terms = Terms { run: run.clone(), pace, second_look: None, treatment: None, rescue };
         deploy(&ground, prepared, &terms).await.map_err(fault)
     };
     block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?

@@ -107,8 +107,13 @@ pub(super) fn carry(
     let run = app.run_id();
     // A restart goes over the hosts as a deploy does; the others need no such care.
     let batch = (turn != Turn::Change(UnitChange::Restart)).then_some(Batch::Percent(100));
-    let terms =
-        Terms { run: run.clone(), pace: Pace { batch, max_fail: None, keep: true }, second_look: None, rescue: None };
+    let terms = Terms {
+        run: run.clone(),
+        pace: Pace { batch, max_fail: None, keep: true },
+        second_look: None,
+        treatment: None,
+        rescue: None,
+    };
     let job = async |ground: Arc<Ground>| {
         let fault = |fault: Fault| {
             let all = select(&ground.registry, &selection).map_or(0, |(_, hosts)| hosts.len());

@@ -18,7 +18,7 @@ use crate::deploy::rescue::{RESCUE, Rescue};
 use crate::deploy::state::{HostEnd, Lock};
 use crate::deploy::walk::{Ended, Pace, SecondLook, Walk};
 use crate::host::Layout;
-use crate::host::run::{Compression, HostRun, Order, Stage, Tree};
+use crate::host::run::{Compression, HostRun, Order, Stage, Treatment, Tree};
 use crate::model::{Event, HostName, OnLostContact, RunId, ServiceName};
 use crate::plan::{Change, Plan, Turn};
 
@@ -29,6 +29,8 @@ pub struct Terms {
     pub pace: Pace,
     /// What says whether a remedy helped.
     pub second_look: Option<SecondLook>,
+    /// What the run is a remedy for.
+    pub treatment: Option<Treatment>,
     /// What heals that which keeps a release from being proven.
     pub rescue: Option<Rescue>,
 }
@@ -160,6 +162,7 @@ fn begin(
             within: ground.within(&host).cloned(),
             contact: changes.iter().map(|change| lost_after(ground, change)).max(),
             logins: logins.remove(&host).unwrap_or_default(),
+            treatment: terms.treatment.clone(),
             stages: changes.iter().map(|change| stage(ground, change, terms, whole)).collect(),
         };
         let trees: Vec<Tree> = changes.iter().flat_map(|change| change.trees()).collect();

@@ -267,6 +267,7 @@ fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
         within: None,
         contact: None,
         logins: Vec::new(),
+        treatment: None,
         stages: Vec::new(),
     };
     Start { run, trees: Vec::new(), compression: Compression::None }

@@ -151,6 +151,16 @@ impl RunId {
     }
 }
 
+impl RunId {
+    /// When it began, to the second, by the clock of its controller.
+    #[must_use]
+    pub fn began(&self) -> Option<jiff::Timestamp> {
+        let head = self.0.get(..15)?;
+        let time = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", head).ok()?;
+        Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    }
+}
+
 impl ReleaseId {
     /// The id of the desired state whose SHA-256 is `digest`.
     #[must_use]
@@ -178,6 +188,7 @@ mod tests {
     fn a_run_id_has_the_shape_it_is_checked_for() {
         let run = RunId::new(jiff::Timestamp::from_second(1_800_000_000).expect("in range"), 7);
         assert_eq!(run.as_str(), "20270115-080000-00000007");
+        assert_eq!(run.began().map(jiff::Timestamp::as_second), Some(1_800_000_000));
         assert!(RunId::try_from(run.as_str()).is_ok());
         assert!(RunId::try_from("20270115-080000-0000000G").is_err());
     }

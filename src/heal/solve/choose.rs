@@ -148,7 +148,7 @@ impl Healer {
             asked: self.cure.risk.is_some_and(|risk| candidate.risk <= risk),
             draft: candidate.draft,
         };
-        let held = match may(&wish, &service, &host, &self.journal.remedies(since)?, now) {
+        let held = match may(&wish, &service, &host, &self.past(since, seen)?, now) {
             Ok(()) if !wish.asked => match self.stopped(&place)? {
                 None if self.protected(&place) => Some(Held::Protected),
                 None if problem.latent && candidate.risk > Risk::Safe => Some(Held::Latent),
@@ -174,9 +174,10 @@ impl Healer {
         let patience = self.patience(problem.service.as_ref());
         let until = until.map(|(looks, within)| (looks, within.max(patience)));
         let evidence = candidate.looks.clone();
+        let treatment = self.treatment(problem, candidate.name.clone());
         let about = (problem.service.clone(), problem.host.clone());
         let (host, problem) = (place.host.clone(), problem.name.clone());
-        Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence }))
+        Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence, treatment }))
     }
 
     /// How it is done where it is done; or why that cannot be.

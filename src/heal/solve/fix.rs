@@ -16,6 +16,9 @@ use crate::journal::{Journal, JournalError, Verdict};
 use crate::model::{HostName, RunId, ServiceName};
 use crate::registry::{Mask, Registry};
 
+/// Words may run so long when nobody says otherwise; then it is not written down.
+const USUAL: Duration = Duration::from_secs(60);
+
 /// What a person wants to try.
 #[derive(Clone, Debug)]
 pub struct Fix {
@@ -80,7 +83,8 @@ fn chosen(mut roots: Vec<Problem>, wish: &Fix) -> Result<Problem, FixFault> {
 /// The words as a remedy, and as steps with names in the place of what differs.
 fn remedy(healer: &Healer, wish: &Fix, problem: &Problem, seen: &Diagnosis) -> Result<(Remedy, Vec<Deed>), FixFault> {
     let found = healer.found(problem, seen);
-    let mut steps = vec![Deed::of_words(found.terms.generalize(&wish.words), found.terms.generalize(&wish.undo))];
+    let words = Deed::of_words(found.terms.generalize(&wish.words), found.terms.generalize(&wish.undo));
+    let mut steps = vec![words.lasting(Some(wish.within).filter(|time| *time != USUAL))];
     // To start what does not run interrupts nobody.
     let verb = if runs(problem, seen) { "restart" } else { "start" };
     steps.extend(wish.restart.then(|| Deed::of(verb, "unit")).flatten());
@@ -96,6 +100,7 @@ fn remedy(healer: &Healer, wish: &Fix, problem: &Problem, seen: &Diagnosis) -> R
         until: None,
         patience: healer.patience(Some(&wish.service)),
         evidence: evidence.map(|one| one.look.clone()).collect(),
+        treatment: healer.treatment(problem, "fix".to_owned()),
     };
     Ok((remedy, steps))
 }
@@ -135,15 +140,17 @@ pub async fn fix(
     }
     let (sure, seen) = healer.sure(&first).await;
     let problem = chosen(sure, wish)?;
-    let (remedy, steps) = remedy(&healer, wish, &problem, &seen)?;
+    let (mut remedy, steps) = remedy(&healer, wish, &problem, &seen)?;
+    let risk = steps.iter().map(Deed::risk).max().unwrap_or(Risk::Ask).max(wish.risk);
+    let since = healer.tried_since(&problem)?;
+    let name = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (Duration::ZERO, since)).name();
+    remedy.treatment.remedy.clone_from(&name);
     let run = RunId::fresh(ground.clock.now());
     let ready = plan(ground, library, remedy, run).await.map_err(FixFault::Not)?;
     if !healer.look_near(&problem).await.roots().any(|root| same(root, &problem)) {
         return Err(FixFault::Not("it passed by itself while the host was waited for".into()));
     }
-    let (began, since) = (Instant::now(), healer.tried_since(&problem)?);
-    let risk = steps.iter().map(Deed::risk).max().unwrap_or(Risk::Ask).max(wish.risk);
-    let name = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (Duration::ZERO, since)).name();
+    let began = Instant::now();
     let number = healer.begin(&problem, &name)?;
     let carried = ready.carry(ground).await;
     let verdict = carried.as_ref().map_or(Verdict::Failed, |(verdict, _)| *verdict);

@@ -9,6 +9,7 @@ mod ladder;
 mod lesson;
 mod looking;
 mod may;
+mod others;
 mod remedy;
 
 pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, heal};

@@ -12,6 +12,7 @@ use crate::heal::diagnose::look;
 use crate::heal::playbook::Library;
 use crate::heal::solve::deed::Way;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
+use crate::host::run::Treatment;
 use crate::journal::Verdict;
 use crate::model::{HostName, Outcome, RunId, ServiceName, Step};
 use crate::plan::{Action, Mend, Target, Turn};
@@ -45,6 +46,8 @@ pub(super) struct Remedy {
     pub patience: Duration,
     /// The looks that saw the problem; they must see that it is gone.
     pub evidence: Vec<String>,
+    /// What the host is to keep of it.
+    pub treatment: Treatment,
 }
 
 /// A remedy that can begin.
@@ -99,7 +102,7 @@ pub(super) async fn plan(
     let amiss = Arc::new(Mutex::new(None));
     let second_look = Some(second_look(ground, library, &remedy, amiss.clone()));
     let pace = Pace { batch: None, max_fail: None, keep: true };
-    let terms = Terms { run, pace, second_look, rescue: None };
+    let terms = Terms { run, pace, second_look, treatment: Some(remedy.treatment), rescue: None };
     Ok(Ready { prepared, terms, amiss })
 }
 

@@ -44,8 +44,44 @@ pub struct HostRun {
     /// The image registries that images may be fetched from, and want to know who asks. They lie in the run's folder until the last
     /// stage has what it needs.
     pub logins: Vec<Login>,
+    /// What it is a remedy for, if it is one. The host keeps it with the run.
+    pub treatment: Option<Treatment>,
     /// The services' transactions, in order. Each begins when it is told to, and is judged by itself.
     pub stages: Vec<Stage>,
+}
+
+/// What a run is a remedy for, so that everybody who heals on the host can count it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Treatment {
+    /// The run in whose course it was done, as the journal of its controller has it.
+    pub of: RunId,
+    /// None when the problem is the host's own.
+    pub service: Option<ServiceName>,
+    /// The playbook that knows the problem, or the fingerprint of one that none knows: one word.
+    pub problem: String,
+    /// The playbook whose remedy it is, or the rung of the ladder.
+    pub remedy: String,
+}
+
+impl Treatment {
+    /// Its line on the host.
+    pub(super) fn line(&self) -> String {
+        let service = self.service.as_ref().map_or("-", ServiceName::as_str);
+        format!("{} {service} {} {}\n", self.of, line::encode(&self.problem), line::encode(&self.remedy))
+    }
+
+    /// Reads such a line; nothing when it is none of ours.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.trim_end().splitn(4, ' ');
+        let of = run_id(words.next()?)?;
+        let service = match words.next()? {
+            "-" => None,
+            name => Some(ServiceName::try_from(name).ok()?),
+        };
+        let (problem, remedy) = (decode(words.next()?), decode(words.next()?));
+        Some(Self { of, service, problem, remedy })
+    }
 }
 
 /// One service's transaction.

@@ -72,6 +72,7 @@ pub fn settle(base: &str, id: &RunId, who: &str, wait_lock: Duration) -> Result<
         within: None,
         contact: None,
         logins: Vec::new(),
+        treatment: None,
         stages: Vec::new(),
     };
     open(&run, &[], Compression::None)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::host::run::line::{encode, ticket_key};
-use crate::host::run::{HostRun, PayloadError, Stage};
+use crate::host::run::{HostRun, PayloadError, Stage, Treatment};
 use crate::model::{Cmd, Content, OnLostContact, Probe, ProjectChange, Pull, Scope, Step, quote};
 
 /// How long the init system may take for one word of ours; its own limits for start and stop are shorter.
@@ -19,10 +19,13 @@ pub(super) struct Rendered<'a> {
     pub(super) files: Vec<(&'a Content, u32)>,
     /// Whether a process of ours is to be supervised.
     pub(super) processes: bool,
+    /// What it is a remedy for, as a line.
+    pub(super) treatment: Option<String>,
 }
 
 pub(super) fn render(run: &HostRun) -> Result<Rendered<'_>, PayloadError> {
-    let mut rendered = Rendered { steps: String::new(), files: Vec::new(), processes: false };
+    let mut rendered = Rendered { steps: String::new(), files: Vec::new(), processes: false, treatment: None };
+    rendered.treatment = run.treatment.as_ref().map(Treatment::line);
     let place = run.ticket.as_deref().and_then(ticket_key).unwrap_or_default();
     let mut head = Words::new("");
     for (name, value) in [

@@ -47,6 +47,7 @@ impl Sent {
             within: None,
             contact: None,
             logins: Vec::new(),
+            treatment: None,
             stages,
         };
         let trees: Vec<Tree> = changes.iter().flat_map(Change::trees).collect();

@@ -18,6 +18,7 @@ mod kill;
 mod kit;
 mod learn;
 mod mixed;
+mod others;
 mod prepare;
 mod pull;
 mod push;
@@ -51,6 +52,7 @@ pub fn trials() -> Vec<Trial> {
         kill::trials(),
         learn::trials(),
         mixed::trials(),
+        others::trials(),
         prepare::trials(),
         pull::trials(),
         push::trials(),

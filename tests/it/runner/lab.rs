@@ -78,6 +78,7 @@ impl Far {
             within: None,
             contact: None,
             logins: Vec::new(),
+            treatment: None,
             stages,
         };
         let mut opening = run::open(&run, &[], Compression::Gzip).expect("a payload");

@@ -30,6 +30,7 @@ mod process;
 mod program;
 mod reach;
 mod release;
+mod remedies;
 mod restarts;
 mod runs;
 mod stale;
@@ -50,6 +51,7 @@ pub(super) const ALL: &[Look] = &[
     base::LOOK,
     cordon::LOOK,
     runs::LOOK,
+    remedies::LOOK,
     memory::LOOK,
     load::LOOK,
     tasks::LOOK,

@@ -144,7 +144,7 @@ impl Stack {
     /// Heals, while somebody asks again and again whether all of it answers.
     fn healing(&self, fault: &Fault, tried: &mut Tried) -> Ran {
         let heal = || self.bench.run_in("healing", &["heal", "--json"], &mut |_, _| {});
-        let down = !self.inside(&format!("{} || echo down", self.answers)).is_empty();
+        let down = !self.inside(&format!("rm -f $kept/over; {} || echo down", self.answers)).is_empty();
         if !down || fault.outside.is_some() {
             return heal();
         }
@@ -152,17 +152,18 @@ impl Stack {
             let began = Instant::now();
             let answered = scope.spawn(|| self.answered());
             let ran = heal();
+            self.inside("touch $kept/over");
             let at = answered.join().expect("who asks");
             tried.answered = at.map(|at| at.duration_since(began));
             ran
         })
     }
 
-    /// When all of it answers, if it does within a minute.
+    /// When all of it answers, if it does before the healing is over.
     fn answered(&self) -> Option<Instant> {
         let good = &self.answers;
         let script = format!(
-            "n=0; until {good} || [ $n -gt 600 ]; do n=$((n + 1)); sleep 0.05; done; [ $n -gt 600 ] || echo good"
+            "n=0; until {good}; do [ ! -e $kept/over ] && [ $n -lt 600 ] || exit; n=$((n + 1)); sleep 0.05; done; echo good"
         );
         self.inside(&script).contains("good").then(Instant::now)
     }
@@ -170,7 +171,7 @@ impl Stack {
     /// How long all of it takes to answer after it was started anew, without any of us.
     pub fn own_start(&self) -> Duration {
         let began = Instant::now();
-        self.inside(self.restart);
+        self.inside(&format!("rm -f $kept/over; {}", self.restart));
         self.answered().map(|at| at.duration_since(began)).unwrap_or_default()
     }
 
