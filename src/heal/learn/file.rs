@@ -97,12 +97,18 @@ impl Finding<'_> {
 
 /// A step as a file holds it.
 fn step(deed: &Deed) -> Value {
-    let (words, undo) = deed.words();
-    match (deed.is_words(), undo) {
-        (true, []) => json!({ "run": words }),
-        (true, undo) => json!({ "run": words, "undo": undo }),
-        (false, _) => json!({ deed.verb(): deed.object() }),
+    if !deed.is_words() {
+        return json!({ deed.verb(): deed.object() });
     }
+    let (words, undo) = deed.words();
+    let mut step = json!({ "run": words });
+    if !undo.is_empty() {
+        step["undo"] = json!(undo);
+    }
+    if let Some(within) = deed.within() {
+        step["timeout"] = json!(write_duration(within));
+    }
+    step
 }
 
 /// A text as one line that a file can hold; what programs say may be anything.

@@ -12,7 +12,7 @@ const MEASURED: &[&str] = &["unit", "user", "pid", "container", "holder", "path"
 
 /// The values at one place, by the names that stand for them; what goes first is put in first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms(Vec<(&'static str, String)>);
+pub struct Terms(Vec<(String, String)>);
 
 impl Terms {
     /// The values where a problem was seen.
@@ -29,7 +29,9 @@ impl Terms {
             terms.add("release", layout.current(&service.name));
             // The folder behind the link is another one at each place, and the link leads to it.
             terms.0.extend(
-                release.map(|id| ("release", format!("{}/{id}", layout.releases(&service.name)))).filter(plain),
+                release
+                    .map(|id| ("release".to_owned(), format!("{}/{id}", layout.releases(&service.name))))
+                    .filter(plain),
             );
             terms.add("shared", layout.shared(&service.name));
             terms.add("folder", layout.service(&service.name));
@@ -39,7 +41,9 @@ impl Terms {
         }
         let evidence = problem.evidence.iter().filter_map(|number| seen.get(*number));
         for (name, value) in evidence.flat_map(|one| &one.values) {
-            let Some(name) = MEASURED.iter().find(|other| *other == name) else { continue };
+            if !MEASURED.contains(&name.as_str()) {
+                continue;
+            }
             // A path that a host names is taken only where nothing but the service's own lies.
             let ours = || {
                 layout.as_ref().zip(service).is_some_and(|(layout, service)| {
@@ -60,13 +64,22 @@ impl Terms {
         if let Some(host) = host {
             terms.add("address", host.address.clone());
         }
+        // What a pattern found in a log is anybody's text: a name and nothing more, or a path of the service's own.
+        for (name, value) in &problem.captured {
+            let name_only = !value.contains('/') && !value.contains("..");
+            let own =
+                || terms.0.iter().any(|(other, folder)| other == "folder" && value.starts_with(&format!("{folder}/")));
+            if name_only || (own() && !value.split('/').any(|part| part == "..")) {
+                terms.add(name, value.clone());
+            }
+        }
         terms
     }
 
     /// Adds a value, unless the name has one or the value is no plain word.
-    fn add(&mut self, name: &'static str, value: String) {
+    fn add(&mut self, name: &str, value: String) {
         let known = self.0.iter().any(|(other, _)| *other == name);
-        self.0.extend(Some((name, value)).filter(|_| !known).filter(plain));
+        self.0.extend(Some((name.to_owned(), value)).filter(|_| !known).filter(plain));
     }
 
     /// The words with names in the place of what differs.
@@ -78,7 +91,7 @@ impl Terms {
     fn general(&self, word: &str) -> String {
         let (mut said, mut rest, mut before) = (String::new(), word, None);
         while let Some(c) = rest.chars().next() {
-            let fits = |(_, value): &&(&str, String)| {
+            let fits = |(_, value): &&(String, String)| {
                 rest.strip_prefix(value.as_str())
                     .is_some_and(|after| !before.is_some_and(joins) && !after.starts_with(joins))
             };
@@ -134,7 +147,7 @@ impl Terms {
 }
 
 /// Whether a value means the same wherever it stands in a command, a script's text included.
-fn plain((_, value): &(&'static str, String)) -> bool {
+fn plain((_, value): &(String, String)) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "/._@:+-".contains(c);
     value.len() > 1 && value.len() <= 1024 && value.chars().all(good) && !value.starts_with('-')
 }
@@ -160,7 +173,7 @@ mod tests {
             ("port", "80"),
             ("host", "pi1"),
         ];
-        Terms(all.into_iter().map(|(name, value)| (name, value.to_owned())).collect())
+        Terms(all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     #[test]
@@ -177,14 +190,14 @@ mod tests {
     #[test]
     fn of_equal_values_the_name_of_the_service_goes_first() {
         let all = [("user", "pg"), ("service", "pg"), ("host", "pg")];
-        let terms = Terms(all.into_iter().map(|(name, value)| (name, value.to_owned())).collect());
+        let terms = Terms(all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
         assert_eq!(terms.general("portoser-pg.service"), "portoser-{service}.service");
     }
 
     #[test]
     fn another_place_gets_its_own_values() {
         let learned = terms().generalize(&["rm".into(), "/opt/p/services/web/shared/lock".into()]);
-        let other = Terms(vec![("shared", "/srv/services/api/shared".into())]);
+        let other = Terms(vec![("shared".into(), "/srv/services/api/shared".into())]);
         assert_eq!(other.specialize(&learned), Ok(vec!["rm".into(), "/srv/services/api/shared/lock".into()]));
         assert_eq!(other.specialize(&["{port}".into()]), Err("`{port}`".into()));
         assert_eq!(other.specialize(&["a } b".into()]), Err("a single `}`".into()));

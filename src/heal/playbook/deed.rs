@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub struct Deed {
     /// The words of a person, and those that take them back; none for other deeds.
     words: Vec<String>,
     undo: Vec<String>,
+    /// How long a person's words may run, where that was said.
+    within: Option<Duration>,
 }
 
 type Row = (&'static str, &'static str, Risk, &'static str, &'static str);
@@ -191,14 +194,26 @@ impl Deed {
     /// Words of a person as a deed; `undo` takes them back.
     #[must_use]
     pub fn of_words(words: Vec<String>, undo: Vec<String>) -> Self {
-        Self { row: &WORDS, name: None, words, undo }
+        Self { row: &WORDS, name: None, words, undo, within: None }
+    }
+
+    /// The same, for words that may run so long.
+    #[must_use]
+    pub fn lasting(self, within: Option<Duration>) -> Self {
+        Self { within, ..self }
+    }
+
+    /// How long a person's words may run, where that was said.
+    #[must_use]
+    pub fn within(&self) -> Option<Duration> {
+        self.within
     }
 
     /// The deed of this verb and object; nothing when it is not on the list.
     #[must_use]
     pub fn of(verb: &str, object: &str) -> Option<Self> {
         let row = ROWS.iter().find(|row| row.0 == verb && row.1 == object && row.0 != WORDS.0)?;
-        Some(Self { row, name: None, words: Vec::new(), undo: Vec::new() })
+        Some(Self { row, name: None, words: Vec::new(), undo: Vec::new(), within: None })
     }
 
     /// Whether it runs words of a person.
@@ -261,7 +276,8 @@ impl Read for Deed {
             let draft = draft::Words::read(node, at, to)?;
             let words = |list: &List<Word>| list.values().map(|word| word.0.clone()).collect();
             let undo = draft.undo.value().map(words).unwrap_or_default();
-            return Some(Self::of_words(words(draft.run.value()?), undo));
+            let within = draft.timeout.value().map(|time| time.0);
+            return Some(Self::of_words(words(draft.run.value()?), undo).lasting(within));
         }
         let entry = match &node.value {
             Value::Map(entries) if entries.len() == 1 => &entries[0],
@@ -298,7 +314,7 @@ impl Read for Deed {
             return None;
         }
         let (words, undo) = (Vec::new(), Vec::new());
-        row.map(|row| Self { row, name: named.then(|| object.clone()), words, undo })
+        row.map(|row| Self { row, name: named.then(|| object.clone()), words, undo, within: None })
     }
 }
 

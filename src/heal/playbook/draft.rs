@@ -90,6 +90,8 @@ draft! {
         run: List<Word>,
         /// The words that take it back.
         undo: List<Word>,
+        /// How long either may run; 1m, if not given.
+        timeout: Time,
     }
 }
 

@@ -109,7 +109,8 @@ pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Result<Way, String> {
             Ok::<_, String>(Cmd::from_words(words))
         };
         let cmd = here(words)?.ok_or("the first word is empty")?;
-        return Ok(Way::Mend(Mend::Steps(vec![run(cmd, here(undo)?)])));
+        let way = Way::Mend(Mend::Steps(vec![run(cmd, here(undo)?)]));
+        return Ok(deed.within().map_or(way.clone(), |time| way.within(time)));
     }
     listed(deed, found).ok_or_else(|| "portoser cannot do this by itself".to_owned())
 }
