@@ -23,8 +23,16 @@ const UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
 const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Variables that would lead git to another repository, as in a hook that calls portoser.
-const FOREIGN: [&str; 6] =
-    ["GIT_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH", "GIT_NAMESPACE", "GIT_COMMON_DIR"];
+const FOREIGN: [&str; 8] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_NAMESPACE",
+    "GIT_COMMON_DIR",
+];
 
 /// What git is told besides: it asks nobody, speaks no protocol that runs a program, and its words are in English.
 const SILENT: [&str; 6] = [
@@ -52,9 +60,11 @@ const SETTINGS: [&str; 10] = [
 ];
 
 /// Without the user's settings a commit's files are the same everywhere, and no filter of theirs is run.
-const PLAIN: [&str; 5] = [
+const PLAIN: [&str; 7] = [
     "GIT_CONFIG_NOSYSTEM=1",
     "GIT_CONFIG_GLOBAL=/dev/null",
+    "GIT_CONFIG_COUNT=0",
+    "GIT_CONFIG_PARAMETERS=",
     "GIT_ATTR_NOSYSTEM=1",
     "HOME=/nonexistent",
     "XDG_CONFIG_HOME=/nonexistent",
@@ -77,14 +87,36 @@ impl Cache {
         let digest = hex(&sha256(url.as_bytes()));
         let cache = Self { folder: keep.join("git").join(&digest[..32]), url, now };
         private(&cache.folder).map_err(|error| cache.unkept(error.to_string()))?;
-        let repository = cache.repository();
-        let init = git(&[]).args(["init", "--quiet", "--bare", "--template=", "--", &repository]);
-        let reply = transport::here(&init).await.map_err(|lost| cache.unkept(lost.to_string()))?;
-        match reply.end {
-            End::Code(0) => Ok(cache),
-            End::Code(127) => Err(GitFault::Missing { url: cache.url }),
-            _ => Err(cache.unkept(says(&reply.err))),
+        cache.begin().await?;
+        Ok(cache)
+    }
+
+    /// Makes the repository where there is none. It is made beside its place: one that is there is whole, and of several that
+    /// are made at once the first one stays.
+    async fn begin(&self) -> Result<(), GitFault> {
+        let unkept = |error: std::io::Error| self.unkept(error.to_string());
+        if self.is_begun() {
+            return Ok(());
         }
+        let trees = self.folder.join("trees");
+        private(&trees).map_err(unkept)?;
+        // What one that is killed leaves here is swept.
+        let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(&trees).map_err(unkept)?;
+        let repository = making.path().join("repository.git");
+        let init = git(&[]).args(["init", "--quiet", "--bare", "--template=", "--", &repository.to_string_lossy()]);
+        let reply = transport::here(&init).await.map_err(|lost| self.unkept(lost.to_string()))?;
+        match reply.end {
+            End::Code(0) => match fs::rename(&repository, self.repository()) {
+                Err(error) if !self.is_begun() => Err(unkept(error)),
+                _ => Ok(()),
+            },
+            End::Code(127) => Err(GitFault::Missing { url: self.url.clone() }),
+            _ => Err(self.unkept(says(&reply.err))),
+        }
+    }
+
+    fn is_begun(&self) -> bool {
+        Path::new(&self.repository()).join("HEAD").is_file()
     }
 
     fn repository(&self) -> String {
