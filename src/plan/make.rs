@@ -156,7 +156,7 @@ fn room(seen: &BTreeMap<HostName, Seen>, changes: &[Change]) -> Vec<RefusedAt> {
         }
     }
     let short = |change: &Change| {
-        let wanted: u64 = hosts.get(&change.host)?.values().sum();
+        let wanted = hosts.get(&change.host)?.values().fold(0_u64, |sum, bytes| sum.saturating_add(*bytes));
         let room = seen.get(&change.host)?.facts.fetches.room.as_ref().filter(|room| room.bytes < wanted)?;
         let (reference, _) = change.fetch.as_ref().filter(|_| known(change).is_some())?;
         let why = Refused::new(

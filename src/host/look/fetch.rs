@@ -36,13 +36,13 @@ impl Fetch {
     /// How many bytes are fetched: at most, where it could not be seen what the engine has.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.lacking().iter().map(|(_, bytes)| bytes).sum()
+        self.lacking().iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// The least room that it takes: what is fetched lies there until it is unpacked, and is no smaller then.
     #[must_use]
     pub fn room(&self) -> u64 {
-        self.bytes() + self.lacking().iter().map(|(_, bytes)| *bytes).max().unwrap_or_default()
+        self.bytes().saturating_add(self.lacking().iter().map(|(_, bytes)| *bytes).max().unwrap_or_default())
     }
 }
 

@@ -43,7 +43,8 @@ manifest() { # [-v] REFERENCE: as its registry has it, by the rules that the eng
 
 offer() { # REFERENCE
   if [ -z "$platform" ]; then
-    platform=$($limit docker version --format '{{.Server.Os}}/{{.Server.Arch}}') || return
+    platform=$($limit docker version --format '{{.Server.Os}}/{{.Server.Arch}}') ||
+      { say "images/unknown $1" 'docker does not answer within 10 s'; return; }
     insecure=$($limit docker info --format '{{range $name, $one := .RegistryConfig.IndexConfigs}}{{if not $one.Secure}}{{$name}} {{end}}{{end}}')
   fi
   told=$(manifest "$1") || { say "images/unknown $1" "${told:-no answer within 10 s}"; return; }
