@@ -91,6 +91,7 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
     let (sources, survey) = if request.only_look {
         let mut sources = reading.await?;
         // Which texts a host is asked for depends on what is here.
+        sources.open = source::open(&sources);
         let texts = Arc::new(compared(&ground.registry, &services, &sources));
         let survey = survey(ground, &services, &hosts, Depth::Texts(texts)).await;
         source::read_compared(&survey, &mut sources);

@@ -1,6 +1,6 @@
 //! Reads what a release is made of from this machine's disk: source trees with their hashes, templates, files to copy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -99,28 +99,42 @@ pub(super) fn read<'a>(
     Ok(sources)
 }
 
-/// Reads of the sources what the look brought another text of, for the differences of a plan. What others may not read here is
-/// only named; what cannot be read any more is found when it is sent.
+/// The files of the sources that others on this machine may read: they and all folders that lead to them from the source's own.
+pub(super) fn open(sources: &Sources) -> BTreeSet<PathBuf> {
+    let files = sources.trees.values().flatten().filter_map(|entry| match &entry.kind {
+        TreeKind::File { from, .. } => Some((from, Path::new(&entry.path).components().count())),
+        _ => None,
+    });
+    let open = |(from, depth): &(&PathBuf, usize)| {
+        let folders = from.ancestors().skip(1).take(depth - 1);
+        lets(from, 0o004) && folders.into_iter().all(|folder| lets(folder, 0o001))
+    };
+    files.filter(open).map(|(from, _)| from.clone()).collect()
+}
+
+/// Reads of the open files what the look brought another text of, for the differences of a plan. What cannot be read any more
+/// is found when it is sent.
 pub(super) fn read_compared(survey: &Survey, sources: &mut Sources) {
-    let Sources { trees, texts, .. } = sources;
+    let Sources { trees, texts, open, .. } = sources;
     for (name, found) in survey.seen.values().flat_map(|seen| &seen.services) {
         for entry in trees.get(name).into_iter().flatten().filter(|entry| found.texts.contains_key(&entry.path)) {
-            let TreeKind::File { from, size, .. } = &entry.kind else { continue };
-            if *size <= TEXT_LIMIT && is_open(from) && !texts.contains_key(from) {
+            let TreeKind::File { from, .. } = &entry.kind else { continue };
+            if open.contains(from) && !texts.contains_key(from) {
                 texts.extend(text(from).ok().map(|text| (from.clone(), text)));
             }
         }
     }
 }
 
+/// Whether everybody has these permissions.
 #[cfg(unix)]
-fn is_open(path: &Path) -> bool {
+fn lets(path: &Path, permissions: u32) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & permissions == permissions)
 }
 
 #[cfg(not(unix))]
-fn is_open(_: &Path) -> bool {
+fn lets(_: &Path, _: u32) -> bool {
     true
 }
 

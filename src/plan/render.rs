@@ -1,7 +1,7 @@
 //! From what the registry says and what lies on this machine's disk to the files of a release, byte for byte.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use minijinja::syntax::SyntaxConfig;
@@ -26,6 +26,8 @@ pub struct Sources {
     pub wheels: BTreeMap<ServiceName, SourceTree>,
     /// The image of each service that sends its own, for each platform that it is made for.
     pub images: BTreeMap<ServiceName, Vec<Image>>,
+    /// The files of the trees whose differences may be shown.
+    pub open: BTreeSet<PathBuf>,
     /// Templates and files to copy, by path.
     pub texts: BTreeMap<PathBuf, Vec<u8>>,
     /// The user's own unit templates, by name (`systemd.service`), where they replace ours.

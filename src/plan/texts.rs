@@ -10,7 +10,7 @@ use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{OURS, Record, SeenService, Supervisor};
 use crate::model::ServiceName;
 use crate::plan::engine::Wanted;
-use crate::plan::render::{SourceTree, Sources};
+use crate::plan::render::Sources;
 use crate::plan::seal::mark;
 use crate::registry::{COMPOSE_FILES, Kind, Project, Registry, Service};
 
@@ -31,7 +31,7 @@ const FILES: usize = 400;
 const LARGEST: u64 = 64 << 10;
 
 /// The files of the releases in force that a look must bring, so that what changes in them can be told: what we write, and of
-/// a source the small files that are another now. Hidden ones are only named, as secrets like to live there.
+/// a source the small files that are another now. Closed and hidden ones are only named, as secrets like to live there.
 #[must_use]
 pub fn compared(
     registry: &Registry,
@@ -39,10 +39,10 @@ pub fn compared(
     sources: &Sources,
 ) -> BTreeMap<ServiceName, Vec<Compared>> {
     let services = services.iter().filter_map(|name| registry.services.get(name));
-    services.map(|service| (service.name.clone(), of_one(service, sources.trees.get(&service.name)))).collect()
+    services.map(|service| (service.name.clone(), of_one(service, sources))).collect()
 }
 
-fn of_one(service: &Service, tree: Option<&SourceTree>) -> Vec<Compared> {
+fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
     let mut paths = vec![format!("{OURS}/env.sh")];
     paths.extend(service.files.keys().cloned());
     if let Kind::Docker(docker) = &service.kind
@@ -51,13 +51,18 @@ fn of_one(service: &Service, tree: Option<&SourceTree>) -> Vec<Compared> {
         paths.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
         paths.extend(COMPOSE_FILES.iter().map(|name| (*name).to_owned()));
     }
-    let small = |entry: &&TreeEntry| matches!(entry.kind, TreeKind::File { size, .. } if size <= LARGEST);
-    let open = |entry: &&TreeEntry| !entry.path.starts_with('.') && !entry.path.contains("/.");
-    let entries: Vec<_> = tree.into_iter().flatten().filter(small).filter(open).take(FILES).collect();
-    paths.retain(|path| !entries.iter().any(|entry| entry.path == *path));
+    let tree: Vec<_> = sources.trees.get(&service.name).into_iter().flatten().collect();
+    paths.retain(|path| !tree.iter().any(|entry| entry.path == *path));
+    let entries = tree.into_iter().filter(|entry| is_shown(entry, sources)).take(FILES);
     let written = paths.into_iter().map(|path| Compared { path, unless: None });
-    let sent = entries.into_iter().map(|entry| Compared { path: entry.path.clone(), unless: mark(&entry.kind) });
+    let sent = entries.map(|entry| Compared { path: entry.path.clone(), unless: mark(&entry.kind) });
     written.chain(sent).collect()
+}
+
+/// Whether the differences of a file of a source are shown.
+fn is_shown(entry: &TreeEntry, sources: &Sources) -> bool {
+    let hidden = entry.path.starts_with('.') || entry.path.contains("/.");
+    matches!(&entry.kind, TreeKind::File { from, size, .. } if *size <= LARGEST && !hidden && sources.open.contains(from))
 }
 
 /// What changes in the texts, as far as the look brought the old ones.
@@ -83,8 +88,8 @@ pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sou
         let Some(old) = found.texts.get(&entry.path) else { continue };
         let bytes = match &entry.kind {
             TreeKind::Made { content, .. } if !content.secret => Some(&*content.bytes),
-            TreeKind::File { from, .. } => sources.texts.get(from).map(Vec::as_slice),
-            TreeKind::Made { .. } | TreeKind::Folder | TreeKind::Link { .. } => None,
+            TreeKind::File { from, .. } if is_shown(entry, sources) => sources.texts.get(from).map(Vec::as_slice),
+            TreeKind::File { .. } | TreeKind::Made { .. } | TreeKind::Folder | TreeKind::Link { .. } => None,
         };
         if let Some(new) = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
             add(&entry.path, old, new);

@@ -5,7 +5,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 printf '\n@portoser-look 1\n\n'
 exec 2>/dev/null
 projects=
-told=0
+brought=0
 
 say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
 
@@ -166,8 +166,8 @@ texts() { # NAME [MARK PATH]...: files of the release in force that have another
     [ -f "$one" ] && [ ! -L "$one" ] && [ -r "$one" ] || continue
     text=$(head -c 65537 "$one"; echo .) text=${text%.}
     [ "${#text}" -gt 65536 ] && continue
-    told=$((told + ${#text}))
-    [ "$told" -gt 1048576 ] || say "$name text $one" "$text"
+    brought=$((brought + ${#text}))
+    [ "$brought" -gt 1048576 ] || say "$name text $one" "$text"
   done
 }
 

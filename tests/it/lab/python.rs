@@ -106,6 +106,8 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
         |machine: &Machine| machine.inside(&format!("stat -c %Y-%i {}/services/*/venvs/*/bin/python", bench.base()));
     let before: Vec<_> = machines.iter().map(made).collect();
     project.write("two", "1.0", RUN);
+    let plan = bench.run(&["plan"]).exits(0).out;
+    assert!(plan.contains("~ app.py") && plan.contains("@@"), "{plan}");
     let change = deploy().exits(0);
     answers("two with 1.0");
     assert_eq!(
