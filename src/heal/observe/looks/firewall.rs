@@ -6,20 +6,22 @@ use crate::heal::observe::scene::{About, Heard, Look, Placed, Scene, once};
 
 pub(super) const LOOK: Look = Look { name: "firewall", about: About::Service, shell: SHELL, calls: once, judge };
 
-/// The rules that name a port, in their order, as `iptables-save` or `nft` write them.
+/// The rules for what comes in that name a port or the loopback interface, in their order, as `iptables-save` or `nft` write them.
 const SHELL: &str = r#"
 look_firewall() {
   if command -v iptables-save >/dev/null; then
     rules=$(bounded 5 iptables-save -t filter)
   elif command -v nft >/dev/null; then
-    rules=$(bounded 5 nft list ruleset)
+    # What goes out or through is none of a port's business.
+    rules=$(bounded 5 nft list ruleset) &&
+      rules=$(printf '%s\n' "$rules" | awk '/chain .*{/ { keep = 1 } /hook (output|forward|prerouting|postrouting)/ { keep = 0 } keep')
   else
     echo none
     return
   fi
   [ $? = 0 ] || rules="$rules
 denied"
-  printf '%s\n' "$rules" | grep -E '^denied$|^!late|dport' | head -n 1000
+  printf '%s\n' "$rules" | grep -E '^denied$|^!late|dport|-i lo |iif(name)? "?lo"? ' | head -n 1000
 }
 "#;
 
@@ -30,8 +32,9 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         let name = &placed.service.name;
         let ill = heard.verdicts.iter().any(|(service, _, verdict)| service == name && !verdict.is_good());
         let needed = is_needed_elsewhere(scene, placed);
-        // Who is well, and needed by nobody else, is closed to nobody.
-        if !ill && !needed {
+        // Who is well, and needed by nobody else, is closed to nobody; and where nobody listens, nothing can be in the way.
+        let listens = heard.found.listeners.as_ref().is_some_and(|all| all.contains_key(&port));
+        if !listens || (!ill && !needed) {
             continue;
         }
         let one = scene.of(&LOOK, placed).of(port.to_string()).with("port", port);
@@ -63,8 +66,8 @@ fn is_needed_elsewhere(scene: &Scene<'_>, placed: &Placed<'_>) -> bool {
     others.any(|other| other.hosts.iter().any(|host| elsewhere(&host)))
 }
 
-/// A rule that refuses or drops what is for a port.
-struct Rule<'a>(&'a str);
+/// A rule that refuses or drops what is for a port, and whether what comes from the host itself was let in before it.
+struct Rule<'a>(&'a str, bool);
 
 impl<'a> Rule<'a> {
     /// The first rule that says what becomes of a port, if it closes it.
@@ -72,7 +75,9 @@ impl<'a> Rule<'a> {
         let names = |rule: &&str| {
             // What is about one address of several, or about the ports of containers, says nothing of the host's port.
             let words: Vec<&str> = rule.split_whitespace().collect();
-            !words.iter().any(|word| matches!(*word, "-d" | "daddr" | "udp")) && ports(&words, port)
+            let elsewhere = |word: &&str| matches!(*word, "-d" | "daddr" | "udp" | "OUTPUT" | "FORWARD" | "DOCKER");
+            let through = words.get(1).is_some_and(|chain| chain.ends_with("-output") || chain.ends_with("-forward"));
+            !words.iter().any(elsewhere) && !through && ports(&words, port)
         };
         let verdict = |rule: &str| {
             rule.split_whitespace().find_map(|word| match word {
@@ -81,8 +86,21 @@ impl<'a> Rule<'a> {
                 _ => None,
             })
         };
-        let found = rules.lines().map(str::trim).filter(names).find_map(|rule| Some((rule, verdict(rule)?)));
-        found.filter(|(_, closes)| *closes).map(|(rule, _)| Self(rule))
+        let own = |rule: &str| {
+            let lo = ["-i lo ", "iif lo ", "iif \"lo\" ", "iifname lo ", "iifname \"lo\" "];
+            let other = rule.contains("! -i lo") || rule.contains("!=");
+            !other && !rule.contains("dport") && lo.iter().any(|way| rule.contains(way)) && verdict(rule) == Some(false)
+        };
+        let mut let_in = false;
+        for rule in rules.lines().map(str::trim) {
+            let_in |= own(rule);
+            if names(&rule)
+                && let Some(closes) = verdict(rule)
+            {
+                return closes.then_some(Self(rule, let_in));
+            }
+        }
+        None
     }
 
     fn has(&self, words: &[&str]) -> bool {
@@ -96,7 +114,7 @@ impl<'a> Rule<'a> {
 
     /// Whether it closes the port to what runs on the host.
     fn is_for_itself(&self) -> bool {
-        !self.is_about_senders() && !self.has(&["-i", "iif", "iifname"])
+        !self.1 && !self.is_about_senders() && !self.has(&["-i", "iif", "iifname"])
     }
 
     /// Whether it closes the port to all other hosts.
@@ -111,6 +129,10 @@ fn ports(words: &[&str], port: u16) -> bool {
     let Some(at) = words.iter().position(|word| matches!(*word, "--dport" | "--dports" | "dport")) else {
         return false;
     };
+    // What is about all ports but some names none.
+    if words[..at].last() == Some(&"!") || words.get(at + 1) == Some(&"!=") {
+        return false;
+    }
     let listed = words[at + 1..]
         .iter()
         .take_while(|word| word.starts_with(|c: char| c.is_ascii_digit() || c == '{' || c == '}'));
@@ -142,6 +164,12 @@ mod tests {
             ("iifname != \"lo\" tcp dport 5000-6000 drop", Some((false, true))),
             ("tcp dport vmap { 22 : accept }", None),
             ("--dport", None),
+            ("-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp --dport 5432 -j DROP", Some((false, true))),
+            ("iif \"lo\" accept\ntcp dport 5432 drop", Some((false, true))),
+            ("-A INPUT -p tcp -m multiport ! --dports 22,5432 -j DROP", None),
+            ("tcp dport != 5432 drop", None),
+            ("-A OUTPUT -p tcp --dport 5432 -j DROP", None),
+            ("-A ufw-user-forward -p tcp --dport 5432 -j DROP", None),
         ] {
             let rule = Rule::first(rules, 5432);
             assert_eq!(rule.map(|rule| (rule.is_for_itself(), rule.is_for_others())), closed, "{rules}");
