@@ -6,8 +6,6 @@ mod limits;
 mod ports;
 mod service;
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::entry::Entry;
@@ -40,15 +38,15 @@ fn place(entry: &mut Entry, around: &Around<'_>) {
 
 /// The project as one service, which keeps all that the file says.
 fn whole(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Option<Entry> {
-    let folder = around.folder.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-    let name = top.get("name");
-    let Some(slug) = name.as_ref().and_then(Item::text).or(folder).and_then(words::slug) else {
-        notes.leave_out(top, "the project has no name with a letter", "give it a `name:` there");
+    let Some(folder) = &around.folder else {
+        let hint = "`portoser adopt HOST` takes over a project that runs there; or fetch it with its folder, and import it from here";
+        notes.leave_out(top, "the file is not on this machine, from which it would be sent", hint);
         return None;
     };
-    let Some(folder) = &around.folder else {
-        let hint = "fetch it with its folder, and import it from here";
-        notes.leave_out(top, "the file is not on this machine, from which it would be sent", hint);
+    let beside = folder.file_name().and_then(|name| name.to_str());
+    let name = top.get("name");
+    let Some(slug) = name.as_ref().and_then(Item::text).or(beside).and_then(words::slug) else {
+        notes.leave_out(top, "the project has no name with a letter", "give it a `name:` there");
         return None;
     };
     let mut entry = Entry::new("services", &slug, top);
@@ -105,6 +103,8 @@ fn networks(networks: &Item<'_>, notes: &mut Notes) {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+
+    use std::path::Path;
 
     use super::*;
     use crate::model::HostName;
