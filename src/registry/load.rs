@@ -170,7 +170,9 @@ fn choose(root: &mut Node, env: &str, to: &mut Reader) {
     let mut over = Node { place: chosen.place, value: Value::Map(Vec::new()) };
     if let (Value::Map(entries), Value::Map(over)) = (chosen.value, &mut over.value) {
         over.extend(
-            entries.into_iter().filter(|entry| ["defaults", "hosts", "services"].contains(&entry.key.as_str())),
+            entries
+                .into_iter()
+                .filter(|entry| ["defaults", "hosts", "services", "registries"].contains(&entry.key.as_str())),
         );
     }
     overlay(root, &over);
