@@ -106,8 +106,8 @@ pub(super) fn open(sources: &Sources) -> BTreeSet<PathBuf> {
         _ => None,
     });
     let open = |(from, depth): &(&PathBuf, usize)| {
-        let folders = from.ancestors().skip(1).take(depth - 1);
-        lets(from, 0o004) && folders.into_iter().all(|folder| lets(folder, 0o001))
+        let mut folders = from.ancestors().skip(1).take(depth - 1);
+        lets(from, 0o004) && folders.all(|folder| lets(folder, 0o001))
     };
     files.filter(open).map(|(from, _)| from.clone()).collect()
 }

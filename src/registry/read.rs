@@ -27,6 +27,26 @@ impl Reader {
         &mut self.faults[last]
     }
 
+    /// Reads the entries of a list, of a long one side by side; faults come in the order of the list.
+    pub(crate) fn each<T: Sync, R: Send>(
+        &mut self,
+        all: &[T],
+        read: impl Fn(&T, &mut Self) -> Option<R> + Sync,
+    ) -> Vec<R> {
+        let overlay = self.overlay;
+        let some = |share: &[T]| {
+            let mut to = Self { overlay, ..Self::default() };
+            let read: Vec<R> = share.iter().filter_map(|one| read(one, &mut to)).collect();
+            (read, to.faults)
+        };
+        let mut answers = Vec::with_capacity(all.len());
+        for (read, faults) in in_shares(all, some) {
+            answers.extend(read);
+            self.faults.extend(faults);
+        }
+        answers
+    }
+
     /// Tells that a value is of the wrong kind.
     pub(crate) fn wrong(&mut self, node: &Node, at: &Trail<'_>, expected: &str) -> &mut Fault {
         self.fault(node.place, at, format!("expected {expected}, found {}", node.kind()))
@@ -123,23 +143,13 @@ impl<K: Gate, T: Read + Send> Read for Map<K, T> {
             to.wrong(node, at, "a mapping");
             return None;
         };
-        let overlay = to.overlay;
-        let some = |share: &[Entry]| {
-            let mut to = Reader { overlay, ..Reader::default() };
-            let named = share.iter().map(|entry| {
-                let at = at.key(&entry.key);
-                if !K::good(&entry.key) {
-                    refuse::<K>(&entry.key, entry.place, &at, &mut to);
-                }
-                Named { name: entry.key.clone(), place: entry.place, field: Field::of(entry, &at, &mut to) }
-            });
-            (named.collect::<Vec<_>>(), to.faults)
-        };
-        let mut named = Vec::new();
-        for (read, faults) in in_shares(entries, some) {
-            named.extend(read);
-            to.faults.extend(faults);
-        }
+        let named = to.each(entries, |entry, to| {
+            let at = at.key(&entry.key);
+            if !K::good(&entry.key) {
+                refuse::<K>(&entry.key, entry.place, &at, to);
+            }
+            Some(Named { name: entry.key.clone(), place: entry.place, field: Field::of(entry, &at, to) })
+        });
         Some(Self(named, PhantomData))
     }
 }

@@ -25,7 +25,6 @@ use super::checked::Registry;
 use super::draft;
 use super::fault::{Place, nearest};
 use super::read::{At, Map, Named, Reader};
-use super::shares::in_shares;
 use super::text::Name;
 use super::tree::Trail;
 use crate::model::{HostName, ServiceName};
@@ -79,20 +78,13 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
             registry.hosts.insert(name.clone(), hosts::make(&site, name, host));
         }
     }
-    let overlay = to.overlay;
-    let some = |share: &[Named<draft::Service>]| {
-        let (mut to, mut made) = (Reader { overlay, ..Reader::default() }, Vec::with_capacity(share.len()));
-        for named in share {
-            if let (Ok(name), Some(service)) = (ServiceName::try_from(named.name.as_str()), named.field.given()) {
-                made.extend(services::make(&site, &name, service, &mut to));
-            }
-        }
-        (made, to.faults)
-    };
-    for (made, faults) in in_shares(services, some) {
-        registry.services.extend(made.into_iter().map(|service| (service.name.clone(), service)));
-        to.faults.extend(faults);
-    }
+    let made = to.each(services, |named, to| {
+        let (Ok(name), Some(service)) = (ServiceName::try_from(named.name.as_str()), named.field.given()) else {
+            return None;
+        };
+        services::make(&site, &name, service, to)
+    });
+    registry.services.extend(made.into_iter().map(|service| (service.name.clone(), service)));
     Some(registry)
 }
 
