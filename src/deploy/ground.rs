@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::deploy::far::Far;
@@ -20,7 +19,7 @@ use crate::transport::{Lost, Seat, Seats, Transport};
 const GUEST: Duration = Duration::from_secs(20);
 
 /// A host that lets us in later than this is waited for without a seat.
-const ANSWERS: Duration = Duration::from_secs(1);
+const ANSWERS: Duration = Duration::from_secs(2);
 
 /// A visit that takes longer than this goes on without its seat: it is the host that takes the time.
 const VISIT: Duration = Duration::from_secs(10);
@@ -115,15 +114,13 @@ impl Ground {
     /// # Errors
     /// Why the host cannot be had.
     pub(crate) async fn visit(&self, host: &HostName) -> Result<(Far, Visit), Lost> {
-        let seat = self.seats.take().await;
+        let mut seat = self.seats.take().await;
         let began = Instant::now();
-        let mut reaching = pin!(self.reach(host));
-        if let Ok(far) = timeout(ANSWERS, &mut reaching).await {
-            return Ok((far?, Visit { began, seat }));
+        let far = seat.hold(ANSWERS, self.reach(host)).await?;
+        if !seat.is_held() {
+            seat = self.seats.again().await;
         }
-        drop(seat);
-        let far = reaching.await?;
-        Ok((far, Visit { began, seat: self.seats.again().await }))
+        Ok((far, Visit { began, seat }))
     }
 
     /// Whether other hosts of the registry are reached through it.

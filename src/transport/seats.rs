@@ -15,47 +15,67 @@ pub struct Seats {
     first: Arc<Semaphore>,
     /// For those who handed theirs on: they do not queue behind all who have not begun yet.
     late: Arc<Semaphore>,
+    /// For those who wait without a seat. They have an end, too: where all are slow, it is not the hosts that are.
+    outside: Arc<Semaphore>,
 }
+
+/// So many wait without a seat at most.
+const OUTSIDE: usize = 128;
 
 /// A seat, until it is dropped or handed on.
 #[derive(Debug)]
-pub struct Seat(Option<OwnedSemaphorePermit>);
+pub struct Seat {
+    permit: Option<OwnedSemaphorePermit>,
+    outside: Arc<Semaphore>,
+}
 
 impl Seats {
     /// So many seats, and at least one.
     #[must_use]
     pub fn new(count: usize) -> Self {
         let seats = || Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { first: seats(), late: seats() }
+        Self { first: seats(), late: seats(), outside: Arc::new(Semaphore::new(OUTSIDE)) }
     }
 
     /// A seat for one who begins.
     pub async fn take(&self) -> Seat {
         // They are never closed.
-        Seat(self.first.clone().acquire_owned().await.ok())
+        self.seat(self.first.clone().acquire_owned().await.ok())
     }
 
     /// A seat for one who handed theirs on and can go on now.
     pub async fn again(&self) -> Seat {
-        Seat(self.late.clone().acquire_owned().await.ok())
+        self.seat(self.late.clone().acquire_owned().await.ok())
+    }
+
+    fn seat(&self, permit: Option<OwnedSemaphorePermit>) -> Seat {
+        Seat { permit, outside: self.outside.clone() }
     }
 }
 
 impl Seat {
-    /// Does the work on this seat. What takes longer than `patience` waits for somebody else, and goes on without it.
+    /// Does the work on this seat. What takes longer than `patience` waits for somebody else, and goes on without it, if not too
+    /// many do so already.
     pub async fn hold<T>(&mut self, patience: Duration, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         if let Ok(done) = timeout(patience, &mut work).await {
             return done;
         }
-        self.0 = None;
-        work.await
+        let place = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            place = self.outside.clone().acquire_owned() => place,
+        };
+        self.permit = None;
+        let done = work.await;
+        drop(place);
+        done
     }
 
     /// Whether it was not handed on.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.0.is_some()
+        self.permit.is_some()
     }
 }
 

@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What did not answer for so long is no blip; to ask it again would take as long again.
 const BLIP: Duration = Duration::from_secs(2);
 
+/// So many connections stay open for whoever goes on with them; where more hosts are ill, they are made again.
+const KEPT: usize = 64;
+
 /// How often a check that answers badly is asked at most.
 const TURNS: u32 = 3;
 
@@ -65,7 +68,8 @@ pub async fn observe(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, hos
     while let Some(ended) = tasks.join_next().await {
         match ended {
             Ok((host, far, found)) => {
-                all.far.extend(far.map(|far| (host.clone(), far)));
+                let room = all.far.len() < KEPT || ground.leads_on(&host);
+                all.far.extend(far.filter(|_| room).map(|far| (host.clone(), far)));
                 all.found.insert(host, found);
             }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
