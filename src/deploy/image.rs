@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::host::push::{Image, is_digest};
 use crate::model::{Cmd, ServiceName};
-use crate::registry::{Kind, Project, Push, Registry};
+use crate::registry::{Kind, Project, Push, Registry, compose_file, compose_parts, part_image};
 use crate::transport::{self, End};
 
 pub(super) use bundle::{Bundle, name, title};
@@ -80,28 +80,45 @@ pub(super) async fn read(
     names: &BTreeSet<ServiceName>,
 ) -> Result<BTreeMap<ServiceName, Vec<Image>>, ImageFault> {
     let mut all = BTreeMap::new();
-    let services = names.iter().filter_map(|name| registry.services.get(name));
-    for (name, (push, reference)) in services.filter_map(|service| Some((&service.name, sent(&service.kind)?))) {
-        let mut images = match push {
-            Push::Engine => vec![of_engine(reference).await?],
-            Push::Build(folder) => vec![built(folder, reference).await?],
-            Push::From(path) => archive::images(path, reference)?.into_iter().map(|found| found.image).collect(),
-        };
-        images.iter_mut().for_each(|image| reference.clone_into(&mut image.reference));
-        all.insert(name.clone(), images);
+    for service in names.iter().filter_map(|name| registry.services.get(name)) {
+        let Some(push) = way(&service.kind) else { continue };
+        let mut found: Vec<Image> = Vec::new();
+        for reference in sent(&service.kind)? {
+            let mut images = match push {
+                Push::Engine => vec![of_engine(&reference).await?],
+                Push::Build(folder) => vec![built(folder, &reference).await?],
+                Push::From(path) => archive::images(path, &reference)?.into_iter().map(|found| found.image).collect(),
+            };
+            images.iter_mut().for_each(|image| reference.clone_into(&mut image.reference));
+            found.extend(images);
+        }
+        all.insert(service.name.clone(), found);
     }
     Ok(all)
 }
 
-/// From where a service sends its image, and the name that it has there.
-pub(super) fn sent(kind: &Kind) -> Option<(&Push, &str)> {
+/// From where a service sends its images, if it does.
+pub(super) fn way(kind: &Kind) -> Option<&Push> {
     match kind {
-        Kind::Docker(docker) => match (&docker.push, &docker.project) {
-            (Some(push), Project::Image(image)) => Some((push, &image.reference)),
-            _ => None,
-        },
+        Kind::Docker(docker) => docker.push.as_ref(),
         Kind::Native(_) | Kind::Python(_) => None,
     }
+}
+
+/// The names that a service's images have where they are sent from. What a compose file lacks for that is told when its release is
+/// planned.
+fn sent(kind: &Kind) -> Result<BTreeSet<String>, ImageFault> {
+    let Kind::Docker(docker) = kind else { return Ok(BTreeSet::new()) };
+    let (path, only) = match &docker.project {
+        Project::Image(image) => return Ok(BTreeSet::from([image.reference.clone()])),
+        Project::Compose { path, part, .. } => (path, part),
+    };
+    let Some(file) = compose_file(path) else { return Ok(BTreeSet::new()) };
+    let text = std::fs::read_to_string(&file).map_err(|source| ImageFault::Read { path: file, source })?;
+    let parts = compose_parts(&serde_yaml::from_str(&text).unwrap_or_default());
+    let mut parts: Vec<_> = parts.iter().collect();
+    parts.retain(|(name, _)| only.as_ref().is_none_or(|only| only == *name));
+    Ok(parts.into_iter().filter_map(|(_, part)| part_image(part)).map(str::to_owned).collect())
 }
 
 /// Builds an image, under its name. What has not changed is in the engine's cache, so that it is the same image again.

@@ -136,24 +136,21 @@ pub(super) async fn push(ground: &Arc<Ground>, prepared: &mut Prepared, shelf: &
 
 fn errands(ground: &Ground, prepared: &Prepared) -> Vec<Errand> {
     let changes = prepared.plan.changes.iter();
-    let one = |change: &crate::plan::Change| {
-        let image = change.image.clone()?;
-        let service = ground.registry.services.get(&change.service)?;
-        let (push, _) = image::sent(&service.kind)?;
+    let of = |change: &crate::plan::Change| {
+        let push = image::way(&ground.registry.services.get(&change.service)?.kind)?.clone();
         let base = Layout::new(&prepared.survey.seen.get(&change.host)?.facts.base).base().to_owned();
-        change.steps.iter().find_map(|step| match step {
-            Step::Load { tag, folder, .. } => Some(Errand {
-                host: change.host.clone(),
-                push: push.clone(),
-                image: image.clone(),
-                base: base.clone(),
-                folder: folder.clone(),
-                tag: tag.clone(),
-            }),
-            _ => None,
-        })
+        let one = |image: &Image| {
+            let load = |step: &Step| match step {
+                Step::Load { tag, folder, image: id, .. } if *id == image.id => Some((tag.clone(), folder.clone())),
+                _ => None,
+            };
+            let (tag, folder) = change.steps.iter().find_map(load)?;
+            let (host, push, base) = (change.host.clone(), push.clone(), base.clone());
+            Some(Errand { host, push, image: image.clone(), base, folder, tag })
+        };
+        Some(change.images.iter().filter_map(one).collect::<Vec<_>>())
     };
-    changes.filter_map(one).collect()
+    changes.filter_map(of).flatten().collect()
 }
 
 type Told = (Far, Result<(), (String, PushFault)>);

@@ -12,7 +12,7 @@ use crate::deploy::survey::Survey;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::{Hash, ServiceName};
 use crate::plan::{SourceTree, Sources};
-use crate::registry::{COMPOSE_FILES, FileSource, Kind, Project, Registry, Service, Source};
+use crate::registry::{FileSource, Kind, Project, Registry, Service, Source, compose_file};
 
 /// The largest template or copied file that is held in memory; larger ones belong into a source.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -74,9 +74,7 @@ pub(super) fn read<'a>(
             && let Project::Compose { path, .. } = &docker.project
         {
             sources.trees.insert(service.name.clone(), tree(path)?);
-            let inside = COMPOSE_FILES.iter().map(|name| path.join(name)).find(|file| file.is_file());
-            let file = if path.is_file() { Some(path.clone()) } else { inside };
-            if let Some(file) = file {
+            if let Some(file) = compose_file(path) {
                 let read = text(&file)?;
                 sources.texts.insert(file, read);
             }

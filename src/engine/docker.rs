@@ -84,8 +84,9 @@ impl Engine for Docker {
         steps.push(Step::Run { cmd: release::verify(&folder), undo: None });
         // All that can fail without harm comes before anything is stopped.
         steps.push(Step::CheckProject { folder: folder.clone() });
-        // What ran before the first release is taken over as it runs.
-        let adopt = seen.current.is_none() && record.summary.contains_key("project");
+        // What ran before the first release is taken over as it runs; an image that is sent is another one.
+        let adopt =
+            seen.current.is_none() && record.summary.contains_key("project") && sent::ids(record).next().is_none();
         if adopt {
             steps.push(Step::TakeImages { project: project(record), pins: pins(record) });
         }
@@ -172,7 +173,7 @@ impl Engine for Docker {
 
     fn after(&self, record: &Record, layout: &Layout) -> Vec<Step> {
         let repository = format!("portoser/{}", record.service);
-        let pushed = sent::id(record).map(|id| layout.pushed(id));
+        let pushed = sent::ids(record).map(|id| layout.pushed(id)).collect();
         vec![Step::PruneImages { repository, folder: layout.releases(&record.service), pushed }]
     }
 
@@ -218,7 +219,8 @@ fn runs_beside(record: &Record) -> bool {
 fn have(record: &Record, layout: &Layout, tag: &str, (pull, image): (&str, &str)) -> Step {
     let tag = tag.to_owned();
     if pull == sent::PUSH {
-        let reference = record.summary.get("image").map_or(image, String::as_str).to_owned();
+        let named = record.summary.get(&format!("image {tag}")).or_else(|| record.summary.get("image"));
+        let reference = named.map_or(image, String::as_str).to_owned();
         return Step::Load { tag, image: image.to_owned(), reference, folder: layout.pushed(image) };
     }
     let pull = policy(pull);
@@ -252,8 +254,8 @@ struct Parts {
     entries: Vec<TreeEntry>,
     files: BTreeMap<String, String>,
     rendered: Rendered,
-    /// The image that is sent from this machine.
-    sent: Option<Image>,
+    /// The images that are sent from this machine.
+    sent: Vec<Image>,
 }
 
 impl Parts {
@@ -262,18 +264,16 @@ impl Parts {
             return Err(Refused::new("it is no docker service", "see `portoser schema`"));
         };
         let mut entries = plan::tree(subject, id)?;
-        let sent = sent::image(subject, docker)?;
+        let sent = sent::images(subject, docker)?;
         let rendered = match &docker.project {
             Project::Image(image) => {
-                let reference = match &sent {
-                    Some(sent) => sent.id.clone(),
+                let reference = match docker.push {
+                    Some(_) => sent::named(&sent, &image.reference)?.id.clone(),
                     None => render::pinned(subject, &image.reference, docker.pull)?,
                 };
                 render::render(subject, image, reference, id)
             }
-            Project::Compose { path, part, adopted } => {
-                own::render(subject, path, (part.as_deref(), adopted.as_ref()), &entries)?
-            }
+            Project::Compose { path, .. } => own::render(subject, docker, (path, &sent), &entries)?,
         };
         entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
         entries.extend(rendered.links.iter().cloned());
@@ -310,10 +310,13 @@ impl Parts {
         let mut summary = release::described(subject);
         if let Kind::Docker(docker) = &service.kind {
             for (tag, image) in &self.rendered.images {
-                let how = if docker.push.is_some() { sent::PUSH } else { word(docker.pull) };
+                let sent = self.sent.iter().find(|sent| sent.id == *image);
+                let how = if sent.is_some() { sent::PUSH } else { word(docker.pull) };
                 summary.insert(format!("pin {tag}"), format!("{how} {image}"));
+                let one = matches!(docker.project, Project::Image(_));
+                let key = if one { "image".to_owned() } else { format!("image {tag}") };
+                summary.extend(sent.map(|sent| (key, sent.reference.clone())));
             }
-            summary.extend(self.sent.iter().map(|sent| ("image".to_owned(), sent.reference.clone())));
         }
         summary.extend(self.rendered.networks.iter().map(|name| (format!("network {name}"), "shared".to_owned())));
         let adopted = self.rendered.folder.iter().map(|folder| format!("{} in {folder}", self.rendered.name));
@@ -336,7 +339,7 @@ impl Parts {
             files: self.files,
             release: id,
         };
-        Wanted { record, files: self.entries, besides: None, image: self.sent }
+        Wanted { record, files: self.entries, besides: None, images: self.sent }
     }
 }
 

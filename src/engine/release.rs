@@ -196,7 +196,7 @@ impl Parts {
             files: self.files,
             release: id,
         };
-        Wanted { record, files: self.entries, besides: None, image: None }
+        Wanted { record, files: self.entries, besides: None, images: Vec::new() }
     }
 }
 

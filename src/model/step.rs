@@ -175,9 +175,9 @@ pub enum Step {
     /// Removes releases from this folder: all but `keep` and those younger than `older_than`. Never undone, so it comes after
     /// the verdict.
     Prune { folder: String, keep: Vec<ReleaseId>, older_than: Duration },
-    /// Removes our tags of images that no release in this folder names any more, and the folder of an image that was sent. Never
+    /// Removes our tags of images that no release in this folder names any more, and the folders of images that were sent. Never
     /// undone.
-    PruneImages { repository: String, folder: String, pushed: Option<String> },
+    PruneImages { repository: String, folder: String, pushed: Vec<String> },
 }
 
 impl fmt::Display for Step {

@@ -161,7 +161,7 @@ fn change(
         files: None,
         copied: BTreeSet::new(),
         besides: None,
-        image: None,
+        images: Vec::new(),
         fetch: None,
         steps,
     };

@@ -83,8 +83,8 @@ pub struct Change {
     pub copied: BTreeSet<String>,
     /// What is sent besides, for one of the steps to unpack.
     pub besides: Option<Tree>,
-    /// The image that one of the steps loads; what the host lacks of it is sent before anything is touched.
-    pub image: Option<Image>,
+    /// The images that steps load; what the host lacks of them is sent before anything is touched.
+    pub images: Vec<Image>,
     /// The image that the host fetches, if it must, and how much of it; or why that could not be known.
     pub fetch: Option<(String, Result<Fetch, String>)>,
     pub steps: Vec<Step>,

@@ -23,8 +23,8 @@ pub struct Wanted {
     pub files: Vec<TreeEntry>,
     /// What is sent besides, when the steps unpack it.
     pub besides: Option<Tree>,
-    /// The image that is sent before, when the steps load it.
-    pub image: Option<Image>,
+    /// The images that are sent before, when the steps load them.
+    pub images: Vec<Image>,
 }
 
 /// Why a service cannot be planned on a host.

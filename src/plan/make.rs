@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
+use crate::host::push::Image;
 use crate::host::run::TreeKind;
 use crate::host::{Fetch, Layout, OURS, Record, Seen, SeenService, Supervisor};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, size};
@@ -129,11 +130,15 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         files: send.then_some(wanted.files),
         copied,
         besides: wanted.besides.filter(|tree| unpacks(&steps, &tree.release)),
-        image: wanted.image.filter(|_| steps.iter().any(|step| matches!(step, Step::Load { .. }))),
+        images: wanted.images.into_iter().filter(|image| loads(&steps, image)).collect(),
         fetch: fetched(service, seen, &steps),
         steps,
         after,
     })
+}
+
+fn loads(steps: &[Step], image: &Image) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Load { image: id, .. } if *id == image.id))
 }
 
 /// The image that these steps fetch, as far as its registry told of it.

@@ -24,7 +24,7 @@ pub struct Sources {
     pub commits: BTreeMap<ServiceName, Commit>,
     /// The wheels of each Python service that brings its own.
     pub wheels: BTreeMap<ServiceName, SourceTree>,
-    /// The image of each service that sends its own, for each platform that it is made for.
+    /// The images of each service that sends its own, for each platform that they are made for.
     pub images: BTreeMap<ServiceName, Vec<Image>>,
     /// The files of the trees whose differences may be shown.
     pub open: BTreeSet<PathBuf>,

@@ -130,7 +130,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         files: None,
         copied: BTreeSet::new(),
         besides: None,
-        image: None,
+        images: Vec::new(),
         fetch: None,
         steps,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
@@ -264,7 +264,12 @@ mod tests {
             Vec::new()
         }
         fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
-            Ok(Wanted { record: record(subject.service.name.as_str()), files: Vec::new(), besides: None, image: None })
+            Ok(Wanted {
+                record: record(subject.service.name.as_str()),
+                files: Vec::new(),
+                besides: None,
+                images: Vec::new(),
+            })
         }
         fn activate(&self, _: &Record, _: &Layout, _: &SeenService) -> Vec<Step> {
             Vec::new()

@@ -2,6 +2,7 @@
 //! Nothing that is in a `Registry` needs checking again. Edits keep comments, order and formatting.
 
 mod checked;
+mod compose;
 mod docker;
 mod draft;
 mod edit;
@@ -27,6 +28,7 @@ mod window;
 mod written;
 
 pub use checked::*;
+pub use compose::{compose_file, compose_parts, part_fetches, part_image};
 pub use docker::{
     Adopted, COMPOSE_FILES, Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull, Push,
 };

@@ -144,13 +144,16 @@ fn write_docker(docker: &Docker, written: &mut Map<String, Value>) {
     if let Value::Object(keys) = keys {
         written.extend(keys);
     }
-    let (key, value) = match &docker.push {
-        None => ("pull", json!(docker.pull)),
-        Some(Push::Engine) => ("push", json!("direct")),
-        Some(Push::From(path)) => ("push", json!({ "from": path })),
-        Some(Push::Build(path)) => ("push", json!({ "build": path })),
+    let push = match &docker.push {
+        None => Value::Null,
+        Some(Push::Engine) => json!("direct"),
+        Some(Push::From(path)) => json!({ "from": path }),
+        Some(Push::Build(path)) => json!({ "build": path }),
     };
-    written.insert(key.to_owned(), value);
+    // Of a compose file the other parts may be fetched.
+    let fetches = docker.push.is_none() || matches!(docker.project, Project::Compose { part: Some(_), .. });
+    written.extend((!push.is_null()).then(|| ("push".to_owned(), push)));
+    written.extend(fetches.then(|| ("pull".to_owned(), json!(docker.pull))));
 }
 
 fn write_healthcheck(check: &Healthcheck) -> Value {

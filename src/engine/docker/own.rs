@@ -6,26 +6,31 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{Rendered, project_name, render, tag};
+use super::{Rendered, project_name, render, sent, tag};
 use crate::host::OURS;
+use crate::host::push::Image;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::{Content, Hash, ReleaseId, hex};
 use crate::plan::{self, Refused, Subject};
-use crate::registry::{Adopted, COMPOSE_FILES};
+use crate::registry::{COMPOSE_FILES, Docker, Project, compose_parts, part_fetches, part_image};
 
 /// The project of a compose file, which is among the entries of the release.
 pub(super) fn render(
     subject: &Subject<'_>,
-    path: &Path,
-    (part, adopted): (Option<&str>, Option<&Adopted>),
+    docker: &Docker,
+    (path, sent): (&Path, &[Image]),
     entries: &[TreeEntry],
 ) -> Result<Rendered, Refused> {
     let service = subject.service;
+    let (part, adopted) = match &docker.project {
+        Project::Compose { part, adopted, .. } => (part.as_deref(), adopted.as_ref()),
+        Project::Image(_) => (None, None),
+    };
     let (name, text) = file(subject, path)?;
     let document: Value = serde_yaml::from_str(&text).map_err(|error| {
         Refused::new(format!("`{name}` is not YAML that can be read: {error}"), "see `docker compose config`")
     })?;
-    let known = services(&document);
+    let known = compose_parts(&document);
     if known.is_empty() {
         return Err(Refused::new(format!("`{name}` has no services"), "see `docker compose config`"));
     }
@@ -44,7 +49,8 @@ pub(super) fn render(
             data(part, one, entries, &mut links)?;
         }
     }
-    let (over, images) = over(subject, (&text, &document), &known, main.as_ref(), entries);
+    let sending = docker.push.as_ref().map(|_| Sending { only: part, sent });
+    let (over, images) = over(subject, (&text, &document), (&known, sending), main.as_ref(), entries)?;
     let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
     Ok(Rendered {
         name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
@@ -149,10 +155,10 @@ fn main(known: &BTreeMap<String, Value>, part: Option<&str>, file: &str) -> Resu
 fn over(
     subject: &Subject<'_>,
     (text, document): (&str, &Value),
-    known: &BTreeMap<String, Value>,
+    (known, sending): (&BTreeMap<String, Value>, Option<Sending<'_>>),
     main: Option<&String>,
     entries: &[TreeEntry],
-) -> (Value, BTreeMap<String, String>) {
+) -> Result<(Value, BTreeMap<String, String>), Refused> {
     let service = subject.service;
     let env = plan::environment(subject, &plan::variables(subject, &ReleaseId::from_digest(&[0; 32]), 1));
     let all = serde_json::to_string(&(&env, marks(entries))).unwrap_or_default();
@@ -165,10 +171,13 @@ fn over(
         // A part whose image is the same keeps its pin, so that its containers are left alone. What is built may differ with
         // any file.
         let image = one.get("image").and_then(Value::as_str).filter(|_| one.get("build").is_none());
-        let version = match image {
-            Some(image) if image.contains('$') => digest(&[image.as_bytes(), values.as_bytes()]),
-            Some(image) => digest(&[image.as_bytes()]),
-            None => whole.clone(),
+        let sent = sending.as_ref().filter(|all| all.only.is_none_or(|only| only == part));
+        let sent = sent.map(|all| all.image(part, one)).transpose()?;
+        let version = match (sent, image) {
+            (Some(sent), _) => digest(&[sent.id.as_bytes()]),
+            (None, Some(image)) if image.contains('$') => digest(&[image.as_bytes(), values.as_bytes()]),
+            (None, Some(image)) => digest(&[image.as_bytes()]),
+            (None, None) => whole.clone(),
         };
         let pin = tag(&service.name, part, &version);
         let mut over = json!({ "image": pin, "labels": { "portoser.service": service.name } });
@@ -176,7 +185,7 @@ fn over(
             over["environment"] = json!(env);
         }
         // What compose puts nothing into needs no compose to be known.
-        let plain = image.filter(|image| !image.contains('$'));
+        let plain = sent.map(|image| image.id.as_str()).or_else(|| part_fetches(one));
         images.insert(pin, plain.map_or_else(|| format!("part {part}"), str::to_owned));
         parts.insert(part.clone(), over);
     }
@@ -185,7 +194,26 @@ fn over(
         // The older compose refuses files of different versions.
         over["version"] = version.clone();
     }
-    (over, images)
+    Ok((over, images))
+}
+
+/// What is sent from this machine, in place of being fetched or built.
+struct Sending<'a> {
+    /// For this part alone.
+    only: Option<&'a str>,
+    sent: &'a [Image],
+}
+
+impl<'a> Sending<'a> {
+    fn image(&self, part: &str, one: &Value) -> Result<&'a Image, Refused> {
+        let unnamed = || {
+            Refused::new(
+                format!("the compose file does not say which image of this machine is sent for `{part}`"),
+                "give that part an `image` without a variable; `compose_service` names the only part that is sent",
+            )
+        };
+        sent::named(self.sent, part_image(one).ok_or_else(unnamed)?)
+    }
 }
 
 fn digest(texts: &[&[u8]]) -> String {
@@ -199,13 +227,6 @@ fn digest(texts: &[&[u8]]) -> String {
 
 fn marks(entries: &[TreeEntry]) -> Vec<(&str, Option<String>)> {
     entries.iter().map(|entry| (entry.path.as_str(), plan::mark(&entry.kind))).collect()
-}
-
-/// The services of a compose file that come up without being asked for.
-fn services(document: &Value) -> BTreeMap<String, Value> {
-    let all = document.get("services").and_then(Value::as_object).into_iter().flatten();
-    let asked = |one: &Value| one.get("profiles").and_then(Value::as_array).is_none_or(Vec::is_empty);
-    all.filter(|(_, one)| asked(one)).map(|(name, one)| (name.clone(), one.clone())).collect()
 }
 
 /// Folders beside the compose file that are mounted writable hold data: each is a link into the shared folder, which outlives

@@ -1,31 +1,42 @@
 //! Images that are sent from the controller: which of them a host gets.
 
+use std::collections::BTreeMap;
+
 use crate::host::Record;
 use crate::host::push::{Image, is_digest};
 use crate::plan::{Refused, Subject};
-use crate::registry::{Docker, Project};
+use crate::registry::Docker;
 
 /// In the place of a pull policy: the image is sent, and known by its id.
 pub(super) const PUSH: &str = "push";
 
-/// The image that this host gets; none where it is not sent.
-pub(super) fn image(subject: &Subject<'_>, docker: &Docker) -> Result<Option<Image>, Refused> {
-    let (Some(_), Project::Image(image)) = (&docker.push, &docker.project) else { return Ok(None) };
-    let all = subject.sources.images.get(&subject.service.name).map(Vec::as_slice).unwrap_or_default();
-    let fits = |one: &&Image| runs_on(&one.architecture, &subject.facts.machine);
-    if let Some(image) = all.iter().find(fits) {
-        return Ok(Some(image.clone()));
+/// The images that this host gets; none where they are not sent.
+pub(super) fn images(subject: &Subject<'_>, docker: &Docker) -> Result<Vec<Image>, Refused> {
+    let all = subject.sources.images.get(&subject.service.name).filter(|_| docker.push.is_some());
+    let mut names: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
+    for image in all.into_iter().flatten() {
+        names.entry(&image.reference).or_default().push(image);
     }
-    let made: Vec<String> = all.iter().map(Image::platform).collect();
-    Err(Refused::new(
-        format!(
-            "the image `{}` is made for {}, and the host is {}",
-            image.reference,
-            made.join(", "),
-            subject.facts.machine
-        ),
-        "build it for the host's processor: `docker build --platform ...`",
-    ))
+    names.into_iter().map(|(name, made)| fitting(subject, name, &made).cloned()).collect()
+}
+
+/// Of an image that is made for several platforms, the one for this host.
+fn fitting<'a>(subject: &Subject<'_>, name: &str, all: &[&'a Image]) -> Result<&'a Image, Refused> {
+    let machine = &subject.facts.machine;
+    all.iter().find(|one| runs_on(&one.architecture, machine)).copied().ok_or_else(|| {
+        let made: Vec<String> = all.iter().map(|one| one.platform()).collect();
+        Refused::new(
+            format!("the image `{name}` is made for {}, and the host is {machine}", made.join(", ")),
+            "build it for the host's processor: `docker build --platform ...`",
+        )
+    })
+}
+
+/// The image of this name among those that are sent.
+pub(super) fn named<'a>(sent: &'a [Image], reference: &str) -> Result<&'a Image, Refused> {
+    sent.iter().find(|image| image.reference == reference).ok_or_else(|| {
+        Refused::new(format!("the image `{reference}` was not read on this machine"), "see `docker images` here")
+    })
 }
 
 /// Whether a machine (`uname -m`) may have an engine for images of this architecture. That it is the one is proven when the
@@ -42,10 +53,10 @@ fn runs_on(architecture: &str, machine: &str) -> bool {
     }
 }
 
-/// The id of the image that was sent for a release.
-pub(super) fn id(record: &Record) -> Option<&str> {
-    let mut pins = record.summary.iter().filter(|(key, _)| key.starts_with("pin "));
-    let id = pins.find_map(|(_, value)| value.strip_prefix(PUSH)?.strip_prefix(' '));
+/// The ids of the images that were sent for a release.
+pub(super) fn ids(record: &Record) -> impl Iterator<Item = &str> {
+    let pins = record.summary.iter().filter(|(key, _)| key.starts_with("pin "));
+    let ids = pins.filter_map(|(_, value)| value.strip_prefix(PUSH)?.strip_prefix(' '));
     // The record is the host's, and the id becomes the name of a folder that is removed.
-    id.filter(|id| is_digest(id))
+    ids.filter(|id| is_digest(id))
 }

@@ -161,7 +161,8 @@ impl<'a> Rendered<'a> {
             }
             Step::Project { project, folder, change } => of_project(verb("project").word(project).word(folder), change),
             Step::PruneImages { repository, folder, pushed } => {
-                verb("prune_images").word(repository).word(folder).word(pushed.as_deref().unwrap_or_default())
+                let call = verb("prune_images").word(repository).word(folder);
+                pushed.iter().fold(call, |call, folder| call.word(folder))
             }
             Step::Prune { folder, keep, older_than } => {
                 let call = verb("prune").word(folder).word(&seconds(*older_than));

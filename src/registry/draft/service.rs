@@ -62,7 +62,8 @@ draft! {
         healthcheck: Healthcheck,
         /// When the image is fetched: missing, always or never.
         pull: Choice<Pull>,
-        /// Sends the image from this machine over SSH, and of it only the layers that the host lacks.
+        /// Sends the image from this machine over SSH, and of it only the layers that the host lacks. Beside `compose` the images
+        /// of all its parts, or that of `compose_service` alone.
         push: PushText,
         /// Environment variables; `${PORT}` and the like are replaced.
         env: Map<Variable, Word>,

@@ -51,13 +51,19 @@ pub(super) fn kind(
 
 fn push(site: &Site<'_>, service: &draft::Service, at: &Trail<'_>, to: &mut Reader) -> Option<Push> {
     let written = service.push.given()?;
-    let place = (written.place, at);
-    refuse(service.pull.written(), "pull", "is for images that the host fetches itself", place, to);
-    refuse(service.compose.written(), "push", "is for one `image`; a compose file may name several", place, to);
+    // Of a compose file the other parts may be fetched.
+    if !(service.compose.written() && service.compose_service.written()) {
+        refuse(service.pull.written(), "pull", "is for images that the host fetches itself", (written.place, at), to);
+    }
     match &written.value {
         PushText::Direct => Some(Push::Engine),
         PushText::From(from) => {
             let at = at.key("push");
+            if service.compose.written() && !service.compose_service.written() {
+                let fault =
+                    to.fault(written.place, &at, "nothing says which part of the compose file this image is for");
+                fault.hint("give `compose_service`, or write `push: direct`, which sends the images of all parts");
+            }
             match (from.from.given(), from.build.given()) {
                 (Some(line), None) => {
                     let path = files::on_disk(site, line, files::Want::FileOrFolder, &at.key("from"), to);

@@ -161,7 +161,7 @@ fn one_life(machine: &Machine, operations: &AtomicUsize) {
 }
 
 /// The containers of a bench: their ids and when each was started.
-fn containers(machine: &Machine, bench: &Bench) -> String {
+pub(super) fn containers(machine: &Machine, bench: &Bench) -> String {
     let list = format!("docker ps -aq --filter name=portoser-{}", bench.id);
     machine.inside(&format!(
         "for c in $({list}); do docker inspect -f '{{{{.Name}}}} {{{{.Id}}}} {{{{.State.StartedAt}}}}' $c; done | sort"

@@ -25,6 +25,7 @@ mod push;
 mod python;
 mod record;
 mod rescue;
+mod sent;
 mod stack;
 mod store;
 mod table;
@@ -59,6 +60,7 @@ pub fn trials() -> Vec<Trial> {
         python::trials(),
         record::trials(),
         rescue::trials(),
+        sent::trials(),
         stack::trials(),
         venv::trials(),
     ]

@@ -39,7 +39,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 }
 
 /// A layer with these files.
-fn layer(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn layer(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (path, bytes) in files {
         let mut header = tar::Header::new_gnu();
@@ -51,7 +51,7 @@ fn layer(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// Writes an archive as `docker save` does, and gives the digest of its last layer.
-fn save(to: &Path, reference: &str, architecture: &str, layers: &[Vec<u8>]) {
+pub(super) fn save(to: &Path, reference: &str, architecture: &str, layers: &[Vec<u8>]) {
     let digests: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(&sha256(layer)))).collect();
     let config = json!({
         "architecture": architecture, "os": "linux", "config": { "Env": ["PATH=/bin"] },
@@ -75,7 +75,7 @@ fn save(to: &Path, reference: &str, architecture: &str, layers: &[Vec<u8>]) {
 }
 
 /// The root of the image, from the host's own busybox.
-fn root(machine: &Machine) -> Vec<u8> {
+pub(super) fn root(machine: &Machine) -> Vec<u8> {
     let lines = include_str!("../fixture/image.sh").lines();
     let made: Vec<&str> = lines.filter(|line| line.starts_with("d=") || line.starts_with("for ")).collect();
     let script = made.join("\n") + "\ntar -C \"$d\" -c . && rm -r \"$d\"";

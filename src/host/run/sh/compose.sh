@@ -316,14 +316,16 @@ stay_projects() { # STAGE: whether the projects that were waited for still run, 
   done
 }
 
-do_prune_images() { # REPOSITORY RELEASES [PUSHED]: the pins that no release here needs any more, and what was sent
-  [ -z "$3" ] || rm -rf -- "$3"
+do_prune_images() { # REPOSITORY RELEASES [PUSHED]...: the pins that no release here needs any more, and what was sent
+  repository=$1 releases=$2
+  shift 2
+  [ $# = 0 ] || rm -rf -- "$@"
   keep=' '
-  for one in "$2"/*/.portoser/images; do
+  for one in "$releases"/*/.portoser/images; do
     [ -e "$one" ] || continue
     while read -r tag rest; do keep="$keep$tag "; done <"$one"
   done
-  bounded 60 docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$1/*" >"$run/tags" || return
+  bounded 60 docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$repository/*" >"$run/tags" || return
   while read -r tag; do
     case $keep in *" $tag "*) continue ;; esac
     bounded 60 docker rmi -- "$tag" || :
