@@ -45,6 +45,23 @@ wait_until() {
   done
 }
 
+# kept FILE COMMAND: prints this file or folder of the cache, which is made if it is missing: the command gets an empty folder, and
+# leaves there as `made` what is kept. Two that ask at once get the same.
+kept() {
+  local part
+  mkdir -p "$(dirname "$1")"
+  exec 9>"$1.lock"
+  flock --wait 300 9 || fail "waited 300 s for another that makes $1"
+  if [[ ! -e $1 ]]; then
+    part=$(mktemp -d "$1.part-XXXXXX")
+    # shellcheck disable=SC2064  # The folder is the one of now.
+    trap "rm -rf '$part'" EXIT
+    "$2" "$part"
+    mv "$part/made" "$1"
+  fi
+  printf '%s\n' "$1"
+}
+
 sshd_answers() { # ADDRESS PORT
   local banner
   # A shell of its own, with a deadline: a stuck host accepts and says nothing.

@@ -18,34 +18,23 @@ fetch() { # PYTHON-VERSION FOLDER
   machine=$(uname -m)
   timeout 300 python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
     --python-version "$1" --platform "manylinux2014_$machine" --platform "manylinux_2_17_$machine" \
-    --dest "$2/files" --requirement "$2/requirements.txt" >&2 || fail "pip could not fetch the packages of $lock"
+    --dest "$2/made/files" --requirement "$2/requirements.txt" >&2 || fail "pip could not fetch the packages of $lock"
 }
 
-main() {
-  local sum folder part file name
-  sum=$(cat "$lock" "${BASH_SOURCE[0]}" | sha256sum)
-  folder=$cache/packages-${sum:0:12}-$(uname -m)
-  mkdir -p "$cache"
-  exec 9>"$cache/packages.lock"
-  flock --wait 300 9 || fail "waited 300 s for another packages.sh"
-  if [[ ! -e $folder ]]; then
-    part=$(mktemp -d "$cache/packages.part-XXXXXX")
-    # shellcheck disable=SC2064  # The folder is the one of now.
-    trap "rm -rf '$part'" EXIT
-    requirements >"$part/requirements.txt"
-    # One for each Python of the lab's hosts.
-    fetch 3.11 "$part"
-    fetch 3.13 "$part"
-    for file in "$part"/files/*.whl; do
-      file=${file##*/}
-      name=${file%%-*}
-      mkdir -p "$part/simple/${name//_/-}"
-      printf '<a href="/files/%s">%s</a><br>\n' "$file" "$file" >>"$part/simple/${name//_/-}/index.html"
-    done
-    chmod 755 "$part"
-    mv "$part" "$folder"
-  fi
-  printf '%s\n' "$folder"
+make() { # FOLDER
+  local file name
+  requirements >"$1/requirements.txt"
+  mkdir -m 755 "$1/made"
+  # One for each Python of the lab's hosts.
+  fetch 3.11 "$1"
+  fetch 3.13 "$1"
+  for file in "$1"/made/files/*.whl; do
+    file=${file##*/}
+    name=${file%%-*}
+    mkdir -p "$1/made/simple/${name//_/-}"
+    printf '<a href="/files/%s">%s</a><br>\n' "$file" "$file" >>"$1/made/simple/${name//_/-}/index.html"
+  done
 }
 
-main
+sum=$(cat "$lock" "${BASH_SOURCE[0]}" | sha256sum)
+kept "$cache/packages-${sum:0:12}-$(uname -m)" make
