@@ -86,6 +86,7 @@ impl App {
             engines: engine::ALL,
             clock: self.clock.clone(),
             keep: self.journal.folder(),
+            journal: self.journal.clone(),
             who: self.who.clone(),
             wait_lock: self.wait_lock,
             reach,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
-use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, prepare, prepare_back};
-use crate::model::{HostName, RunId, ServiceName};
+use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
+use crate::model::{FailureKind, HostName, RunId, ServiceName};
 use crate::plan::{Action, Target};
 use crate::registry::{Batch, parse_duration};
 
@@ -44,6 +44,9 @@ impl Which {
 }
 
 /// Bring services to their hosts, prove them, and bring the old version back when they cannot be proven
+///
+/// Hosts that are cordoned (`host cordon`) are left out and named, also one that cannot be reached but was cordoned when this machine
+/// last heard of it. When that leaves a service with no host at all, the others are deployed, and the end is 9.
 #[derive(Debug, clap::Args)]
 pub(super) struct Deploy {
     #[command(flatten)]
@@ -144,9 +147,31 @@ pub(super) fn go(
         }
         let rescue = healers.as_ref().map(|healers| healers.rescue(&ground));
         let terms = Terms { run: run.clone(), pace, second_look: None, treatment: None, rescue };
-        deploy(&ground, prepared, &terms).await.map_err(fault)
+        let wanted = prepared.services.clone();
+        let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
+        let left = left_out(&wanted, &ended);
+        // What went wrong elsewhere speaks louder.
+        if left.is_empty() || verdict(&ended, ground.stop.is_cancelled()).is_some() {
+            return Ok(ended);
+        }
+        Err(cordoned(doing, &ground, &left))
     };
     block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?
+}
+
+/// The rest is done; but a service of which nothing was done anywhere is not deployed.
+fn cordoned(doing: &str, ground: &Ground, left: &[ServiceName]) -> Failure {
+    let line = |name: &ServiceName| {
+        let hosts = ground.registry.services.get(name).map(|service| service.hosts.as_slice()).unwrap_or_default();
+        let hosts: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
+        format!("{name}: of {}", hosts.join(", "))
+    };
+    let names: Vec<String> = left.iter().map(|name| format!("`{name}`")).collect();
+    let says = format!("nothing was done for {}: all hosts that are meant are cordoned", names.join(", "));
+    Failure::say(FailureKind::Refused, says)
+        .doing(doing)
+        .lines(left.iter().map(line).collect())
+        .hint("the other services are done; take hosts in again with `portoser host uncordon`, and deploy again")
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String), String> {

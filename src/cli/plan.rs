@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::deploy::Which;
-use crate::cli::{Exit, Face, Failure, block_on, session};
+use crate::cli::{Exit, Face, Failure, block_on, safe, session};
 use crate::deploy::{Request, prepare, prepare_back};
 use crate::host::Fetch;
 use crate::model::{HostName, ServiceName};
@@ -70,9 +70,14 @@ pub(super) fn look_only(
         Ok::<_, Failure>(prepared)
     })??;
     let registry = face.registry()?;
+    for (host, why) in &prepared.survey.cordoned {
+        face.warn(safe(&format!("{host} is left out, as it is cordoned: {why}")));
+    }
     let (mask, pace) = (Mask::of(&registry), pace(face, &registry, &prepared.plan)?);
     if face.flags.json {
-        face.document(&shown(&prepared.plan, &registry, &mask, &pace));
+        let mut document = shown(&prepared.plan, &registry, &mask, &pace);
+        document["cordoned"] = json!(prepared.survey.cordoned);
+        face.document(&document);
     } else {
         let manner = plan::Manner { registry: &registry, mask: &mask, pace: &pace, steps };
         face.data(plan::show(&prepared.plan, &manner).trim_end());

@@ -7,7 +7,7 @@ use crate::deploy::push::PushFault;
 use crate::deploy::select::SelectFault;
 use crate::deploy::source::SourceFault;
 use crate::host::cause::cause;
-use crate::model::{FailureKind, HostName};
+use crate::model::{FailureKind, HostName, ServiceName};
 use crate::plan::RefusedAt;
 use crate::secrets::SecretFault;
 
@@ -52,6 +52,12 @@ pub enum Fault {
     /// Hosts that were taken out of service; and there is no other.
     #[error("{}", cordoned(.0))]
     Cordoned(Vec<(HostName, String)>),
+    /// Services of which no other host was seen to be able to take the place of this one, and why each.
+    #[error("draining `{host}` would end what no other host carries")]
+    Alone { host: HostName, services: Vec<(ServiceName, String)> },
+    /// The host does not write down what it is to keep.
+    #[error("`{host}` did not keep the word that it is out of service: its base folder cannot be written")]
+    Wordless { host: HostName },
     #[error("the password for the image registry `{server}` is not here")]
     Secret {
         server: String,
@@ -87,9 +93,9 @@ impl Fault {
             Self::Push { why, .. } => why.kind(),
             Self::Unseen(_) | Self::Gone { .. } => FailureKind::Unreachable,
             Self::Begin { .. } => FailureKind::RolledBack,
-            Self::Refused(_) | Self::Cordoned(_) => FailureKind::Refused,
+            Self::Refused(_) | Self::Cordoned(_) | Self::Alone { .. } => FailureKind::Refused,
             Self::Locked { .. } | Self::Stale { .. } => FailureKind::Locked,
-            Self::Payload { .. } => FailureKind::Internal,
+            Self::Payload { .. } | Self::Wordless { .. } => FailureKind::Internal,
             Self::Secret { .. } => FailureKind::Secret,
             Self::Interrupted => FailureKind::Interrupted,
         }
@@ -103,6 +109,7 @@ impl Fault {
             Self::Refused(all) => {
                 all.iter().map(|(service, host, why)| format!("{service} on {host}: {why}")).collect()
             }
+            Self::Alone { services, .. } => services.iter().map(|(name, why)| format!("{name}: {why}")).collect(),
             Self::Cordoned(hosts) if hosts.len() > 1 => {
                 hosts.iter().map(|(host, why)| format!("{host}: {why}")).collect()
             }
@@ -124,7 +131,8 @@ impl Fault {
                 vec![known.unwrap_or_else(|| format!("see `portoser host check {host}`"))]
             }
             Self::Cordoned(_) => vec!["take it in again with `portoser host uncordon`".into()],
-            Self::Gone { host, .. } => vec![format!("see `portoser host check {host}`")],
+            Self::Alone { .. } => vec!["nothing was stopped; bring them to other hosts first, or give --alone".into()],
+            Self::Gone { host, .. } | Self::Wordless { host } => vec![format!("see `portoser host check {host}`")],
             Self::Git(fault) => fault.hints(),
             Self::Image(fault) => vec![fault.hint().into()],
             Self::Push { host, why, .. } => vec![why.hint(host)],

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::deploy::far::Far;
+use crate::journal::Journal;
 use crate::model::{Clock, Event, HostName, RunId};
 use crate::plan::Engine;
 use crate::registry::Registry;
@@ -40,6 +41,8 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     /// The folder of this machine where what is fetched is kept; none where nothing can be kept.
     pub keep: Option<PathBuf>,
+    /// What this machine remembers.
+    pub journal: Journal,
     /// `user@machine`, as locks and records name the one who runs this.
     pub who: String,
     /// How long to wait for a host that another run has locked.
@@ -87,6 +90,7 @@ impl Ground {
             engines: self.engines,
             clock: self.clock.clone(),
             keep: self.keep.clone(),
+            journal: self.journal.clone(),
             who: self.who.clone(),
             wait_lock: self.wait_lock,
             reach: self.reach.clone(),

@@ -5,6 +5,7 @@ mod asker;
 mod attach;
 mod cordon;
 mod discover;
+mod drain;
 mod drive;
 mod far;
 mod fault;
@@ -19,6 +20,7 @@ mod open;
 mod past;
 mod prepare;
 mod push;
+mod quiet;
 mod records;
 mod rescue;
 mod select;
@@ -32,8 +34,9 @@ mod walk;
 mod words;
 
 pub use attach::{Watched, attach};
-pub use cordon::cordon;
+pub use cordon::{Untold, cordon};
 pub use discover::discover;
+pub use drain::drain;
 pub use far::{Far, Unseen, subject};
 pub use fault::Fault;
 pub use git::GitFault;
@@ -54,7 +57,15 @@ pub use turn::state;
 pub use walk::{Ended, Looking, Pace, SecondLook};
 pub use words::{Heard, LogTerms, Turns, Words, exec, logs, pass, side_by_side, start};
 
-use crate::model::{FailureKind, Outcome};
+use std::collections::BTreeSet;
+
+use crate::model::{FailureKind, Outcome, ServiceName};
+
+/// The services of which nothing was done anywhere, as all their hosts were left out.
+#[must_use]
+pub fn left_out(wanted: &BTreeSet<ServiceName>, ended: &[Ended]) -> Vec<ServiceName> {
+    wanted.iter().filter(|name| ended.iter().all(|one| one.service != **name)).cloned().collect()
+}
 
 /// What the outcomes of a run mean as a whole: the worst one speaks.
 #[must_use]

@@ -2,28 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::deploy::drive::{Drive, Start};
+use crate::deploy::cordon::{self, Whom};
 use crate::deploy::fault::Fault;
 use crate::deploy::git;
 use crate::deploy::ground::Ground;
 use crate::deploy::image;
 use crate::deploy::login;
+use crate::deploy::quiet::{look, quiet};
 use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
 use crate::deploy::source;
-use crate::deploy::state::HostEnd;
-use crate::deploy::survey::{Depth, Survey, survey};
+use crate::deploy::survey::{Depth, Survey};
 use crate::host::Seen;
-use crate::host::run::{Compression, HostRun};
 use crate::model::{Event, HostName, ServiceName};
 use crate::plan::{
     Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, compared, plan,
     turn,
 };
-
-/// How long bringing earlier runs to their end may take.
-const SETTLE: Duration = Duration::from_secs(300);
 
 /// What is asked for, as far as the plan depends on it.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +75,14 @@ impl Aim {
             Self::Turn { .. } => Depth::State,
         }
     }
+
+    /// What is asked of a cordoned host by a verb's own name is that person's own work.
+    fn whom(&self) -> Whom {
+        match self {
+            Self::Turn { request, .. } if request.turn != Turn::Mend => Whom::All,
+            _ => Whom::Open,
+        }
+    }
 }
 
 /// Reads, looks and plans. All hosts must be seen.
@@ -93,15 +96,11 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         // Which texts a host is asked for depends on what is here.
         sources.open = source::open(&sources);
         let texts = Arc::new(compared(&ground.registry, &services, &sources));
-        let survey = survey(ground, &services, &hosts, Depth::Texts(texts)).await;
+        let survey = look(ground, &services, &hosts, Depth::Texts(texts), Whom::Open).await;
         source::read_compared(&survey, &mut sources);
         (sources, survey)
     } else {
-        let look = async {
-            let mut found = survey(ground, &services, &hosts, Depth::Fetches).await;
-            quiet(ground, &services, &mut found, Depth::Fetches).await?;
-            Ok::<_, Fault>(found)
-        };
+        let look = quiet(ground, &services, &hosts, Depth::Fetches, Whom::Open);
         // Hashing a large source takes a while; the looks go on beside it.
         let (sources, survey) = tokio::join!(reading, look);
         let survey = survey?;
@@ -144,10 +143,10 @@ async fn read(ground: &Ground, services: &BTreeSet<ServiceName>) -> Result<Sourc
 pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Target) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
-    let mut survey = survey(ground, &services, &hosts, Depth::Past).await;
-    if !request.only_look {
-        quiet(ground, &services, &mut survey, Depth::Past).await?;
-    }
+    let survey = match request.only_look {
+        true => look(ground, &services, &hosts, Depth::Past, Whom::Open).await,
+        false => quiet(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
+    };
     let aim = Aim::Back { target: target.clone(), overwrite: request.overwrite };
     conclude(ground, services, hosts, survey, aim).await
 }
@@ -163,8 +162,7 @@ pub async fn prepare_turn(
     let (services, hosts) = select_with(&strays, &ground.registry, selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
     let aim = Aim::Turn { request, strays };
-    let mut survey = survey(ground, &services, &hosts, aim.depth()).await;
-    quiet(ground, &services, &mut survey, aim.depth()).await?;
+    let survey = quiet(ground, &services, &hosts, aim.depth(), aim.whom()).await?;
     conclude(ground, services, hosts, survey, aim).await
 }
 
@@ -200,78 +198,9 @@ impl Prepared {
     /// Looks again and plans again, because somebody else was on a host in between.
     pub async fn again(self, ground: &Arc<Ground>) -> Result<Self, Fault> {
         let Self { services, hosts, aim, .. } = self;
-        let mut survey = survey(ground, &services, &hosts, aim.depth()).await;
-        quiet(ground, &services, &mut survey, aim.depth()).await?;
+        let survey = quiet(ground, &services, &hosts, aim.depth(), aim.whom()).await?;
         conclude(ground, services, hosts, survey, aim).await
     }
-}
-
-/// Waits until no other run is at work on the hosts, and brings those that stopped in the middle to their end: what they left
-/// is neither old nor new, and nothing is planned from it. A run without stages does both, in the host's queue; then the host
-/// is looked at again.
-async fn quiet(
-    ground: &Arc<Ground>,
-    services: &BTreeSet<ServiceName>,
-    survey: &mut Survey,
-    depth: Depth,
-) -> Result<(), Fault> {
-    let until = Instant::now() + ground.wait_lock;
-    loop {
-        let noisy = |seen: &Seen| seen.busy || !seen.unfinished.is_empty();
-        let hosts: BTreeSet<HostName> =
-            survey.seen.iter().filter(|(_, seen)| noisy(seen)).map(|(host, _)| host.clone()).collect();
-        // A guest does not wait for its host.
-        let hosts: BTreeSet<HostName> = hosts.into_iter().filter(|host| ground.within(host).is_none()).collect();
-        if hosts.is_empty() {
-            return Ok(());
-        }
-        let wait = until.saturating_duration_since(Instant::now());
-        let mut drives = Vec::new();
-        for host in &hosts {
-            if let (Some(far), Some(seen)) = (survey.far.get(host), survey.seen.get(host)) {
-                drives.push((host, Drive::start(ground.clone(), far.clone(), stageless(ground, seen, wait)), seen));
-            }
-        }
-        for (host, drive, seen) in drives {
-            let state = tokio::select! {
-                state = drive.finished_within(wait + SETTLE) => state,
-                () = ground.stop.cancelled() => return Err(Fault::Interrupted),
-            };
-            let host = host.clone();
-            match (state.end, state.lost) {
-                (Some(HostEnd::LockTimeout), _) => {
-                    return Err(Fault::Locked { host, holder: seen.holder.clone().unwrap_or_default() });
-                }
-                (Some(HostEnd::Refused(why)), _) => return Err(Fault::Begin { host, why }),
-                (Some(_), _) => {}
-                (None, why) => return Err(Fault::Gone { host, why: why.unwrap_or_else(|| "no answer".into()) }),
-            }
-        }
-        let again = super::survey::survey(ground, services, &hosts, depth.clone()).await;
-        survey.far.extend(again.far);
-        survey.seen.extend(again.seen);
-        survey.health.extend(again.health);
-        for (host, unseen) in again.unseen {
-            survey.seen.remove(&host);
-            survey.unseen.insert(host, unseen);
-        }
-    }
-}
-
-fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
-    let run = HostRun {
-        id: ground.run.clone(),
-        base: seen.facts.base.clone(),
-        who: ground.who.clone(),
-        wait_lock: wait,
-        ticket: None,
-        within: None,
-        contact: None,
-        logins: Vec::new(),
-        treatment: None,
-        stages: Vec::new(),
-    };
-    Start { run, trees: Vec::new(), compression: Compression::None }
 }
 
 /// Refuses to go on without the hosts that could not be seen, unless the user said that they may be left out.
@@ -289,26 +218,23 @@ async fn skip_unseen(ground: &Ground, survey: &mut Survey, aim: &Aim) -> Result<
     Ok(unseen.into_keys().collect())
 }
 
-/// Leaves out what a person took out of service. What is asked of such a host by name of a verb is that person's own work.
+/// Leaves out what a person took out of service.
 async fn leave_cordoned(
     ground: &Ground,
     survey: &Survey,
-    aim: &Aim,
+    services: &BTreeSet<ServiceName>,
     mut hosts: BTreeSet<HostName>,
 ) -> Result<BTreeSet<HostName>, Fault> {
-    let by_hand = matches!(aim, Aim::Turn { request, .. } if request.turn != Turn::Mend);
-    let cordon = |host: &HostName| Some((host.clone(), survey.seen.get(host)?.cordon.clone()?));
-    let cordoned: Vec<(HostName, String)> = hosts.iter().filter_map(cordon).collect();
-    if by_hand || cordoned.is_empty() {
-        return Ok(hosts);
-    }
-    hosts.retain(|host| cordoned.iter().all(|(other, _)| other != host));
+    hosts.retain(|host| !survey.cordoned.contains_key(host));
     if hosts.is_empty() {
         ground.part(&survey.far).await;
-        return Err(Fault::Cordoned(cordoned));
+        return Err(Fault::Cordoned(survey.cordoned.clone().into_iter().collect()));
     }
-    for (host, why) in cordoned {
-        ground.tell(Event::Note { host: Some(host), text: format!("left out, as it is cordoned: {why}") });
+    for (host, why) in &survey.cordoned {
+        ground.tell(Event::Note { host: Some(host.clone()), text: format!("left out, as it is cordoned: {why}") });
+    }
+    for text in cordon::missed(ground, &survey.cordoned, services) {
+        ground.tell(Event::Note { host: None, text });
     }
     Ok(hosts)
 }
@@ -321,7 +247,7 @@ async fn conclude(
     aim: Aim,
 ) -> Result<Prepared, Fault> {
     let skipped = skip_unseen(ground, &mut survey, &aim).await?;
-    let hosts = leave_cordoned(ground, &survey, &aim, hosts).await?;
+    let hosts = leave_cordoned(ground, &survey, &services, hosts).await?;
     let mut waves = Graph::of(&ground.registry).waves(&services);
     let none = BTreeSet::new();
     let strays = if let Aim::Turn { strays, .. } = &aim { strays } else { &none };
@@ -350,7 +276,9 @@ async fn conclude(
             let seen = &survey.seen;
             let (hosts, mends, wanted) = (&hosts, &request.mends, request.turn);
             turn(&Asked { registry, waves, hosts, seen, engines, turn: wanted, strays, done, mends }).map(|turned| {
-                for (service, host) in turned.absent {
+                // A remedy is for one of those that were looked at.
+                let absent = turned.absent.into_iter().filter(|_| wanted != Turn::Mend);
+                for (service, host) in absent {
                     ground.tell(Event::Note { host: Some(host), text: format!("{service} is not there") });
                 }
                 turned.plan

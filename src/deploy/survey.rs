@@ -28,6 +28,8 @@ pub struct Survey {
     pub health: BTreeMap<(ServiceName, HostName), Health>,
     /// The hosts that could not be seen.
     pub unseen: BTreeMap<HostName, Unseen>,
+    /// The hosts that are left alone, as a person took them out of service, and why. They stand nowhere else here.
+    pub cordoned: BTreeMap<HostName, String>,
 }
 
 impl Survey {

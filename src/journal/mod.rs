@@ -2,6 +2,7 @@
 //! release was. One SQLite file in the state folder, which any number of portosers write at once.
 //! It is a memory, not the truth: that is on the hosts. It never holds a secret, and nothing is ever deleted from it.
 
+mod cordon;
 mod database;
 mod entry;
 mod error;
@@ -22,6 +23,7 @@ use rusqlite::Connection;
 
 use crate::model::Clock;
 
+pub use cordon::Cordoned;
 pub use entry::{EndOfRun, HistoryEntry, Run, StartOfRun};
 pub use error::JournalError;
 pub use folder::usual_folder;

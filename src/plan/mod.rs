@@ -8,6 +8,7 @@ mod engine;
 mod graph;
 mod guarantee;
 mod make;
+mod mend;
 mod offer;
 mod parsed;
 mod render;
@@ -23,6 +24,7 @@ pub use engine::{Engine, Refused, Subject, Wanted};
 pub use graph::{Graph, Reached, hosts_behind, services_on};
 pub use guarantee::{Guarantee, guarantee};
 pub use make::{Health, Inputs, RefusedAt, plan};
+pub use mend::{Mend, hook_step};
 pub use offer::{Left, Offer, Offered, offer};
 pub use parsed::Parsed;
 pub use render::{
@@ -31,4 +33,4 @@ pub use render::{
 pub use seal::{mark, ours, seal};
 pub use show::{Manner, show};
 pub use texts::{TextChange, compared};
-pub use turn::{Asked, Mend, Turned, hook_step, turn};
+pub use turn::{Asked, Turned, turn};

@@ -2,34 +2,14 @@
 //! It goes by the records on the hosts, so that no source is read and what the registry changed since then does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use crate::host::{Layout, OURS, Record, Seen, SeenService};
-use crate::model::{Cmd, Content, HostName, ProjectChange, Scope, ServiceName, Step, UnitChange};
-use crate::plan::back::proven_before;
+use crate::host::{Layout, Seen};
+use crate::model::{HostName, ServiceName, Step, UnitChange};
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::engine::{Engine, Refused};
 use crate::plan::make::RefusedAt;
+use crate::plan::mend::{Mend, mended, reloads_not};
 use crate::registry::Registry;
-
-/// A part of a remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mend {
-    /// What runs is changed, in its engine's way.
-    Change(UnitChange),
-    /// Steps of the host's, whatever the engine.
-    Steps(Vec<Step>),
-    /// The release in force is brought into force again, from what lies on the host; its containers are made anew.
-    Again,
-    /// The hook of this name, as it was deployed.
-    Hook(String),
-    /// What it runs from is fetched again; nothing is restarted.
-    Images,
-    /// Its units may be started again: what masked them goes, and their files are as they were.
-    Unmask,
-    /// Old releases of the services that were looked at go: all but the one in force and the one to go back to.
-    PruneReleases,
-}
 
 /// All that the plan depends on.
 pub struct Asked<'a> {
@@ -113,7 +93,10 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         Turn::Remove => (Action::Turn(asked.turn), engine.remove(record, &layout)),
         Turn::Mend => {
             let Some(mends) = asked.mends.get(&(service.clone(), host.clone())) else { return Ok(None) };
-            let steps = mends.iter().map(|mend| mended(mend, engine, (record, &layout), (seen, found)));
+            let steps = mends.iter().map(|mend| match mend {
+                Mend::Aside { word, drain } => aside(asked, (word, *drain), host, seen),
+                mend => mended(mend, engine, (record, &layout), (seen, found)),
+            });
             (Action::Turn(asked.turn), steps.collect::<Result<Vec<_>, _>>()?.concat())
         }
     };
@@ -137,107 +120,32 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
     }))
 }
 
-fn reloads_not(service: &ServiceName) -> Refused {
-    let hint = format!("give it `reload: SIGHUP` and deploy, or run `portoser restart {service}`");
-    Refused::new("nothing says how it reloads", hint)
-}
-
-/// The steps of a part of a remedy.
-fn mended(
-    mend: &Mend,
-    engine: &dyn Engine,
-    (record, layout): (&Record, &Layout),
-    (seen, found): (&Seen, Option<&SeenService>),
-) -> Result<Vec<Step>, Refused> {
-    let again = || engine.activate(record, layout, found.unwrap_or(&SeenService::default()));
-    Ok(match mend {
-        Mend::Hook(name) => {
-            let hook = record.hooks.named.get(name).ok_or_else(|| {
-                Refused::new(format!("it was deployed without a hook `{name}`"), "give it `hooks.named`, and deploy")
-            })?;
-            vec![hook_step(&layout.release(&record.service, &record.release), hook)]
+/// Takes a host out of service. All of it is one stage, so that either all of it holds or nothing of it.
+fn aside(asked: &Asked<'_>, (word, drain): (&Step, bool), host: &HostName, seen: &Seen) -> Result<Vec<Step>, Refused> {
+    let (mut steps, layout) = (vec![word.clone()], Layout::new(&seen.facts.base));
+    for name in asked.waves.iter().rev().flatten().filter(|_| drain) {
+        let placed = asked.registry.services.get(name).is_some_and(|service| service.hosts.contains(host));
+        let Some(found) = seen.services.get(name).filter(|_| placed) else { continue };
+        let Some(record) = found.readable() else { continue };
+        let engine = asked.engines.iter().find(|engine| engine.name() == record.engine);
+        let engine = engine
+            .ok_or_else(|| Refused::new(format!("the engine of {name} is not one of ours"), "use a newer portoser"))?;
+        if let Some(blind) = engine.blind(seen) {
+            return Err(blind);
         }
-        Mend::Change(UnitChange::Reload) if !engine.reloads(record) => return Err(reloads_not(&record.service)),
-        Mend::Change(change) => engine.change(record, layout, *change),
-        Mend::Steps(steps) => steps.clone(),
-        Mend::Again => again().into_iter().map(anew).collect(),
-        Mend::Images => images(&record.service, again())?,
-        Mend::Unmask => unmask(record),
-        Mend::PruneReleases => prune(seen, layout),
-    })
+        steps.extend(engine.change(record, &layout, UnitChange::Stop));
+    }
+    Ok(steps)
 }
 
 /// Whether it is done in the engine's way. A remedy for the host needs no sight of the service in whose name it is done: it may
 /// be what brings the sight back.
 fn asks_the_engine(asked: &Asked<'_>, service: &ServiceName, host: &HostName) -> bool {
     let mends = asked.mends.get(&(service.clone(), host.clone())).map(Vec::as_slice).unwrap_or_default();
-    asked.turn != Turn::Mend || mends.iter().any(|mend| !matches!(mend, Mend::Steps(_) | Mend::PruneReleases))
-}
-
-/// A hook runs in the release's folder with the service's environment. The environment comes from a file, because a value may
-/// be a secret and a secret is never a word.
-#[must_use]
-pub fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
-    let script = format!("cd \"$1\" && . ./{OURS}/env.sh && shift && exec \"$@\"");
-    let cmd = Cmd::new("/bin/sh").args(["-c", script.as_str(), "hook", folder]).args(words.clone());
-    Step::Run { cmd: cmd.within(Duration::from_secs(*seconds)), undo: None }
-}
-
-/// The steps that fetch images.
-fn images(service: &ServiceName, mut steps: Vec<Step>) -> Result<Vec<Step>, Refused> {
-    if steps.iter().any(|step| matches!(step, Step::Load { .. })) {
-        return Err(Refused::new(
-            "its image is sent from the operator's machine, which only a deploy does",
-            format!("run `portoser deploy {service}`"),
-        ));
-    }
-    steps.retain(|step| matches!(step, Step::Image { .. } | Step::Part { .. }));
-    Ok(steps)
-}
-
-/// A step that brings a project up makes it anew.
-fn anew(step: Step) -> Step {
-    match step {
-        Step::Project { project, folder, change: ProjectChange::Up | ProjectChange::Beside | ProjectChange::Renew } => {
-            Step::Project { project, folder, change: ProjectChange::Recreate }
-        }
-        step => step,
-    }
-}
-
-/// A unit of ours lies where systemd looks first, so that what masked it took its place.
-fn unmask(record: &Record) -> Vec<Step> {
-    let scope = if record.scope == Scope::User { "--user" } else { "--system" };
-    let mut steps = Vec::new();
-    for unit in &record.units {
-        let systemctl = |verb: &str| Cmd::new("systemctl").args([scope, verb, "--", unit.name.as_str()]);
-        steps.push(match &unit.path {
-            Some(path) => {
-                let content = Content::open(unit.text.clone());
-                Step::Put { path: path.clone(), content, mode: 0o644, owner: None }
-            }
-            None => Step::Run { cmd: systemctl("unmask"), undo: Some(systemctl("mask")) },
-        });
-    }
-    steps.push(Step::ReloadUnits { scope: record.scope });
-    steps
-}
-
-/// Removes what no rollback needs. What is not proven to be old stays.
-fn prune(seen: &Seen, layout: &Layout) -> Vec<Step> {
-    let old = |(name, found): (&ServiceName, &SeenService)| {
-        let current = found.current.clone()?;
-        // Without a release to go back to it is not known what is old.
-        let before = proven_before(found)?.clone();
-        let newest = found.proven.last().cloned();
-        let keep: BTreeSet<_> = [current, before].into_iter().chain(newest).collect();
-        (!found.releases.is_subset(&keep)).then(|| Step::Prune {
-            folder: layout.releases(name),
-            keep: keep.into_iter().collect(),
-            older_than: Duration::ZERO,
-        })
-    };
-    seen.services.iter().filter_map(old).collect()
+    asked.turn != Turn::Mend
+        || mends
+            .iter()
+            .any(|mend| !matches!(mend, Mend::Steps(_) | Mend::PruneReleases | Mend::Aside { drain: false, .. }))
 }
 
 #[cfg(test)]
@@ -245,8 +153,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::host::{FORMAT, Hooks, SeenUnit, Supervisor};
-    use crate::model::ReleaseId;
+    use crate::host::{FORMAT, Hooks, Record, SeenService, SeenUnit, Supervisor};
+    use crate::model::{ReleaseId, Scope};
     use crate::plan::engine::{Subject, Wanted};
     use crate::registry::{Format, Kind, Service, load_text};
 

@@ -7,13 +7,14 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::cli::{Exit, Face, Failure, block_on, safe, session};
-use crate::deploy::{Unseen, cordon};
+use crate::deploy::{Untold, cordon};
 use crate::model::{FailureKind, HostName};
 
 /// Take hosts out of service: deploys and remedies leave them alone until `host uncordon`
 ///
 /// The host itself keeps the word, so that it holds for everybody who deploys there. What runs there runs on; `stop`, `restart`
-/// and the like still do what they are told.
+/// and the like still do what they are told. A host that cannot be reached is left alone by this machine only, and the end is 4: run
+/// it again when it can be reached, so that others leave it alone, too.
 #[derive(Debug, clap::Args)]
 pub(super) struct Cordon {
     /// The hosts
@@ -34,17 +35,22 @@ pub(super) struct Uncordon {
 
 impl Cordon {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let app = session::look(face)?;
-        let because = self.because.map(|text| format!(": {}", safe(&text).replace('\n', " "))).unwrap_or_default();
-        let now = app.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        let line: String = format!("by {} since {now}{because}", app.who).chars().take(300).collect();
+        let app = session::open(face)?;
+        let line = line(&app, self.because);
         carry(face, &app, &self.names, Some(line))
     }
 }
 
+/// The line that a host is to keep.
+pub(super) fn line(app: &App, because: Option<String>) -> String {
+    let because = because.map(|text| format!(": {}", safe(&text).replace('\n', " "))).unwrap_or_default();
+    let now = app.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    format!("by {} since {now}{because}", app.who).chars().take(300).collect()
+}
+
 impl Uncordon {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        carry(face, &session::look(face)?, &self.names, None)
+        carry(face, &session::open(face)?, &self.names, None)
     }
 }
 
@@ -66,7 +72,9 @@ fn carry(face: &Face, app: &App, names: &[HostName], line: Option<String>) -> Re
     if face.flags.json || face.flags.events {
         let hosts = all.iter().map(|(kept, host)| match kept {
             Ok(kept) => json!({ "host": host, "cordoned": kept, "done": wanted(kept) }),
-            Err(why) => json!({ "host": host, "done": false, "why": why.to_string() }),
+            Err(Untold { why, noted }) => {
+                json!({ "host": host, "done": false, "here": noted, "why": why.to_string() })
+            }
         });
         face.document(&json!({ "hosts": hosts.collect::<Vec<_>>() }));
     } else {
@@ -82,12 +90,20 @@ fn carry(face: &Face, app: &App, names: &[HostName], line: Option<String>) -> Re
                 let says = format!("`{host}` did not keep it: its base folder cannot be written");
                 return Err(Failure::say(FailureKind::Internal, says).hint(format!("see `portoser host check {host}`")));
             }
-            Err(why) => return Err(unseen(host, why)),
+            Err(untold) => return Err(unseen(host, untold, line.is_some())),
         }
     }
     Ok(Exit::DONE)
 }
 
-fn unseen(host: &HostName, why: &Unseen) -> Failure {
-    Failure::new(FailureKind::Unreachable, why).doing(format!("asking `{host}`")).hint(why.hint())
+fn unseen(host: &HostName, Untold { why, noted }: &Untold, out: bool) -> Failure {
+    let here = match (noted, out) {
+        (true, true) => {
+            "this machine leaves it alone now; cordon it again when it can be reached, so that others do, too"
+        }
+        (true, false) => "this machine takes it in again, as far as the host itself does not say otherwise",
+        (false, true) => "nobody leaves it alone yet",
+        (false, false) => "it keeps the word, which can only be taken away there",
+    };
+    Failure::new(FailureKind::Unreachable, why).doing(format!("asking `{host}`")).hint(here).hint(why.hint())
 }

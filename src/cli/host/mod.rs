@@ -3,6 +3,7 @@
 mod add;
 mod check;
 mod cordon;
+mod drain;
 mod prepare;
 mod trust;
 
@@ -15,6 +16,7 @@ verbs! {
         check::Check,
         cordon::Cordon,
         cordon::Uncordon,
+        drain::Drain,
         prepare::Prepare,
         trust::Trust,
     }

@@ -122,7 +122,13 @@ const ROWS: &[Row] = {
             "none is needed: a run ends in one of two states",
         ),
         ("cordon", "host", Safe, "take the host out of deploys and remedies", "take it in again"),
-        ("drain", "host", Ask, "take the host out of service", "take it in again"),
+        (
+            "drain",
+            "host",
+            Ask,
+            "take the host out of deploys and remedies, and stop its services, which other hosts carry",
+            "start them, and take it in again",
+        ),
         ("hook", "", Ask, "run the hook", "the hook's own"),
         WORDS,
     ]

@@ -10,10 +10,10 @@ use crate::heal::solve::cycle::Healer;
 use crate::heal::solve::deed::{Found, Way, way};
 use crate::heal::solve::ladder::{LADDER, RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
-use crate::heal::solve::remedy::Remedy;
+use crate::heal::solve::remedy::{Remedy, cordons};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::{HistoryEntry, JournalError};
-use crate::model::{Scope, ServiceName, UnitChange};
+use crate::model::{HostName, Scope, ServiceName, UnitChange};
 use crate::plan::Mend;
 
 /// How long a service that needs no time to start has to be well after a remedy.
@@ -128,9 +128,7 @@ impl Healer {
         seen: &Diagnosis,
     ) -> Result<Result<Remedy, String>, JournalError> {
         let place = place(problem, candidate);
-        let cordoned =
-            |one: &&Observation| one.look == "cordon" && one.values.get("state").is_some_and(|is| is == "cordoned");
-        if let Some(one) = seen.observations.iter().filter(cordoned).find(|one| one.host == place.host) {
+        if let Some(one) = seen.observations.iter().filter(|one| cordons(one)).find(|one| one.host == place.host) {
             return Ok(Err(one.says.clone()));
         }
         let (service, host) = (self.of(&place), self.of_host(&place.host));
@@ -189,6 +187,9 @@ impl Healer {
             }
             return Ok(vec![Way::Mend(Mend::Change(UnitChange::Start))]);
         }
+        if ways.iter().any(|way| matches!(way, Way::Mend(Mend::Aside { drain: true, .. }))) {
+            self.carried(&place.host, seen)?;
+        }
         if ways.iter().any(|way| matches!(way, Way::Need(..))) {
             return Err("portoser cannot do all of it in one transaction".into());
         }
@@ -196,6 +197,32 @@ impl Healer {
             return Err("it is another release that would come, and a deploy is under way".into());
         }
         Ok(ways)
+    }
+
+    /// Refuses to drain a host of what no other host was seen to carry, in service and well.
+    fn carried(&self, host: &HostName, seen: &Diagnosis) -> Result<(), String> {
+        let at = |service: &ServiceName, host: &HostName| {
+            let (service, host) = (service.clone(), host.clone());
+            seen.observations.iter().filter(move |one| one.host == host && one.service.as_ref() == Some(&service))
+        };
+        let runs = |service: &ServiceName, host: &HostName| {
+            let runs = |one: &Observation| one.sight == Sight::Good && matches!(&*one.look, "unit" | "container");
+            at(service, host).any(runs)
+        };
+        let open = |host: &HostName| {
+            let mut words = seen.observations.iter().filter(|one| one.look == "cordon" && one.host == *host);
+            words.next().is_some_and(|one| one.sight == Sight::Good && !cordons(one))
+        };
+        for service in self.ground.registry.services.values().filter(|service| service.hosts.contains(host)) {
+            let well = |other: &HostName| {
+                let ill = at(&service.name, other).any(|one| one.look == "check" && one.sight != Sight::Good);
+                other != host && open(other) && runs(&service.name, other) && !ill
+            };
+            if runs(&service.name, host) && !service.hosts.iter().any(well) {
+                return Err(format!("no other host was seen to carry {}", service.name));
+            }
+        }
+        Ok(())
     }
 
     /// How long the service may take to be well after a remedy: as long as its checks give it after a start, and a moment.

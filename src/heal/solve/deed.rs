@@ -145,7 +145,9 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("prune", "journal") => steps(vec![run(script("shorten-the-journal", JOURNAL, ""), None)]),
         ("prune", "caches") => steps(vec![run(script("empty-package-caches", CACHES, ""), None)]),
         ("prune", "images") => steps(vec![run(script("remove-unused-images", IMAGES, ""), None)]),
-        ("cordon", "host") => steps(vec![cordoned(found)?]),
+        ("cordon" | "drain", "host") => {
+            Some(Way::Mend(Mend::Aside { word: cordoned(found)?, drain: deed.verb() == "drain" }))
+        }
         // Every run settles what it finds in the middle before it does anything of its own.
         ("settle", "run") => steps(Vec::new()),
         ("restore", "mode") if found.value("path") == Some("/tmp") => {

@@ -15,7 +15,7 @@ use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::host::run::Treatment;
 use crate::journal::Verdict;
 use crate::model::{HostName, Outcome, RunId, ServiceName, Step};
-use crate::plan::{Action, Mend, Target, Turn};
+use crate::plan::{Action, Mend, Target, Turn, services_on};
 
 /// Between two second looks.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -68,8 +68,10 @@ pub(super) async fn plan(
     remedy: Remedy,
     run: RunId,
 ) -> Result<Ready, String> {
-    let selection =
-        Selection { services: vec![remedy.bearer.clone()], hosts: vec![remedy.host.clone()], ..Selection::default() };
+    // Who drains a host must see all that lies there.
+    let drains = remedy.ways.iter().any(|way| matches!(way, Way::Mend(Mend::Aside { drain: true, .. })));
+    let services = if drains { Vec::new() } else { vec![remedy.bearer.clone()] };
+    let selection = Selection { services, hosts: vec![remedy.host.clone()], ..Selection::default() };
     let say = |fault: Fault| fault.lines().into_iter().next().unwrap_or_else(|| fault.to_string());
     let request = || Request { selection: selection.clone(), overwrite: true, only_look: false, renew: true };
     let whole = remedy.ways.iter().position(|way| matches!(way, Way::Restore | Way::Back));
@@ -125,7 +127,10 @@ fn besides(ways: &[Way]) -> Result<Vec<Step>, String> {
         match way {
             Way::Mend(Mend::Steps(more)) => steps.extend(more.iter().cloned()),
             Way::Mend(Mend::Change(_) | Mend::Again | Mend::Images | Mend::Unmask) => {}
-            Way::Mend(Mend::PruneReleases | Mend::Hook(_)) | Way::Restore | Way::Back | Way::Need(..) => {
+            Way::Mend(Mend::PruneReleases | Mend::Hook(_) | Mend::Aside { .. })
+            | Way::Restore
+            | Way::Back
+            | Way::Need(..) => {
                 return Err("portoser cannot do all of it in one transaction".into());
             }
         }
@@ -186,7 +191,9 @@ fn second_look(
             let (until, mut once) = (Instant::now() + within, false);
             loop {
                 let (own, seen_at) = remedy.about.clone();
-                let services = own.into_iter().chain([remedy.bearer.clone()]).collect();
+                let drained = matches!(aside(&remedy), Some(true));
+                let there = drained.then(|| services_on(&ground.registry, &host)).into_iter().flatten();
+                let services = own.into_iter().chain([remedy.bearer.clone()]).chain(there).collect();
                 let (found, _) = look(&ground, &services, &BTreeSet::from([host.clone(), seen_at]), &library).await;
                 let Some(amiss) = amiss(&found, &remedy, &looks, named) else {
                     // What runs for a moment after each start is good at any one look.
@@ -212,6 +219,10 @@ fn second_look(
 
 /// What is not good yet of what must be good. What was not seen is not good, and if nothing was asked, nothing is known.
 fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> Option<String> {
+    if let Some(drain) = aside(remedy) {
+        // The problem is not gone; nobody is to stumble over it any more.
+        return in_service(found, remedy, drain);
+    }
     let same = |one: &&Problem| one.name == remedy.problem && one.host == remedy.about.1;
     let own = |service: &Option<ServiceName>| {
         service.is_none() || *service == remedy.about.0 || service.as_ref() == Some(&remedy.bearer)
@@ -229,4 +240,29 @@ fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> O
     }
     let good = asked.iter().any(|one| one.sight == Sight::Good);
     (!good).then(|| format!("none of {} was seen to be good", looks.join(", ")))
+}
+
+/// Whether all that a remedy does is to take its host out of service; and whether it is drained, then.
+fn aside(remedy: &Remedy) -> Option<bool> {
+    let drains = remedy.ways.iter().map(|way| match way {
+        Way::Mend(Mend::Aside { drain, .. }) => Some(*drain),
+        _ => None,
+    });
+    let drains: Vec<bool> = drains.collect::<Option<_>>()?;
+    (!drains.is_empty()).then(|| drains.contains(&true))
+}
+
+/// What keeps a host in service that was to be taken out of it.
+fn in_service(found: &Diagnosis, remedy: &Remedy, drained: bool) -> Option<String> {
+    let mut here = found.observations.iter().filter(|one| one.host == remedy.host);
+    if !here.clone().any(cordons) {
+        return Some("the host does not say that it is out of service".into());
+    }
+    let runs = here.find(|one| drained && one.sight == Sight::Good && matches!(&*one.look, "unit" | "container"));
+    runs.map(|one| format!("{}: {}", one.look, one.says))
+}
+
+/// Whether a look saw that its host is out of service.
+pub(super) fn cordons(one: &Observation) -> bool {
+    one.look == "cordon" && one.values.get("state").is_some_and(|is| is == "cordoned")
 }

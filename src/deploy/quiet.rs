@@ -1,0 +1,101 @@
+//! The look that a plan is made from, and the quiet before it: nobody else is at work on the hosts, and nothing is half done. What
+//! is out of service is neither waited for nor settled.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::deploy::cordon::{Whom, set_aside};
+use crate::deploy::drive::{Drive, Start};
+use crate::deploy::fault::Fault;
+use crate::deploy::ground::Ground;
+use crate::deploy::state::HostEnd;
+use crate::deploy::survey::{Depth, Survey, survey};
+use crate::host::Seen;
+use crate::host::run::{Compression, HostRun};
+use crate::model::{HostName, ServiceName};
+
+/// How long bringing earlier runs to their end may take.
+const SETTLE: Duration = Duration::from_secs(300);
+
+/// Looks, and sets aside the hosts that are out of service where they are to be left alone.
+pub(super) async fn look(
+    ground: &Arc<Ground>,
+    services: &BTreeSet<ServiceName>,
+    hosts: &BTreeSet<HostName>,
+    depth: Depth,
+    whom: Whom,
+) -> Survey {
+    let mut found = survey(ground, services, hosts, depth).await;
+    set_aside(ground, &mut found, whom);
+    found
+}
+
+/// Waits until no other run is at work on the hosts, and brings those that stopped in the middle to their end: what they left
+/// is neither old nor new, and nothing is planned from it. A run without stages does both, in the host's queue; then the host
+/// is looked at again.
+pub(super) async fn quiet(
+    ground: &Arc<Ground>,
+    services: &BTreeSet<ServiceName>,
+    hosts: &BTreeSet<HostName>,
+    depth: Depth,
+    whom: Whom,
+) -> Result<Survey, Fault> {
+    let mut survey = look(ground, services, hosts, depth.clone(), whom).await;
+    let until = Instant::now() + ground.wait_lock;
+    loop {
+        let noisy = |seen: &Seen| seen.busy || !seen.unfinished.is_empty();
+        let hosts: BTreeSet<HostName> =
+            survey.seen.iter().filter(|(_, seen)| noisy(seen)).map(|(host, _)| host.clone()).collect();
+        // A guest does not wait for its host.
+        let hosts: BTreeSet<HostName> = hosts.into_iter().filter(|host| ground.within(host).is_none()).collect();
+        if hosts.is_empty() {
+            return Ok(survey);
+        }
+        let wait = until.saturating_duration_since(Instant::now());
+        let mut drives = Vec::new();
+        for host in &hosts {
+            if let (Some(far), Some(seen)) = (survey.far.get(host), survey.seen.get(host)) {
+                drives.push((host, Drive::start(ground.clone(), far.clone(), stageless(ground, seen, wait)), seen));
+            }
+        }
+        for (host, drive, seen) in drives {
+            let state = tokio::select! {
+                state = drive.finished_within(wait + SETTLE) => state,
+                () = ground.stop.cancelled() => return Err(Fault::Interrupted),
+            };
+            let host = host.clone();
+            match (state.end, state.lost) {
+                (Some(HostEnd::LockTimeout), _) => {
+                    return Err(Fault::Locked { host, holder: seen.holder.clone().unwrap_or_default() });
+                }
+                (Some(HostEnd::Refused(why)), _) => return Err(Fault::Begin { host, why }),
+                (Some(_), _) => {}
+                (None, why) => return Err(Fault::Gone { host, why: why.unwrap_or_else(|| "no answer".into()) }),
+            }
+        }
+        let again = look(ground, services, &hosts, depth.clone(), whom).await;
+        survey.far.extend(again.far);
+        survey.seen.retain(|host, _| !hosts.contains(host));
+        survey.seen.extend(again.seen);
+        survey.health.extend(again.health);
+        survey.unseen.extend(again.unseen);
+        survey.cordoned.extend(again.cordoned);
+    }
+}
+
+fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
+    let run = HostRun {
+        id: ground.run.clone(),
+        base: seen.facts.base.clone(),
+        who: ground.who.clone(),
+        wait_lock: wait,
+        ticket: None,
+        within: None,
+        contact: None,
+        logins: Vec::new(),
+        treatment: None,
+        stages: Vec::new(),
+    };
+    Start { run, trees: Vec::new(), compression: Compression::None }
+}

@@ -1,0 +1,129 @@
+//! What remedies are made of, as steps on the host.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::host::{Layout, OURS, Record, Seen, SeenService};
+use crate::model::{Cmd, Content, ProjectChange, Scope, ServiceName, Step, UnitChange};
+use crate::plan::back::proven_before;
+use crate::plan::engine::{Engine, Refused};
+
+/// A part of a remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mend {
+    /// What runs is changed, in its engine's way.
+    Change(UnitChange),
+    /// Steps of the host's, whatever the engine.
+    Steps(Vec<Step>),
+    /// The release in force is brought into force again, from what lies on the host; its containers are made anew.
+    Again,
+    /// The hook of this name, as it was deployed.
+    Hook(String),
+    /// What it runs from is fetched again; nothing is restarted.
+    Images,
+    /// Its units may be started again: what masked them goes, and their files are as they were.
+    Unmask,
+    /// The host goes out of service: it keeps the word that this step writes. To drain it, the services that lie there are stopped
+    /// behind that, those that need others first.
+    Aside { word: Step, drain: bool },
+    /// Old releases of the services that were looked at go: all but the one in force and the one to go back to.
+    PruneReleases,
+}
+
+/// Why a service that has no signal for it is not told to read its settings again.
+pub(super) fn reloads_not(service: &ServiceName) -> Refused {
+    let hint = format!("give it `reload: SIGHUP` and deploy, or run `portoser restart {service}`");
+    Refused::new("nothing says how it reloads", hint)
+}
+
+/// The steps of a part of a remedy.
+pub(super) fn mended(
+    mend: &Mend,
+    engine: &dyn Engine,
+    (record, layout): (&Record, &Layout),
+    (seen, found): (&Seen, Option<&SeenService>),
+) -> Result<Vec<Step>, Refused> {
+    let again = || engine.activate(record, layout, found.unwrap_or(&SeenService::default()));
+    Ok(match mend {
+        Mend::Hook(name) => {
+            let hook = record.hooks.named.get(name).ok_or_else(|| {
+                Refused::new(format!("it was deployed without a hook `{name}`"), "give it `hooks.named`, and deploy")
+            })?;
+            vec![hook_step(&layout.release(&record.service, &record.release), hook)]
+        }
+        Mend::Change(UnitChange::Reload) if !engine.reloads(record) => return Err(reloads_not(&record.service)),
+        Mend::Change(change) => engine.change(record, layout, *change),
+        Mend::Steps(steps) => steps.clone(),
+        Mend::Again => again().into_iter().map(anew).collect(),
+        Mend::Images => images(&record.service, again())?,
+        Mend::Unmask => unmask(record),
+        Mend::Aside { word, .. } => vec![word.clone()],
+        Mend::PruneReleases => prune(seen, layout),
+    })
+}
+
+/// A hook runs in the release's folder with the service's environment. The environment comes from a file, because a value may
+/// be a secret and a secret is never a word.
+#[must_use]
+pub fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
+    let script = format!("cd \"$1\" && . ./{OURS}/env.sh && shift && exec \"$@\"");
+    let cmd = Cmd::new("/bin/sh").args(["-c", script.as_str(), "hook", folder]).args(words.clone());
+    Step::Run { cmd: cmd.within(Duration::from_secs(*seconds)), undo: None }
+}
+
+/// The steps that fetch images.
+fn images(service: &ServiceName, mut steps: Vec<Step>) -> Result<Vec<Step>, Refused> {
+    if steps.iter().any(|step| matches!(step, Step::Load { .. })) {
+        return Err(Refused::new(
+            "its image is sent from the operator's machine, which only a deploy does",
+            format!("run `portoser deploy {service}`"),
+        ));
+    }
+    steps.retain(|step| matches!(step, Step::Image { .. } | Step::Part { .. }));
+    Ok(steps)
+}
+
+/// A step that brings a project up makes it anew.
+fn anew(step: Step) -> Step {
+    match step {
+        Step::Project { project, folder, change: ProjectChange::Up | ProjectChange::Beside | ProjectChange::Renew } => {
+            Step::Project { project, folder, change: ProjectChange::Recreate }
+        }
+        step => step,
+    }
+}
+
+/// A unit of ours lies where systemd looks first, so that what masked it took its place.
+fn unmask(record: &Record) -> Vec<Step> {
+    let scope = if record.scope == Scope::User { "--user" } else { "--system" };
+    let mut steps = Vec::new();
+    for unit in &record.units {
+        let systemctl = |verb: &str| Cmd::new("systemctl").args([scope, verb, "--", unit.name.as_str()]);
+        steps.push(match &unit.path {
+            Some(path) => {
+                let content = Content::open(unit.text.clone());
+                Step::Put { path: path.clone(), content, mode: 0o644, owner: None }
+            }
+            None => Step::Run { cmd: systemctl("unmask"), undo: Some(systemctl("mask")) },
+        });
+    }
+    steps.push(Step::ReloadUnits { scope: record.scope });
+    steps
+}
+
+/// Removes what no rollback needs. What is not proven to be old stays.
+fn prune(seen: &Seen, layout: &Layout) -> Vec<Step> {
+    let old = |(name, found): (&ServiceName, &SeenService)| {
+        let current = found.current.clone()?;
+        // Without a release to go back to it is not known what is old.
+        let before = proven_before(found)?.clone();
+        let newest = found.proven.last().cloned();
+        let keep: BTreeSet<_> = [current, before].into_iter().chain(newest).collect();
+        (!found.releases.is_subset(&keep)).then(|| Step::Prune {
+            folder: layout.releases(name),
+            keep: keep.into_iter().collect(),
+            older_than: Duration::ZERO,
+        })
+    };
+    seen.services.iter().filter_map(old).collect()
+}
