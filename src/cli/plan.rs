@@ -120,7 +120,7 @@ fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> se
         json!({
             "service": change.service, "host": change.host, "action": change.action, "reasons": reasons,
             "before": change.before, "after": change.record.release, "texts": texts.collect::<Vec<_>>(),
-            "edited": change.edited, "steps": steps, "fetch": change.fetch.as_ref().map(fetched),
+            "edited": change.edited, "steps": steps, "fetches": change.fetches.iter().map(fetched).collect::<Vec<_>>(),
             "guarantee": plan::guarantee(change, registry.services.get(&change.service)),
             "last_interruption": interruption,
         })

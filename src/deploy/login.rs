@@ -1,11 +1,12 @@
 //! Which image registries must know a host that fetches images, and the passwords that let it in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deploy::fault::Fault;
+use crate::deploy::fetched::fetched;
 use crate::deploy::prepare::Prepared;
 use crate::model::{HostName, Login, Step};
-use crate::registry::{COMPOSE_FILES, Docker, Kind, Project, Pull, Registry, Service, server_of};
+use crate::registry::{Docker, Kind, Project, Pull, Registry, Service, compose_file, server_of};
 use crate::secrets::{self, SecretFault};
 
 /// The logins that the images of these services may need, as far as their passwords are here.
@@ -16,10 +17,16 @@ pub(super) fn at_hand<'a>(registry: &Registry, services: impl IntoIterator<Item 
 
 /// Refuses services whose newest image only a registry knows that wants a password which is not here.
 pub(super) fn demand<'a>(registry: &Registry, services: impl IntoIterator<Item = &'a Service>) -> Result<(), Fault> {
-    let newest = |service: &&Service| matches!(&service.kind, Kind::Docker(docker) if docker.pull == Pull::Always && matches!(docker.project, Project::Image(_)));
-    for (server, login) in wanted(registry, services.into_iter().filter(newest)) {
-        if let Err(why) = login {
-            return Err(Fault::Secret { server, why });
+    for service in services {
+        let Kind::Docker(docker) = &service.kind else { continue };
+        let newest = if docker.pull == Pull::Always { fetched(docker) } else { BTreeSet::new() };
+        let asked: BTreeSet<&str> = newest.iter().map(|reference| server_of(reference)).collect();
+        for (server, login) in wanted(registry, [service]) {
+            if let Err(why) = login
+                && asked.contains(server.as_str())
+            {
+                return Err(Fault::Secret { server, why });
+            }
         }
     }
     Ok(())
@@ -67,8 +74,7 @@ fn asks(docker: &Docker, server: &str) -> bool {
     match &docker.project {
         Project::Image(image) => docker.push.is_none() && server_of(&image.reference) == server,
         Project::Compose { path, .. } => {
-            let files = std::iter::once(path.clone()).chain(COMPOSE_FILES.iter().map(|name| path.join(name)));
-            let text = files.filter(|file| file.is_file()).find_map(|file| std::fs::read_to_string(file).ok());
+            let text = compose_file(path).and_then(|file| std::fs::read_to_string(file).ok());
             // A reference that names no registry is of Docker Hub, and a variable may name any.
             text.is_none_or(|text| {
                 server == "docker.io" || text.contains(server) || text.contains("build") || text.contains('$')

@@ -9,6 +9,7 @@ mod drain;
 mod drive;
 mod far;
 mod fault;
+mod fetched;
 mod git;
 mod ground;
 mod host_check;

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::check::{self, Verdict};
 use crate::deploy::far::{Far, Unseen, subject};
+use crate::deploy::fetched::fetched;
 use crate::deploy::ground::Ground;
 use crate::deploy::login;
 use crate::deploy::select::is_placed;
@@ -15,7 +16,7 @@ use crate::host::look::{Compared, Question};
 use crate::host::{Record, Seen, Supervisor};
 use crate::model::{Ask, Check, Event, From, HostName, Pull, ServiceName};
 use crate::plan::{Engine, Health};
-use crate::registry::{Kind, Project, Service};
+use crate::registry::{Kind, Service};
 
 /// The longest pause between two questions of a service that answered badly at the first look.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -134,7 +135,7 @@ async fn look_at(ground: &Ground, far: Far, (services, strays): (&[Service], Vec
     question.strays = strays;
     question.besides = depth == Depth::Whole;
     if matches!(depth, Depth::Fetches | Depth::Texts(_)) {
-        question.images = services.iter().filter_map(fetched).collect();
+        question.images = services.iter().flat_map(images).collect();
         question.logins = login::at_hand(&ground.registry, services);
     }
     if let Depth::Texts(texts) = &depth {
@@ -203,12 +204,11 @@ fn question(ground: &Ground, host: &HostName, services: &[Service], engines: &[&
     Question { base, services, units, pythons, docker, ..Question::default() }
 }
 
-/// The image that a host may have to fetch for a service, as far as the registry of services names it.
-fn fetched(service: &Service) -> Option<(ServiceName, String, Pull)> {
-    let Kind::Docker(docker) = &service.kind else { return None };
-    let Project::Image(image) = &docker.project else { return None };
-    let fetched = docker.push.is_none() && docker.pull != Pull::Never;
-    fetched.then(|| (service.name.clone(), image.reference.clone(), docker.pull))
+/// What the registries of images are asked for a service.
+fn images(service: &Service) -> Vec<(ServiceName, String, Pull)> {
+    let Kind::Docker(docker) = &service.kind else { return Vec::new() };
+    let images = fetched(docker).into_iter();
+    images.map(|reference| (service.name.clone(), reference, docker.pull)).collect()
 }
 
 /// The checks of a service as they are asked.

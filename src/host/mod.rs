@@ -12,5 +12,5 @@ pub mod run;
 
 pub use facts::{Facts, Init, Seen, SeenContainer, SeenService, SeenUnit, TOOLS};
 pub use layout::{Layout, OURS};
-pub use look::{Fetch, Fetches};
+pub use look::{Fetch, Fetches, room_for};
 pub use record::{FORMAT, Hooks, Once, Record, Supervisor, UnitFile, Venv};

@@ -162,7 +162,7 @@ fn change(
         copied: BTreeSet::new(),
         besides: None,
         images: Vec::new(),
-        fetch: None,
+        fetches: Vec::new(),
         steps,
     };
     let across = change.across();

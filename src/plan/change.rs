@@ -85,8 +85,8 @@ pub struct Change {
     pub besides: Option<Tree>,
     /// The images that steps load; what the host lacks of them is sent before anything is touched.
     pub images: Vec<Image>,
-    /// The image that the host fetches, if it must, and how much of it; or why that could not be known.
-    pub fetch: Option<(String, Result<Fetch, String>)>,
+    /// The images that the host fetches, as far as it must, and how much of them; or why that could not be known.
+    pub fetches: Vec<(String, Result<Fetch, String>)>,
     pub steps: Vec<Step>,
     /// Done once the change is kept for good.
     pub after: Vec<Step>,

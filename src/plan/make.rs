@@ -5,7 +5,7 @@ use std::num::NonZero;
 
 use crate::host::push::Image;
 use crate::host::run::TreeKind;
-use crate::host::{Fetch, Layout, OURS, Record, Seen, SeenService, Supervisor};
+use crate::host::{Fetch, Layout, OURS, Record, Seen, SeenService, Supervisor, room_for};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, size};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
@@ -13,7 +13,7 @@ use crate::plan::engine::{Engine, Refused, Subject, Wanted};
 use crate::plan::render::Sources;
 use crate::plan::seal::{mark, seal};
 use crate::plan::texts::changed;
-use crate::registry::{Kind, Project, Registry, Service};
+use crate::registry::{Registry, Service};
 
 /// What the checks said when the host was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         copied,
         besides: wanted.besides.filter(|tree| unpacks(&steps, &tree.release)),
         images: wanted.images.into_iter().filter(|image| loads(&steps, image)).collect(),
-        fetch: fetched(service, seen, &steps),
+        fetches: fetches(seen, &steps, send),
         steps,
         after,
     })
@@ -141,39 +141,56 @@ fn loads(steps: &[Step], image: &Image) -> bool {
     steps.iter().any(|step| matches!(step, Step::Load { image: id, .. } if *id == image.id))
 }
 
-/// The image that these steps fetch, as far as its registry told of it.
-fn fetched(service: &Service, seen: &Seen, steps: &[Step]) -> Option<(String, Result<Fetch, String>)> {
-    let fetches = steps.iter().any(|step| matches!(step, Step::Image { .. }));
-    let Kind::Docker(docker) = &service.kind else { return None };
-    let Project::Image(image) = &docker.project else { return None };
-    let fetch = seen.facts.fetches.images.get(&image.reference).filter(|_| fetches)?;
-    Some((image.reference.clone(), fetch.clone()))
+/// The images that these steps fetch, as far as their registries told of them. What only compose knows is told of for a release that
+/// is new.
+fn fetches(seen: &Seen, steps: &[Step], new: bool) -> Vec<(String, Result<Fetch, String>)> {
+    let told = |wanted: &str| {
+        let is_it = |(reference, fetch): &(&String, &Result<Fetch, String>)| {
+            *reference == wanted || fetch.as_ref().is_ok_and(|fetch| fetch.pinned(reference) == wanted)
+        };
+        let found = seen.facts.fetches.images.iter().find(is_it);
+        found.map(|(reference, fetch)| (reference.clone(), fetch.clone()))
+    };
+    let one = |step: &Step| match step {
+        Step::Image { reference, .. } => told(reference),
+        Step::Part { part, .. } if new => {
+            let why = "compose builds it there, or fills in its name";
+            Some((format!("the image of {part}"), Err(why.to_owned())))
+        }
+        _ => None,
+    };
+    let mut all: Vec<_> = steps.iter().filter_map(one).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.dedup_by(|a, b| a.0 == b.0);
+    all
 }
 
 /// Refuses what a host cannot hold. Where it could not be seen what its engine has, nobody knows how much it lacks.
 fn room(seen: &BTreeMap<HostName, Seen>, changes: &[Change]) -> Vec<RefusedAt> {
-    let mut hosts: BTreeMap<&HostName, BTreeMap<&str, u64>> = BTreeMap::new();
-    let known =
-        |change: &'_ Change| Some(change.fetch.as_ref()?.1.as_ref().ok().filter(|one| one.held.is_some())?.room());
+    let known = |change: &'_ Change| -> Vec<(String, Fetch)> {
+        let all = change.fetches.iter().filter_map(|(reference, fetch)| Some((reference, fetch.as_ref().ok()?)));
+        all.filter(|(_, fetch)| fetch.held.is_some()).map(|(name, fetch)| (name.clone(), fetch.clone())).collect()
+    };
+    let mut hosts: BTreeMap<&HostName, Vec<Fetch>> = BTreeMap::new();
     for change in changes {
-        if let (Some(bytes), Some((reference, _))) = (known(change), &change.fetch) {
-            hosts.entry(&change.host).or_default().insert(reference, bytes);
-        }
+        hosts.entry(&change.host).or_default().extend(known(change).into_iter().map(|(_, fetch)| fetch));
     }
+    let wanted: BTreeMap<_, u64> = hosts.into_iter().map(|(host, all)| (host, room_for(&all))).collect();
     let short = |change: &Change| {
-        let wanted = hosts.get(&change.host)?.values().fold(0_u64, |sum, bytes| sum.saturating_add(*bytes));
+        let wanted = *wanted.get(&change.host)?;
         let room = seen.get(&change.host)?.facts.fetches.room.as_ref().filter(|room| room.bytes < wanted)?;
-        let (reference, _) = change.fetch.as_ref().filter(|_| known(change).is_some())?;
+        let names: Vec<String> = known(change).into_iter().map(|(name, _)| format!("`{name}`")).collect();
         let why = Refused::new(
             format!(
-                "there is no room to fetch `{reference}`: what is fetched there takes {} at least, and {} are free in {}",
+                "there is no room to fetch {}: what is fetched there takes {} at least, and {} are free in {}",
+                names.join(", "),
                 size(wanted),
                 size(room.bytes),
                 room.mount
             ),
             "make room there: `docker image prune` takes images that no container or release needs",
         );
-        Some((change.service.clone(), change.host.clone(), why))
+        (!names.is_empty()).then(|| (change.service.clone(), change.host.clone(), why))
     };
     changes.iter().filter_map(short).collect()
 }

@@ -112,7 +112,7 @@ fn what(change: &Change, manner: &Manner<'_>) -> String {
 
 /// What is promised; with its steps, if they are wanted.
 fn promise(change: &Change, service: Option<&Service>, manner: &Manner<'_>) -> String {
-    let mut text = change.fetch.as_ref().map(fetched).unwrap_or_default();
+    let mut text: String = change.fetches.iter().map(fetched).collect();
     if let Some(promise) = guarantee(change, service) {
         let word = if promise.zero_downtime { "no" } else { "yes" };
         let _ = write!(text, "      downtime: {word}: {}", promise.downtime);

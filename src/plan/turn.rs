@@ -114,7 +114,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         copied: BTreeSet::new(),
         besides: None,
         images: Vec::new(),
-        fetch: None,
+        fetches: Vec::new(),
         steps,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
     }))

@@ -49,8 +49,8 @@ pub(super) fn render(
             data(part, one, entries, &mut links)?;
         }
     }
-    let sending = docker.push.as_ref().map(|_| Sending { only: part, sent });
-    let (over, images) = over(subject, (&text, &document), (&known, sending), main.as_ref(), entries)?;
+    let origins = Origins { subject, docker, only: part, sent };
+    let (over, images) = over(&origins, (&text, &document), &known, main.as_ref(), entries)?;
     let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
     Ok(Rendered {
         name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
@@ -153,12 +153,13 @@ fn main(known: &BTreeMap<String, Value>, part: Option<&str>, file: &str) -> Resu
 
 /// What is laid over the compose file; and the pins of its images.
 fn over(
-    subject: &Subject<'_>,
+    origins: &Origins<'_>,
     (text, document): (&str, &Value),
-    (known, sending): (&BTreeMap<String, Value>, Option<Sending<'_>>),
+    known: &BTreeMap<String, Value>,
     main: Option<&String>,
     entries: &[TreeEntry],
 ) -> Result<(Value, BTreeMap<String, String>), Refused> {
+    let subject = origins.subject;
     let service = subject.service;
     let env = plan::environment(subject, &plan::variables(subject, &ReleaseId::from_digest(&[0; 32]), 1));
     let all = serde_json::to_string(&(&env, marks(entries))).unwrap_or_default();
@@ -171,12 +172,10 @@ fn over(
         // A part whose image is the same keeps its pin, so that its containers are left alone. What is built may differ with
         // any file.
         let image = one.get("image").and_then(Value::as_str).filter(|_| one.get("build").is_none());
-        let sent = sending.as_ref().filter(|all| all.only.is_none_or(|only| only == part));
-        let sent = sent.map(|all| all.image(part, one)).transpose()?;
-        let version = match (sent, image) {
-            (Some(sent), _) => digest(&[sent.id.as_bytes()]),
-            (None, Some(image)) if image.contains('$') => digest(&[image.as_bytes(), values.as_bytes()]),
-            (None, Some(image)) => digest(&[image.as_bytes()]),
+        let origin = origins.of(part, one)?;
+        let version = match (&origin, image) {
+            (Some(origin), _) => digest(&[origin.as_bytes()]),
+            (None, Some(image)) => digest(&[image.as_bytes(), values.as_bytes()]),
             (None, None) => whole.clone(),
         };
         let pin = tag(&service.name, part, &version);
@@ -184,9 +183,7 @@ fn over(
         if main == Some(part) && !env.is_empty() {
             over["environment"] = json!(env);
         }
-        // What compose puts nothing into needs no compose to be known.
-        let plain = sent.map(|image| image.id.as_str()).or_else(|| part_fetches(one));
-        images.insert(pin, plain.map_or_else(|| format!("part {part}"), str::to_owned));
+        images.insert(pin, origin.unwrap_or_else(|| format!("part {part}")));
         parts.insert(part.clone(), over);
     }
     let mut over = json!({ "services": parts });
@@ -197,22 +194,32 @@ fn over(
     Ok((over, images))
 }
 
-/// What is sent from this machine, in place of being fetched or built.
-struct Sending<'a> {
-    /// For this part alone.
+/// From where the images of parts come.
+struct Origins<'a> {
+    subject: &'a Subject<'a>,
+    docker: &'a Docker,
+    /// The part that is meant, if one is named.
     only: Option<&'a str>,
+    /// What is sent from this machine.
     sent: &'a [Image],
 }
 
-impl<'a> Sending<'a> {
-    fn image(&self, part: &str, one: &Value) -> Result<&'a Image, Refused> {
+impl Origins<'_> {
+    /// What a part's image is pinned by; none where only compose knows it, or builds it. What compose puts nothing into needs no
+    /// compose to be known.
+    fn of(&self, part: &str, one: &Value) -> Result<Option<String>, Refused> {
+        if self.docker.push.is_none() || self.only.is_some_and(|only| only != part) {
+            let fetched = part_fetches(one);
+            return fetched.map(|image| render::pinned(self.subject, image, self.docker.pull)).transpose();
+        }
         let unnamed = || {
             Refused::new(
                 format!("the compose file does not say which image of this machine is sent for `{part}`"),
                 "give that part an `image` without a variable; `compose_service` names the only part that is sent",
             )
         };
-        sent::named(self.sent, part_image(one).ok_or_else(unnamed)?)
+        let image = sent::named(self.sent, part_image(one).ok_or_else(unnamed)?)?;
+        Ok(Some(image.id.clone()))
     }
 }
 

@@ -70,11 +70,7 @@ pub(super) fn pinned(subject: &Subject<'_>, reference: &str, pull: Pull) -> Resu
             ),
             "see that the host reaches that registry; `pull: missing` asks it only where the image is not there",
         )),
-        Some(Ok(fetch)) => {
-            let name = reference.split('@').next().unwrap_or_default();
-            let tag = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
-            Ok(format!("{}@{}", &name[..tag], fetch.digest))
-        }
+        Some(Ok(fetch)) => Ok(fetch.pinned(reference)),
     }
 }
 

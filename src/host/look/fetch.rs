@@ -28,6 +28,14 @@ pub struct Fetch {
 }
 
 impl Fetch {
+    /// What is fetched, by its digest, where it was asked for by this name.
+    #[must_use]
+    pub fn pinned(&self, reference: &str) -> String {
+        let name = reference.split('@').next().unwrap_or_default();
+        let tag = name.rfind(':').filter(|at| !name[*at..].contains('/')).unwrap_or(name.len());
+        format!("{}@{}", &name[..tag], self.digest)
+    }
+
     /// The layers that are fetched; all, as far as is known.
     fn lacking(&self) -> &[(String, u64)] {
         self.layers.get(self.held.unwrap_or_default()..).unwrap_or_default()
@@ -38,12 +46,16 @@ impl Fetch {
     pub fn bytes(&self) -> u64 {
         self.lacking().iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
+}
 
-    /// The least room that it takes: what is fetched lies there until it is unpacked, and is no smaller then.
-    #[must_use]
-    pub fn room(&self) -> u64 {
-        self.bytes().saturating_add(self.lacking().iter().map(|(_, bytes)| *bytes).max().unwrap_or_default())
-    }
+/// The least room that all of these take: what is fetched lies there until it is unpacked, and is no smaller then. What several of
+/// them are made of is fetched once.
+#[must_use]
+pub fn room_for<'a>(all: impl IntoIterator<Item = &'a Fetch>) -> u64 {
+    let layers: BTreeMap<&str, u64> =
+        all.into_iter().flat_map(Fetch::lacking).map(|(digest, bytes)| (digest.as_str(), *bytes)).collect();
+    let largest = layers.values().max().copied().unwrap_or_default();
+    layers.values().fold(largest, |sum, bytes| sum.saturating_add(*bytes))
 }
 
 /// Reads the parts of a look's answer that tell of images.
@@ -131,7 +143,7 @@ mod tests {
         ]);
         let offer = |name: &str| told.images[name].clone().expect("an offer");
         assert_eq!(
-            (offer("one").digest, offer("one").held, offer("one").bytes(), offer("one").room()),
+            (offer("one").digest, offer("one").held, offer("one").bytes(), room_for([&offer("one"), &offer("one")])),
             (c, Some(1), 7, 14)
         );
         assert_eq!(offer("list").digest, a);
@@ -139,7 +151,9 @@ mod tests {
         assert!(told.images["bad"].is_err());
         assert_eq!(told.room, Some(Room { bytes: 1024, mount: "/var/lib".into() }));
         let unseen = Fetch { held: None, ..offer("one") };
-        assert_eq!((unseen.bytes(), unseen.room()), (17, 27));
+        assert_eq!((unseen.bytes(), room_for([&unseen])), (17, 27));
+        assert_eq!(unseen.pinned("127.0.0.1:5000/a/b:1"), format!("127.0.0.1:5000/a/b@{}", unseen.digest));
+        assert_eq!(unseen.pinned("b@sha256:0"), format!("b@{}", unseen.digest));
     }
 
     proptest! {

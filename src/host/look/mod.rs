@@ -17,7 +17,7 @@ use crate::model::{Login, Pull, Scope, ServiceName, quote};
 pub use beside::{Beside, read_beside};
 pub use containers::{INSPECT, container_units, containers};
 pub use discover::{Container, Discovered, FoundUnit, Listener, Part, discover_script, read_discovered};
-pub use fetch::{Fetch, Fetches};
+pub use fetch::{Fetch, Fetches, room_for};
 pub use read::{LookError, job, process, process_name, read, units};
 pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
 

@@ -21,6 +21,7 @@ mod mixed;
 mod others;
 mod prepare;
 mod pull;
+mod pull_parts;
 mod push;
 mod python;
 mod record;
@@ -56,6 +57,7 @@ pub fn trials() -> Vec<Trial> {
         others::trials(),
         prepare::trials(),
         pull::trials(),
+        pull_parts::trials(),
         push::trials(),
         python::trials(),
         record::trials(),

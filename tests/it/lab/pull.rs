@@ -84,7 +84,7 @@ fn sizes(machines: Vec<Machine>) -> Result<(), Failed> {
         let fetch = || -> Value {
             let plan = bench.run(&["plan", "--all", "--json"]).exits(0);
             let plan: Value = serde_json::from_str(&plan.out).expect("a plan");
-            plan["changes"][0]["fetch"].clone()
+            plan["changes"][0]["fetches"][0].clone()
         };
         store.push("app:1", "one", 3_000_000);
         write("1");
@@ -121,7 +121,7 @@ fn sizes(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 /// What a run, a look and a killed runner leave of a password on a host: the files that hold it, as it is or as docker writes it.
-fn left(machine: &Machine, bench: &Bench) -> String {
+pub(super) fn left(machine: &Machine, bench: &Bench) -> String {
     let packed = machine.inside(&format!("printf 'lab:{PASSWORD}' | base64"));
     let places = format!("{} /dev/shm /run/.portoser-* /tmp /root/.docker /home/deploy", bench.base());
     machine.inside(&format!("grep -rlsIe '{PASSWORD}' -e '{}' {places}", packed.trim()))

@@ -85,17 +85,19 @@ impl Store {
     pub fn claim(&self, name: &str, from: &str, to: &str, bytes: u64) {
         let script = CLAIM.replace("URL", &format!("http://{}/v2/{name}/manifests", self.name()));
         let script = script.replace("FROM", from).replace("TO", to).replace("BYTES", &bytes.to_string());
+        let script = script.replace("PASSWORD", PASSWORD);
         let said = self.machine.inside(&format!("python3 -c '{script}'"));
         assert!(said.trim_end().ends_with("claimed"), "{said}");
     }
 }
 
 const CLAIM: &str = r#"
-import json, urllib.request as u
+import base64, json, urllib.request as u
+who = "Basic " + base64.b64encode(b"lab:PASSWORD").decode()
 kind = "application/vnd.docker.distribution.manifest.v2+json"
-m = json.load(u.urlopen(u.Request("URL/FROM", headers={"Accept": kind})))
+m = json.load(u.urlopen(u.Request("URL/FROM", headers={"Accept": kind, "Authorization": who})))
 m["layers"][-1]["size"] = BYTES
-u.urlopen(u.Request("URL/TO", json.dumps(m).encode(), {"Content-Type": kind}, method="PUT"))
+u.urlopen(u.Request("URL/TO", json.dumps(m).encode(), {"Content-Type": kind, "Authorization": who}, method="PUT"))
 print("claimed")
 "#;
 
