@@ -183,6 +183,8 @@ impl Engine for Docker {
             "let the login user use docker (group `docker`), or set `become: sudo`"
         } else if why.contains("not on the host") {
             "install docker and its compose plugin there"
+        } else if why.contains("is Podman's") {
+            "put Docker's own command in its place (`docker-cli`), and let it talk to Podman: see docs/docker.md"
         } else {
             "see `systemctl status docker` on the host"
         };

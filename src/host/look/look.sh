@@ -106,7 +106,12 @@ service() { # NAME
 
 containers() { # NEEDED: of the projects that were met; where there are none, only whether docker answers, if that is needed
   [ -n "$projects$1" ] || return
-  command -v docker >/dev/null || { say blind 'docker is not on the host'; return; }
+  file=$(command -v docker) || { say blind 'docker is not on the host'; return; }
+  # Podman's package has a script of that name.
+  if [ "$(head -c 2 "$file")" = '#!' ] && grep -q podman "$file"; then
+    say blind "the command $file is Podman's, which answers in other words than Docker's"
+    return
+  fi
   limit=
   command -v timeout >/dev/null && limit='timeout 10'
   all=$($limit docker ps -a --no-trunc --filter label=com.docker.compose.project \

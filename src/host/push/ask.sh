@@ -5,8 +5,9 @@ export LC_ALL PATH
 base=$1 folder=$2 tag=$3 id=$4 limit=
 command -v timeout >/dev/null && limit='timeout 60'
 for tool in zstd gzip; do command -v $tool >/dev/null && printf 'tool %s\n' $tool; done
-platform=$($limit docker version --format '{{.Server.Os}}/{{.Server.Arch}}' 2>&1) || { printf 'blind %s\nend\n' "$(printf '%s' "${platform:-docker does not answer}" | tr '\n' ' ')"; exit; }
-printf 'platform %s\n' "$platform"
+names='{{.Server.Os}}/{{.Server.Arch}}{{range .Server.Components}}|{{.Name}}{{end}}'
+platform=$($limit docker version --format "$names" 2>&1) || { printf 'blind %s\nend\n' "$(printf '%s' "${platform:-docker does not answer}" | tr '\n' ' ')"; exit; }
+printf 'platform %s\n' "${platform%%|*}"
 # A line for each of the two that is there.
 if [ -n "$($limit docker image inspect --format . -- "$tag" "$id" 2>/dev/null)" ]; then printf 'have\nend\n'; exit; fi
 # What nobody came back for within a day.
@@ -21,12 +22,12 @@ if [ -d "$folder" ]; then
   if [ -f "$folder/whole" ]; then read -r from <"$folder/whole"; printf 'whole %s\n' "$from"; fi
   for one in "$folder"/*; do [ ! -f "$one" ] || printf 'piece %s\n' "${one##*/}"; done
 fi
-# Only engines with a store of their own take an archive that lacks the layers which they have; containerd's does not.
+# Only Docker with a store of its own takes an archive that lacks the layers which it has; containerd's and Podman do not.
 engine=$($limit docker info --format '{{.DockerRootDir}}
 {{.Driver}} {{.DriverStatus}}' 2>/dev/null)
 case ${engine#*
-} in
-*containerd.snapshotter*) ;;
+}$platform in
+*containerd.snapshotter* | *'|Podman'*) ;;
 overlay2\ * | overlay\ * | vfs\ * | btrfs\ * | zfs\ * | aufs\ * | fuse-overlayfs\ * | devicemapper\ *)
   all=$($limit docker images -aq --no-trunc | sort -u)
   # The ids are words of ours: hexadecimal digits.

@@ -327,6 +327,8 @@ do_prune_images() { # REPOSITORY RELEASES [PUSHED]...: the pins that no release 
   done
   bounded 60 docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$repository/*" >"$run/tags" || return
   while read -r tag; do
+    # Podman tells all names of an image that has one of ours.
+    case $tag in "$repository"/*) ;; *) continue ;; esac
     case $keep in *" $tag "*) continue ;; esac
     bounded 60 docker rmi -- "$tag" || :
   done <"$run/tags"
