@@ -165,8 +165,8 @@ fn private(machines: Vec<Machine>) -> Result<(), Failed> {
         write("2", "{ env: LAB_PASSWORD }");
         let runs = format!("{}/runs", bench.base());
         let killer = format!(
-            "for i in $(seq 3000); do r=$(ls -d {runs}/*/docker 2>/dev/null | head -n 1); \
-             if [ -n \"$r\" ]; then read -r p x <${{r%/docker}}/runner && kill -9 $p; echo killed; exit; fi; sleep 0.01; done"
+            "for i in $(seq 3000); do r=$(ls -d {runs}/*/signs/docker 2>/dev/null | head -n 1); \
+             if [ -n \"$r\" ]; then read -r p x <${{r%/signs/docker}}/runner && kill -9 $p; echo killed; exit; fi; sleep 0.01; done"
         );
         std::thread::scope(|scope| {
             let killer = scope.spawn(|| machine.inside(&killer));

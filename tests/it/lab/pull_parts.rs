@@ -110,7 +110,7 @@ fn refused_and_killed(machine: &Machine, shop: &Shop) {
     // The controller dies while the host is signed in.
     shop.compose("app:2");
     let mut deploy = bench.command_in("state", &["deploy", "--all"]).spawn().expect("portoser starts");
-    let signed = format!("ls -d {}/runs/*/docker 2>/dev/null", bench.base());
+    let signed = format!("ls -d {}/runs/*/signs/docker 2>/dev/null", bench.base());
     wait("the host is signed in", PATIENCE, || !machine.inside(&signed).is_empty());
     deploy.kill().and_then(|()| deploy.wait()).expect("an end");
     wait("nothing is left of the password", PATIENCE, || left(machine, bench).is_empty());

@@ -47,7 +47,7 @@ do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so
 }
 
 fetch() { # REFERENCE: from its registry, which may want to know us
-  signed "$run" "$1" || return
+  signed "$signs" "$1" || return
   set -- docker pull --quiet -- "$1"
   [ -z "$settings" ] || set -- env "DOCKER_CONFIG=$settings" "REGISTRY_AUTH_FILE=$settings/auth.json" "$@"
   minded "$pull_within" "$@"
@@ -103,22 +103,22 @@ do_part() { # TAG PULL FOLDER PART: the same for a part of the user's compose fi
 
 signed_all() { # with every registry that we know, as a build may begin from an image of any
   settings=
-  for login in "$run"/logins/*; do
+  for login in "$signs"/logins/*; do
     [ -e "$login" ] || return 0
     { IFS= read -r at && IFS= read -r user; } <"$login"
-    sign_in "$run/docker" || return
+    sign_in "$signs/docker" || return
   done
 }
 
 sign_out() { # what let us in is thrown away; the passwords too, once no stage is left that could want them
-  [ -d "$run/logins" ] || return 0
-  rm -rf "$run/docker"
+  [ -d "$signs/logins" ] || return 0
+  rm -rf "$signs/docker"
   left=0
   while [ $left -lt "$stages" ]; do
     left=$((left + 1))
     marked $left.begun || return 0
   done
-  rm -rf "$run/logins"
+  forget_logins
 }
 
 undo_part() { undo_image "$1"; }
@@ -327,9 +327,9 @@ do_prune_images() { # REPOSITORY RELEASES [PUSHED]...: the pins that no release 
   done
   bounded 60 docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$repository/*" >"$run/tags" || return
   while read -r tag; do
-    # Podman tells all names of an image that has one of ours.
-    case $tag in "$repository"/*) ;; *) continue ;; esac
-    case $keep in *" $tag "*) continue ;; esac
+    # Podman tells all names of an image that has one of ours, and puts `localhost/` before some.
+    case ${tag#localhost/} in "$repository"/*) ;; *) continue ;; esac
+    case $keep in *" ${tag#localhost/} "*) continue ;; esac
     bounded 60 docker rmi -- "$tag" || :
   done <"$run/tags"
 }

@@ -258,7 +258,8 @@ finish() { # what remains to be done for the stages that were kept, and the one 
 close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may count on the lock being free.
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
   dismiss
-  (cd "$run" && rm -rf payload trees logins docker undo out tail a b whole lease hand deserted shut)
+  forget_logins
+  (cd "$run" && rm -rf payload trees undo out tail a b whole lease hand deserted shut)
   printf '%s\n' "$1" >"$run/end"
   [ -z "$lease_number" ] || release
   say end "$1"
@@ -334,7 +335,8 @@ begin() { # the run's own life
   if [ "$contact" -gt 0 ]; then closing=''; else closing=yes; fi
   say run "$stages" "$who"
   # Whoever kills us must not leave a password behind.
-  [ ! -d "$run/logins" ] || (while sleep 1 && lives "$run/runner"; do :; done; rm -rf "$run/logins" "$run/docker") </dev/null >/dev/null 2>&1 &
+  hide_logins
+  [ ! -d "$signs/logins" ] || (while sleep 1 && lives "$run/runner"; do :; done; forget_logins) </dev/null >/dev/null 2>&1 &
   if [ -n "$within" ]; then
     enter "$within" || { say note "$within does not hold the lock any more"; close stale; exit; }
   else

@@ -5,6 +5,22 @@ server_of() { # REFERENCE: sets $server to the name of its registry
   case $server in *.* | *:* | localhost) ;; *) server=docker.io ;; esac
 }
 
+hide_logins() { # sets $signs to where the logins of this run are: in memory, where there is some, so that a power cut leaves none
+  signs=$run
+  [ -d "$run/logins" ] || return 0
+  for one in /dev/shm /run; do
+    [ -w "$one" ] && grep -q " $one tmpfs " /proc/mounts && signs=$(umask 077 && mktemp -d "$one/.portoser-XXXXXX") || continue
+    ln -s "$signs" "$run/signs" && mv "$run/logins" "$signs/" && return
+    rm -rf "$signs" "$run/signs"
+  done
+  signs=$run
+}
+
+forget_logins() { # nothing is left of what let this run in; another one may do that for it
+  rm -rf "$run/logins" "$run/docker"
+  [ ! -L "$run/signs" ] || { target "$run/signs" && rm -rf "$text" "$run/signs"; }
+}
+
 signed() { # FOLDER REFERENCE: sets $settings to those by which the image's registry knows us; to nothing where there are none
   settings=
   [ -n "$1" ] || return 0
