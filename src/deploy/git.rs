@@ -3,9 +3,11 @@
 //! is there needs no network.
 
 mod cache;
+mod kept;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
@@ -95,8 +97,17 @@ impl GitFault {
 #[derive(Clone, Debug)]
 pub(super) struct Checkout {
     pub(super) commit: Commit,
-    /// Where they lie. They are as they were committed, and stay there for longer than any run.
+    /// Where they lie. They are as they were committed, and stay there as long as somebody holds them.
     pub(super) folder: PathBuf,
+    pub(super) hold: Hold,
+}
+
+/// Keeps files of the cache from being tidied away.
+pub(super) type Hold = Arc<std::fs::File>;
+
+/// The repository that these have in common, as it may be shown.
+fn shown(all: &BTreeMap<&Git, Vec<&ServiceName>>) -> String {
+    all.keys().next().map_or_else(String::new, |git| git.shown())
 }
 
 /// What these services have in git, each repository asked once; different ones side by side.
@@ -113,24 +124,24 @@ pub(super) async fn fetch(
     let now = ground.clock.now().into();
     let mut tasks = JoinSet::new();
     for (url, all) in wanted {
-        let keep = ground.keep.clone().ok_or_else(|| GitFault::Nowhere { url: url.to_owned() })?;
+        let shown = shown(&all);
+        let keep = ground.keep.clone().ok_or_else(|| GitFault::Nowhere { url: shown.clone() })?;
         let all: Vec<(Git, Vec<ServiceName>)> =
             all.into_iter().map(|(git, names)| (git.clone(), names.into_iter().cloned().collect())).collect();
-        let url = url.to_owned();
+        let repository = (url.to_owned(), shown);
         tasks.spawn(async move {
-            let cache = Cache::open(&keep, url, now).await?;
+            let cache = Cache::open(&keep, repository, now).await?;
             let (mut found, mut asked) = (Vec::new(), BTreeMap::new());
             for (git, names) in all {
                 let commit = match asked.get(&git.reference) {
                     Some(commit) => String::clone(commit),
                     None => cache.commit(git.reference.as_deref()).await?,
                 };
-                let folder = cache.folder(&commit, git.path.as_deref()).await?;
+                let (folder, hold) = cache.folder(&commit, git.path.as_deref()).await?;
                 asked.insert(git.reference.clone(), commit.clone());
                 let commit = Commit { id: commit, git };
-                found.extend(
-                    names.into_iter().map(|name| (name, Checkout { commit: commit.clone(), folder: folder.clone() })),
-                );
+                let checkout = Checkout { commit, folder, hold: Arc::new(hold) };
+                found.extend(names.into_iter().map(|name| (name, checkout.clone())));
             }
             Ok::<_, GitFault>(found)
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::deploy::cordon::{self, Whom};
 use crate::deploy::fault::Fault;
-use crate::deploy::git;
+use crate::deploy::git::{self, Hold};
 use crate::deploy::ground::Ground;
 use crate::deploy::image;
 use crate::deploy::login;
@@ -57,8 +57,8 @@ pub struct Prepared {
 
 /// What the plan is for.
 enum Aim {
-    /// Releases come into force. Files that were edited on the host may be written over or not.
-    Deploy { sources: Sources, overwrite: bool, renew: bool },
+    /// Releases come into force. Files that were edited on the host may be written over or not. What was fetched is held.
+    Deploy { sources: Sources, overwrite: bool, renew: bool, _held: Vec<Hold> },
     /// A release that lies on the hosts comes into force again.
     Back { target: Target, overwrite: bool },
     /// What is there is started, stopped and so on. The strays are there without being in the registry.
@@ -91,14 +91,14 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
     login::demand(&ground.registry, services.iter().filter_map(|name| ground.registry.services.get(name)))?;
     started(ground, &services, &hosts);
     let reading = read(ground, &services);
-    let (sources, survey) = if request.only_look {
-        let mut sources = reading.await?;
+    let ((sources, held), survey) = if request.only_look {
+        let (mut sources, held) = reading.await?;
         // Which texts a host is asked for depends on what is here.
         sources.open = source::open(&sources);
         let texts = Arc::new(compared(&ground.registry, &services, &sources));
         let survey = look(ground, &services, &hosts, Depth::Texts(texts), Whom::Open).await;
         source::read_compared(&survey, &mut sources);
-        (sources, survey)
+        ((sources, held), survey)
     } else {
         let look = quiet(ground, &services, &hosts, Depth::Fetches, Whom::Open);
         // Hashing a large source takes a while; the looks go on beside it.
@@ -111,32 +111,33 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         services,
         hosts,
         survey,
-        Aim::Deploy { sources, overwrite: request.overwrite, renew: request.renew },
+        Aim::Deploy { sources, overwrite: request.overwrite, renew: request.renew, _held: held },
     )
     .await
 }
 
 /// Reads what the services are made of: from this machine's disk and its engine, and from repositories.
-async fn read(ground: &Ground, services: &BTreeSet<ServiceName>) -> Result<Sources, Fault> {
+async fn read(ground: &Ground, services: &BTreeSet<ServiceName>) -> Result<(Sources, Vec<Hold>), Fault> {
     let sources = async {
         let fetched = tokio::select! {
             biased;
             () = ground.stop.cancelled() => return Err(Fault::Interrupted),
             fetched = git::fetch(ground, services) => fetched.map_err(Fault::Git)?,
         };
+        let held = fetched.values().map(|checkout| checkout.hold.clone()).collect();
         let (registry, names) = (ground.registry.clone(), services.clone());
         let reading = tokio::task::spawn_blocking(move || {
             source::read(&registry, names.iter().filter_map(|name| registry.services.get(name)), &fetched)
         });
         match reading.await {
-            Ok(sources) => sources.map_err(Fault::Source),
+            Ok(sources) => sources.map(|sources| (sources, held)).map_err(Fault::Source),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     };
     let (sources, images) = tokio::join!(sources, image::read(&ground.registry, services));
-    let mut sources = sources?;
+    let (mut sources, held) = sources?;
     sources.images = images.map_err(Fault::Image)?;
-    Ok(sources)
+    Ok((sources, held))
 }
 
 /// Looks, and plans the way back to what was proven before, or to a release by its name. Nothing is read from this machine.
@@ -256,7 +257,7 @@ async fn conclude(
     waves.extend(unknown.map(|name| vec![name.clone()]));
     let (registry, engines) = (&*ground.registry, ground.engines);
     let planned = match &aim {
-        Aim::Deploy { sources, overwrite, renew } => {
+        Aim::Deploy { sources, overwrite, renew, .. } => {
             if *renew {
                 survey.doubt("it is brought into force again");
             }

@@ -302,7 +302,7 @@ pub(super) fn described(subject: &Subject<'_>) -> BTreeMap<String, String> {
         let path = commit.git.path.as_ref().map(|path| format!(" ({path})")).unwrap_or_default();
         let name = commit.git.reference.as_ref().filter(|name| **name != commit.id);
         let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-        all.insert("git".into(), format!("{}{path}", commit.git.url));
+        all.insert("git".into(), format!("{}{path}", commit.git.shown()));
         all.insert("commit".into(), format!("{}{name}", commit.id));
     }
     if let Some(port) = service.port {

@@ -23,6 +23,33 @@ pub struct Git {
     pub path: Option<String>,
 }
 
+impl Git {
+    /// The repository as it may be shown: a query of a URL may hold what lets one in.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        masked(&self.url)
+    }
+}
+
+/// What may be shown of a repository as it was written, be it one or not: neither the user's part of a URL with a password in it, nor
+/// a query.
+pub(super) fn masked(text: &str) -> String {
+    let Written::Url { scheme, authority, path } = written(text) else { return text.to_owned() };
+    let rest = format!("{authority}{path}");
+    // A password may hold what ends the place; then the number of a port is none.
+    let port = |text: &str| text.ends_with(']') || text.bytes().all(|b| b.is_ascii_digit());
+    let lets_in = match authority.split_once('@') {
+        Some((user, _)) => scheme != "ssh" || user.contains(':'),
+        None => authority.rsplit_once(':').is_some_and(|(_, text)| !port(text)),
+    };
+    let rest = match rest.rfind('@').filter(|_| lets_in) {
+        Some(at) => format!("[masked]{}", &rest[at..]),
+        None => rest,
+    };
+    let rest = rest.find(['?', '#']).map_or_else(|| rest.clone(), |at| format!("{}[masked]", &rest[..=at]));
+    format!("{scheme}://{rest}")
+}
+
 /// How a repository is written.
 enum Written<'a> {
     Url {
@@ -102,6 +129,25 @@ pub(super) fn is_inside(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lets_one_in_is_not_shown() {
+        for (text, want) in [
+            ("https://git.example.net/team/api.git", "https://git.example.net/team/api.git"),
+            ("https://git.example.net/a.git?key=abc#x", "https://git.example.net/a.git?[masked]"),
+            ("https://user:word@example.net/a", "https://[masked]@example.net/a"),
+            ("https://user:w@rd@example.net/a", "https://[masked]@example.net/a"),
+            ("https://user:w/rd@example.net/a", "https://[masked]@example.net/a"),
+            ("https://[::1]:80/@a", "https://[::1]:80/@a"),
+            ("https://token@example.net/a", "https://[masked]@example.net/a"),
+            ("ssh://git@example.net/a", "ssh://git@example.net/a"),
+            ("ssh://git:word@example.net/a", "ssh://[masked]@example.net/a"),
+            ("git@example.net:a?b", "git@example.net:a?b"),
+            ("/srv/what?", "/srv/what?"),
+        ] {
+            assert_eq!(masked(text), want, "{text}");
+        }
+    }
 
     #[test]
     fn git_gets_no_option_no_helper_and_no_password() {

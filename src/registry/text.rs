@@ -56,7 +56,9 @@ pub(crate) trait Gate {
 
 /// Tells that a text breaks a rule.
 pub(crate) fn refuse<G: Gate>(text: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
-    to.fault(place, at, format!("`{}` is not {}", shown(text), G::WHAT)).why(G::RULE);
+    // What is refused may be a URL with a password in it.
+    let text = super::source::masked(text);
+    to.fault(place, at, format!("`{}` is not {}", shown(&text), G::WHAT)).why(G::RULE);
 }
 
 /// Declares a rule for keys and the like, which are never values of their own.

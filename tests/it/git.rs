@@ -143,6 +143,13 @@ fn what_is_not_there_or_not_fetched_is_said(place: &Place) -> Result<(), Failed>
     repository.git(&["tag", "both"]);
     repository.git(&["submodule", "--quiet", "add", &other.url(), "lib/sub"]);
     repository.commit(&[]);
+    registry(place, "{ git: 'https://user:not-for-eyes@example.net/a' }");
+    let refused = place.want(3, &["plan", "--all"])?;
+    assert!(
+        refused.err.contains("https://[masked]@example.net/a") && !refused.err.contains("not-for-eyes"),
+        "{}",
+        refused.err
+    );
     let says = |code: i32, source: &str, words: &[&str]| -> Result<(), Failed> {
         registry(place, source);
         let said = place.want(code, &["plan", "--all"])?;

@@ -9,18 +9,13 @@ use crate::model::{Cmd, hex, sha256};
 use crate::transport::{self, End};
 
 use super::GitFault;
+use super::kept::{FOLDERS, MAKING, REPOSITORIES, hold, private, sweep, unpack};
 
 /// How long a repository may take to tell its names.
 const ASK: Duration = Duration::from_secs(60);
 
 /// How long fetching and writing may take.
 const FETCH: Duration = Duration::from_secs(900);
-
-/// A folder that was not asked for in this time goes when another one comes.
-const UNUSED: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// How a file begins that stands for one in Git LFS (github.com/git-lfs/git-lfs/blob/main/docs/spec.md).
-const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Variables that would lead git to another repository, as in a hook that calls portoser.
 const FOREIGN: [&str; 8] = [
@@ -72,8 +67,12 @@ const PLAIN: [&str; 7] = [
 
 pub(super) struct Cache {
     url: String,
+    /// The same, as it may be shown.
+    shown: String,
     folder: PathBuf,
     now: SystemTime,
+    /// Keeps the whole from being tidied away.
+    _hold: fs::File,
 }
 
 /// Whether this is the whole id of a commit (SHA-1 or SHA-256).
@@ -83,10 +82,14 @@ fn is_id(text: &str) -> bool {
 
 impl Cache {
     /// The cache of this repository below the state folder.
-    pub(super) async fn open(keep: &Path, url: String, now: SystemTime) -> Result<Self, GitFault> {
+    pub(super) async fn open(keep: &Path, (url, shown): (String, String), now: SystemTime) -> Result<Self, GitFault> {
         let digest = hex(&sha256(url.as_bytes()));
-        let cache = Self { folder: keep.join("git").join(&digest[..32]), url, now };
-        private(&cache.folder).map_err(|error| cache.unkept(error.to_string()))?;
+        let folder = keep.join("git").join(&digest[..32]);
+        let unkept = |says: &str| GitFault::Keep { url: shown.clone(), folder: folder.clone(), says: says.to_owned() };
+        private(&folder).map_err(|error| unkept(&error.to_string()))?;
+        let hold = hold(&folder).ok_or_else(|| unkept("another portoser is about to remove it, as it was not used"))?;
+        let _ = hold.set_modified(now);
+        let cache = Self { folder, url, shown, now, _hold: hold };
         cache.begin().await?;
         Ok(cache)
     }
@@ -110,7 +113,7 @@ impl Cache {
                 Err(error) if !self.is_begun() => Err(unkept(error)),
                 _ => Ok(()),
             },
-            End::Code(127) => Err(GitFault::Missing { url: self.url.clone() }),
+            End::Code(127) => Err(GitFault::Missing { url: self.shown.clone() }),
             _ => Err(self.unkept(says(&reply.err))),
         }
     }
@@ -124,7 +127,7 @@ impl Cache {
     }
 
     fn unkept(&self, says: String) -> GitFault {
-        GitFault::Keep { url: self.url.clone(), folder: self.folder.clone(), says }
+        GitFault::Keep { url: self.shown.clone(), folder: self.folder.clone(), says }
     }
 
     /// What git prints about this repository; otherwise what it says.
@@ -132,7 +135,7 @@ impl Cache {
         let cmd = git(besides).args(SETTINGS).arg(format!("--git-dir={}", self.repository()));
         let reply =
             transport::here(&cmd.args(words.iter().copied()).within(within)).await.map_err(|lost| lost.to_string())?;
-        if reply.end == End::Code(0) { Ok(reply.out) } else { Err(says(&reply.err)) }
+        if reply.end == End::Code(0) { Ok(reply.out) } else { Err(says(&reply.err).replace(&self.url, &self.shown)) }
     }
 
     /// The one line that git prints, if it has an answer.
@@ -149,7 +152,7 @@ impl Cache {
         // An annotated tag, which may be given by its id too, leads to a commit.
         let whole = self.line(&["rev-parse", "--verify", "--quiet", &format!("{commit}^{{commit}}")]).await;
         let whole = whole.filter(|id| is_id(id)).ok_or_else(|| GitFault::NoCommit {
-            url: self.url.clone(),
+            url: self.shown.clone(),
             commit,
             says: "what it has there is no commit".into(),
         })?;
@@ -170,12 +173,12 @@ impl Cache {
             ["ls-remote", "--quiet", "--", &self.url].into_iter().chain(words.iter().map(String::as_str)).collect();
         let out = self.ask(&[], &words, ASK).await.map_err(|says| {
             let known = fs::read_to_string(self.last(name)).ok().filter(|known| is_id(known));
-            GitFault::Remote { url: self.url.clone(), says, known }
+            GitFault::Remote { url: self.shown.clone(), says, known }
         })?;
         match chosen(&String::from_utf8_lossy(&out), name).as_slice() {
-            [] => Err(GitFault::NoSuchName { url: self.url.clone(), name: name.to_owned() }),
+            [] => Err(GitFault::NoSuchName { url: self.shown.clone(), name: name.to_owned() }),
             [one] => Ok(one.clone()),
-            _ => Err(GitFault::TwoNames { url: self.url.clone(), name: name.to_owned() }),
+            _ => Err(GitFault::TwoNames { url: self.shown.clone(), name: name.to_owned() }),
         }
     }
 
@@ -204,12 +207,12 @@ impl Cache {
         if last.is_empty() {
             last = "no branch and no tag leads to it".into();
         }
-        Err(GitFault::NoCommit { url: self.url.clone(), commit: id.to_owned(), says: last })
+        Err(GitFault::NoCommit { url: self.shown.clone(), commit: id.to_owned(), says: last })
     }
 
     /// The files below this folder of a commit, as they were committed.
-    pub(super) async fn folder(&self, commit: &str, path: Option<&str>) -> Result<PathBuf, GitFault> {
-        let (url, id) = (self.url.clone(), commit.to_owned());
+    pub(super) async fn folder(&self, commit: &str, path: Option<&str>) -> Result<(PathBuf, fs::File), GitFault> {
+        let (url, id) = (self.shown.clone(), commit.to_owned());
         let spec = path.map_or_else(|| format!("{commit}^{{tree}}"), |path| format!("{commit}:{path}"));
         let tree = self.line(&["rev-parse", "--verify", "--quiet", &spec]).await.filter(|tree| is_id(tree));
         let is_tree = match &tree {
@@ -220,10 +223,10 @@ impl Cache {
             return Err(GitFault::NoFolder { url, commit: id, path: path.unwrap_or(".").to_owned() });
         };
         let folder = self.folder.join("trees").join(&tree);
-        if folder.is_dir() {
+        if let Some(hold) = hold(&folder) {
             // Whoever tidies up sees that it is used.
-            let _ = fs::File::open(&folder).and_then(|open| open.set_modified(self.now));
-            return Ok(folder);
+            let _ = hold.set_modified(self.now);
+            return Ok((folder, hold));
         }
         let listed = self.ask(&[], &["ls-tree", "-r", "-z", &tree], FETCH).await.map_err(|says| self.unkept(says))?;
         let paths = submodules(&String::from_utf8_lossy(&listed));
@@ -231,7 +234,11 @@ impl Cache {
             return Err(GitFault::Submodules { url, commit: id, paths });
         }
         let paths = self.write(&tree, &folder).await?;
-        if paths.is_empty() { Ok(folder) } else { Err(GitFault::Lfs { url, commit: id, paths }) }
+        if !paths.is_empty() {
+            return Err(GitFault::Lfs { url, commit: id, paths });
+        }
+        let hold = hold(&folder).ok_or_else(|| self.unkept("what was written is gone again".into()))?;
+        Ok((folder, hold))
     }
 
     /// Writes a tree to this folder, which is there only when it is whole. Gives the files that are not there, but in LFS.
@@ -239,7 +246,10 @@ impl Cache {
         let trees = self.folder.join("trees");
         let unkept = |error: std::io::Error| self.unkept(error.to_string());
         private(&trees).map_err(unkept)?;
-        sweep(&trees, self.now);
+        sweep(&trees, self.now, FOLDERS);
+        if let Some(all) = self.folder.parent() {
+            sweep(all, self.now, REPOSITORIES);
+        }
         let making = tempfile::Builder::new().prefix(MAKING).tempdir_in(&trees).map_err(unkept)?;
         let archive = making.path().join("archive.tar");
         let output = format!("--output={}", archive.display());
@@ -304,54 +314,6 @@ fn says(err: &[u8]) -> String {
         Some(cause) => own(&lines[cause]),
         None => own(&lines[at]),
     }
-}
-
-/// How the name of a folder begins that is not whole yet.
-const MAKING: &str = ".making-";
-
-/// Removes what nobody asked for in a long time, and what one that was killed left behind. What cannot be removed stays.
-fn sweep(trees: &Path, now: SystemTime) {
-    for entry in fs::read_dir(trees).into_iter().flatten().flatten() {
-        let old = entry.metadata().and_then(|found| found.modified());
-        let age = old.ok().and_then(|old| now.duration_since(old).ok()).unwrap_or_default();
-        let unfinished = entry.file_name().to_string_lossy().starts_with(MAKING);
-        if age > UNUSED || unfinished && age > FETCH * 2 {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn unpack(archive: &Path, files: &Path, to: &Path) -> std::io::Result<Vec<String>> {
-    fs::create_dir(files)?;
-    let mut lfs = Vec::new();
-    let mut archive = tar::Archive::new(fs::File::open(archive)?);
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let (name, size) = (entry.path()?.into_owned(), entry.size());
-        let is_file = entry.header().entry_type().is_file();
-        if !entry.unpack_in(files)? {
-            return Err(std::io::Error::other(format!("`{}` leads out of the repository", name.display())));
-        }
-        if is_file && size < 1024 && fs::read(files.join(&name))?.starts_with(LFS) {
-            lfs.push(name.display().to_string());
-        }
-    }
-    if lfs.is_empty()
-        && let Err(error) = fs::rename(files, to)
-        && !to.is_dir()
-    {
-        return Err(error);
-    }
-    Ok(lfs)
-}
-
-/// Makes a folder for its owner alone.
-fn private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]
