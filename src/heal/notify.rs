@@ -1,4 +1,4 @@
-//! Who is told of news: programs and webhooks of the registry, side by side, each with its deadline. One who cannot be told stops
+//! Who is told of news: programs, webhooks and people of the registry, side by side, each with its deadline. One who cannot be told stops
 //! nothing and delays nobody.
 
 use std::error::Error as _;
@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::heal::news::{News, due, news};
+use crate::heal::news::{News, due, news, word};
 use crate::heal::{HealFault, Healing};
 use crate::journal::Journal;
 use crate::model::hex;
 use crate::registry::{Notify, NotifyTo, Registry};
 use crate::secrets;
-use crate::transport::{hand, post};
+use crate::transport::{Letter, hand, mail, post};
 
 /// How often one is told who does not listen at first.
 const TRIES: u32 = 2;
@@ -37,9 +37,9 @@ pub async fn notify(
     for to in &registry.notify {
         let due = due(&all, &mut after, to, now);
         if !due.is_empty() {
-            let text = document(registry, &due, now);
+            let (text, letter) = (document(registry, &due, now), letter(registry, &due, now));
             let to = to.clone();
-            tasks.spawn(async move { tell(&to, text).await });
+            tasks.spawn(async move { tell(&to, text, &letter).await });
         }
     }
     let mut complaints = Vec::new();
@@ -68,7 +68,31 @@ fn document(registry: &Registry, news: &[News], now: Timestamp) -> Arc<str> {
     document.to_string().into()
 }
 
-async fn tell(to: &Notify, text: Arc<str>) -> Result<(), String> {
+/// The same for people. Names and words come from hosts: what could end a line of the head is never in it.
+fn letter(registry: &Registry, news: &[News], now: Timestamp) -> Letter {
+    let kind = |one: &News| word(one.kind).replace('-', " ");
+    let about = |one: &News| {
+        let service = one.service.as_ref().map(|name| format!("{name} on ")).unwrap_or_default();
+        format!("{service}{}", one.host)
+    };
+    let more = if news.len() > 1 { format!(" (and {} more)", news.len() - 1) } else { String::new() };
+    let first = news.first().map(|one| format!("{} {}", about(one), kind(one))).unwrap_or_default();
+    let environment = registry.environment.as_ref().map(|name| format!("[{name}] ")).unwrap_or_default();
+    let mut text = String::new();
+    for one in news {
+        text += &format!("{} {}: {}\n", about(one), kind(one), plain(&one.because));
+        one.says.iter().for_each(|says| text += &format!("  {}\n", plain(says)));
+    }
+    text += &format!("\n{}, portoser {}, {}\n", now, env!("CARGO_PKG_VERSION"), registry.file.display());
+    Letter { subject: format!("{environment}portoser: {first}{more}"), text }
+}
+
+/// One line of a text.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+async fn tell(to: &Notify, text: Arc<str>, letter: &Letter) -> Result<(), String> {
     let mut told = Ok(());
     for _ in 0..TRIES {
         told = match &to.to {
@@ -84,6 +108,14 @@ async fn tell(to: &Notify, text: Arc<str>) -> Result<(), String> {
                     headers.push(("X-Portoser-Signature", signature(key, text.as_bytes())));
                 }
                 post(url, &headers, text.to_string(), to.timeout).await
+            }
+            NotifyTo::Mail(server) => {
+                let password = server.login.as_ref().map(|(_, from)| secrets::line(from));
+                let password = password.transpose().map_err(|fault| {
+                    let why = fault.source().map(|why| format!(": {why}")).unwrap_or_default();
+                    format!("nobody is written to by {}: its password: {fault}{why}", server.server)
+                })?;
+                mail(server, password.as_ref(), letter, to.timeout).await
             }
         };
         if told.is_ok() {
@@ -102,6 +134,26 @@ fn signature(key: &[u8], text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_letter_has_one_line_for_each_thing_however_hostile() {
+        let file = std::path::Path::new("/registry.yml");
+        let text = "version: 1\nhosts: { web1: {} }\nservices: {}\n";
+        let registry = crate::registry::load_text(text, crate::registry::Format::Yaml, file, None).expect("valid");
+        let news = News {
+            kind: crate::registry::NewsKind::WentBad,
+            host: "web1".try_into().expect("a name"),
+            service: Some("api".try_into().expect("a name")),
+            problem: "unknown".into(),
+            because: "it said\r\nBcc: all@example.net\r\n.\r\n".into(),
+            says: vec!["tried\nthis".into()],
+        };
+        let letter = letter(&registry, &[news.clone(), news], Timestamp::UNIX_EPOCH);
+        assert_eq!(letter.subject, "portoser: api on web1 went bad (and 1 more)");
+        let lines: Vec<&str> = letter.text.split('\n').collect();
+        assert_eq!(lines[..2], ["api on web1 went bad: it said  Bcc: all@example.net  .  ", "  tried this"]);
+        assert_eq!((lines.len(), letter.text.contains('\r')), (7, false), "{lines:?}");
+    }
 
     #[test]
     fn the_signature_is_that_of_rfc_4231() {

@@ -41,7 +41,7 @@ pub use import::{Around, Fitted, Import, Note, Origin, Outcome, fit, import, nam
 pub use load::{format, load, load_all, load_text};
 pub use login::{ImageLogin, SecretRef, server_of};
 pub use mask::Mask;
-pub use notify::{NewsKind, Notify, NotifyTo, Url};
+pub use notify::{Mail, MailSecurity, NewsKind, Notify, NotifyTo, Url};
 pub use packages::{Lock, NoLock, lock_of};
 pub use schema::schema;
 pub use settle::{BadVariable, expand};

@@ -25,6 +25,45 @@ pub enum NotifyTo {
     Command(Vec<String>),
     /// To a URL, signed with this key, where there is one.
     Webhook { url: Url, key: Option<SecretRef> },
+    /// To people, by a mail server.
+    Mail(Mail),
+}
+
+/// A mail server, and whom it brings letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    pub server: String,
+    pub port: u16,
+    pub security: MailSecurity,
+    pub from: String,
+    /// Never empty.
+    pub to: Vec<String>,
+    /// The name by which the server knows us, and its password.
+    pub login: Option<(String, SecretRef)>,
+}
+
+/// How the way to a mail server is closed to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// TLS begins where the server is asked for it, before anything else is said (RFC 3207).
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+    /// Not at all.
+    Open,
+}
+
+/// Whether this is a plain mail address: what a header and a command can hold as it is (RFC 5321, without quotes and comments).
+pub(super) fn is_mail_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let atom = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b);
+    let dotted =
+        |text: &str, good: &dyn Fn(u8) -> bool| text.split('.').all(|part| !part.is_empty() && part.bytes().all(good));
+    local.len() <= 64
+        && text.len() <= 254
+        && dotted(local, &atom)
+        && dotted(domain, &|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !domain.split('.').any(|part| part.starts_with('-') || part.ends_with('-'))
 }
 
 /// One who is told.
@@ -87,6 +126,33 @@ impl Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mail_address_holds_nothing_that_a_header_would_read() {
+        for good in ["ops@example.net", "first.last+tag@mail.example.net", "root@localhost"] {
+            assert!(is_mail_address(good), "{good}");
+        }
+        for bad in [
+            "",
+            "ops",
+            "@a",
+            "a@",
+            "a b@c",
+            "a@b c",
+            "<a@b>",
+            "a@b\r\nBcc: c@d",
+            "a@b,c@d",
+            "\"a b\"@c",
+            "a@-b",
+            "a..b@c",
+            "a@b.",
+            "ä@b",
+            "a@ä",
+            "a@b>",
+        ] {
+            assert!(!is_mail_address(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn a_url_is_read() {

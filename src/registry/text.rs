@@ -321,6 +321,12 @@ text!(
     super::source::is_inside
 );
 text!(
+    /// The address of a mailbox.
+    MailAddress, false, Some("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]+$"), "a mail address",
+    "write NAME@DOMAIN in ASCII, without quotes, spaces or a name for people, at most 254 characters",
+    super::notify::is_mail_address
+);
+text!(
     /// The address of a package index.
     IndexUrl, false, Some("^https?://[!-~]+$"), "the address of a package index",
     "begin it with https:// or http://, and write what is not printable ASCII as `%` and two hexadecimal digits",

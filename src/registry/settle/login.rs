@@ -28,7 +28,12 @@ pub(super) fn logins(
 }
 
 /// Where a secret is found; a fault when that is said in no way, or in two.
-fn secret(site: &Site<'_>, from: &At<draft::SecretFrom>, at: &Trail<'_>, to: &mut Reader) -> Option<SecretRef> {
+pub(super) fn secret(
+    site: &Site<'_>,
+    from: &At<draft::SecretFrom>,
+    at: &Trail<'_>,
+    to: &mut Reader,
+) -> Option<SecretRef> {
     match (&from.value.env, &from.value.file) {
         (env, Field::Absent) if env.written() => env.value().map(|name| SecretRef::Env(name.0.clone())),
         (Field::Absent, file) if file.written() => file.value().map(|path| SecretRef::File(site.path(&path.0))),

@@ -17,6 +17,7 @@ mod injection;
 mod kill;
 mod kit;
 mod learn;
+mod mail;
 mod mixed;
 mod others;
 mod prepare;
@@ -53,6 +54,7 @@ pub fn trials() -> Vec<Trial> {
         injection::trials(),
         kill::trials(),
         learn::trials(),
+        mail::trials(),
         mixed::trials(),
         others::trials(),
         prepare::trials(),
