@@ -86,6 +86,22 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
             session.ends(End::RolledBack)?;
             same(&before, desk.picture())
         }),
+        trial(shell, "a_release_that_is_written_anew_comes_back_as_it_was", |desk| {
+            furnish(desk);
+            desk.commit(&desk.run(1, vec![stage(None, Some(release('a')), steps(desk, 'a'))]), &[tree('a')])?;
+            furnish_again(desk);
+            let folder = format!("{}/releases/aaaaaaaaaaaaaaaa", desk.service());
+            fs::write(format!("{folder}/edited"), "by hand").map_err(|error| error.to_string())?;
+            let before = desk.picture();
+            let mut all = vec![Step::Remove { path: folder }];
+            all.extend(steps(desk, 'a'));
+            let run = desk.run(2, vec![stage(Some(release('a')), Some(release('a')), all)]);
+            let mut session = desk.open(&run, &[tree('a')]);
+            session.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+            session.send(Order::Undo(1));
+            session.ends(End::RolledBack)?;
+            same(&before, desk.picture())
+        }),
         trial(shell, "a_kept_stage_can_go_back_until_the_finish", |desk| {
             furnish(desk);
             let before = desk.picture();

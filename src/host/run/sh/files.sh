@@ -111,8 +111,9 @@ complete() { # TREE FROM: brings what the manifest names and was not sent; that 
 
 undo_unpack() {
   noted made || return 0
-  rm -rf -- "$3.tmp-$id" "$3.gone-$id" || return
-  [ ! -d "$3" ] || { mv -- "$3" "$3.gone-$id" && rm -rf -- "$3.gone-$id"; }
+  rm -rf -- "$3.tmp-$id" || return
+  [ ! -d "$3" ] || { mv -- "$3" "$3.tmp-$id" && rm -rf -- "$3.tmp-$id"; } || return
+  rm -f -- "$u.made" # what lies there from now on is what a step before took away
 }
 
 do_put() { # NUMBER OWNER PATH; the mode is that of the payload's file
@@ -138,7 +139,7 @@ do_remove() { # PATH
 
 undo_remove() {
   if noted folder; then
-    [ ! -e "$1.gone-$id" ] || mv -- "$1.gone-$id" "$1"
+    [ ! -e "$1.gone-$id" ] || { [ ! -e "$1" ] && mv -- "$1.gone-$id" "$1"; }
   else
     restore "$1"
   fi
