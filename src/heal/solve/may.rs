@@ -140,8 +140,12 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         return Err(Held::Budget { tries: service.tries, within: service.within, wait });
     }
     let same = |one: &&&&&Remedy| one.problem == wish.problem;
-    let no_help = |one: &&&&&Remedy| one.verdict.is_some_and(|verdict| verdict != Verdict::Helped);
-    if spent.iter().filter(same).filter(|one| one.remedy == wish.remedy).filter(no_help).count() >= wish.tries.max(1) {
+    let ended = |verdict| {
+        let tried = spent.iter().filter(same).filter(|one| one.remedy == wish.remedy);
+        tried.filter(|one| one.verdict == Some(verdict)).count()
+    };
+    // That it could not be brought to its end, as when the host lost its power, says nothing of it the first time.
+    if ended(Verdict::NoHelp) + ended(Verdict::Failed).saturating_sub(1) >= wish.tries.max(1) {
         return Err(Held::NoHelp { remedy: wish.remedy.to_owned() });
     }
     // What helped and has to be done again at once does not help. After one that did not, the next may follow.
@@ -221,6 +225,7 @@ mod tests {
         let heal = Heal::default();
         let helped = |ago, problem: &str| past(ago, problem, "other", Some(Verdict::Helped));
         let bad = |ago, remedy: &str| past(ago, "down", remedy, Some(Verdict::NoHelp));
+        let lost = |ago| past(ago, "down", "start", Some(Verdict::Failed));
         let wait = Duration::from_secs;
         for (past, held) in [
             (vec![helped(400, "down")], None),
@@ -228,6 +233,10 @@ mod tests {
             (vec![helped(100, "else")], None),
             (vec![bad(10, "restart")], None),
             (vec![bad(10, "start")], Some(Held::NoHelp { remedy: "start".into() })),
+            // It could not be brought to its end: once is an accident.
+            (vec![lost(10)], None),
+            (vec![lost(20), lost(10)], Some(Held::NoHelp { remedy: "start".into() })),
+            (vec![bad(20, "start"), lost(10)], Some(Held::NoHelp { remedy: "start".into() })),
             (
                 vec![helped(3000, "a"), helped(2000, "b"), helped(1000, "c")],
                 Some(Held::Budget { tries: 3, within: wait(3600), wait: wait(600) }),
