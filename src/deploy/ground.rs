@@ -14,16 +14,10 @@ use crate::journal::Journal;
 use crate::model::{Clock, Event, HostName, RunId};
 use crate::plan::Engine;
 use crate::registry::Registry;
-use crate::transport::{Lost, Seat, Seats, Transport};
+use crate::transport::{Lost, Patience, Seat, Seats, Transport};
 
 /// How long a guest waits for a host on which it is none: the one that let it in waits, too.
 const GUEST: Duration = Duration::from_secs(20);
-
-/// A host that lets us in later than this is waited for without a seat.
-const ANSWERS: Duration = Duration::from_secs(2);
-
-/// A visit that takes longer than this goes on without its seat: it is the host that takes the time.
-const VISIT: Duration = Duration::from_secs(10);
 
 /// Opens the way to a host, or gives the one that stands.
 pub type Reach = Arc<dyn Fn(HostName) -> Reaching + Send + Sync>;
@@ -120,11 +114,12 @@ impl Ground {
     pub(crate) async fn visit(&self, host: &HostName) -> Result<(Far, Visit), Lost> {
         let mut seat = self.seats.take().await;
         let began = Instant::now();
-        let far = seat.hold(ANSWERS, self.reach(host)).await?;
+        let far = seat.hold(self.seats.answers.now(), self.reach(host)).await?;
+        self.seats.answers.learn(began.elapsed());
         if !seat.is_held() {
             seat = self.seats.again().await;
         }
-        Ok((far, Visit { began, seat }))
+        Ok((far, Visit { began, seat, patience: self.seats.visits.clone() }))
     }
 
     /// Whether other hosts of the registry are reached through it.
@@ -147,11 +142,15 @@ pub(crate) struct Visit {
     /// When its turn came.
     pub began: Instant,
     seat: Seat,
+    patience: Arc<Patience>,
 }
 
 impl Visit {
     /// Does what there is to do on the host. The next one's turn comes when it is done.
     pub(crate) async fn work<T>(mut self, work: impl Future<Output = T>) -> T {
-        self.seat.hold(VISIT, work).await
+        let began = Instant::now();
+        let done = self.seat.hold(self.patience.now(), work).await;
+        self.patience.learn(began.elapsed());
+        done
     }
 }

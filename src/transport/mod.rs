@@ -25,7 +25,7 @@ pub use lost::Lost;
 pub use mail::{Letter, mail};
 pub use news::{hand, post};
 pub use pool::{Options, Pool};
-pub use seats::{Seat, Seats};
+pub use seats::{Patience, Seat, Seats};
 
 /// A byte stream to a port that the host can reach.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,10 +18,20 @@ pub struct Seats {
     late: Arc<Semaphore>,
     /// For those who wait without a seat. They have an end, too: where all are slow, it is not the hosts that are.
     outside: Arc<Semaphore>,
+    /// For hosts to let us in.
+    pub answers: Arc<Patience>,
+    /// For what is done on a host that let us in.
+    pub visits: Arc<Patience>,
 }
 
 /// So many wait without a seat at most.
 const OUTSIDE: usize = 128;
+
+/// To wait so long for an answer costs nobody much.
+const ANSWERS: Duration = Duration::from_secs(2);
+
+/// A visit is not far from usual sooner than this.
+const VISIT: Duration = Duration::from_secs(10);
 
 /// A seat, until it is dropped or handed on.
 #[derive(Debug)]
@@ -34,7 +45,13 @@ impl Seats {
     #[must_use]
     pub fn new(count: usize) -> Self {
         let seats = || Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { first: seats(), late: seats(), outside: Arc::new(Semaphore::new(OUTSIDE)) }
+        Self {
+            first: seats(),
+            late: seats(),
+            outside: Arc::new(Semaphore::new(OUTSIDE)),
+            answers: Arc::new(Patience::new(ANSWERS)),
+            visits: Arc::new(Patience::new(VISIT)),
+        }
     }
 
     /// A seat for one who begins.
@@ -79,6 +96,40 @@ impl Seat {
     }
 }
 
+/// How long to wait with a seat: what is far from usual. Where all take long, the fault is not the far end's, and to begin with
+/// others would make it worse.
+#[derive(Debug)]
+pub struct Patience {
+    least: Duration,
+    /// The smoothed time of those that came to an end, in milliseconds.
+    usual: AtomicU64,
+}
+
+impl Patience {
+    /// So many times the usual time is far from usual.
+    const FAR: u32 = 4;
+    /// The weight of a new time is one in so many; as TCP smooths its round trips (RFC 6298, section 2).
+    const WEIGHT: u64 = 8;
+
+    const fn new(least: Duration) -> Self {
+        Self { least, usual: AtomicU64::new(0) }
+    }
+
+    /// How long to wait now.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        let usual = Duration::from_millis(self.usual.load(Ordering::Relaxed));
+        usual.saturating_mul(Self::FAR).max(self.least)
+    }
+
+    /// Takes in how long one took.
+    pub fn learn(&self, took: Duration) {
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX / Self::WEIGHT);
+        let smoothed = |usual: u64| Some(usual - usual / Self::WEIGHT + took / Self::WEIGHT);
+        let _ = self.usual.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smoothed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::pending;
@@ -110,5 +161,15 @@ mod tests {
         assert!(seats.again().await.is_held(), "there are others for who comes back");
         drop(seat);
         assert!(seats.take().await.is_held());
+    }
+
+    #[test]
+    fn patience_grows_where_all_take_long() {
+        let patience = Patience::new(Duration::from_secs(2));
+        assert_eq!(patience.now(), Duration::from_secs(2));
+        (0..50).for_each(|_| patience.learn(Duration::from_secs(5)));
+        assert!(patience.now() > Duration::from_secs(19) && patience.now() <= Duration::from_secs(20));
+        (0..50).for_each(|_| patience.learn(Duration::from_millis(80)));
+        assert_eq!(patience.now(), Duration::from_secs(2));
     }
 }

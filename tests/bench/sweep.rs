@@ -3,7 +3,7 @@
 //! most of the time goes to their side.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as Silent};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ struct Took {
     /// The largest resident set, in KiB.
     memory: u64,
     code: Option<i32>,
+    /// Its standard output.
+    says: String,
 }
 
 pub fn run() {
@@ -51,22 +53,33 @@ pub fn run() {
     report("OpenSSH: `true` on all, 64 at once", &openssh(), HOSTS);
     // They share their base folder, so that what is deployed to one is on all of them.
     report("portoser: deploy of one service to one of them", &portoser(&server, &["deploy", "--host", "h0"]), 1);
-    report("portoser: sweep", &portoser(&server, SWEEP), HOSTS);
-    report("portoser: sweep, again", &portoser(&server, SWEEP), HOSTS);
-    report("portoser: host check", &portoser(&server, &["host", "check", "--json"]), HOSTS);
-    report("portoser: plan", &portoser(&server, &["plan", "--all", "--json"]), HOSTS);
+    sweep("portoser: sweep", &server);
+    sweep("portoser: sweep, again", &server);
     let silent: Vec<Silent> =
         (0..HOLES / 2).map(|number| Silent::bind((hole(number), port)).expect("a port")).collect();
     let closed: Vec<_> =
         (HOLES / 2..HOLES).map(|number| full(&runtime, SocketAddr::from((hole(number), port)))).collect();
     write(&server, HOSTS - HOLES, HOLES);
-    let took = portoser(&server, SWEEP);
+    sweep("portoser: sweep, 50 silent, 50 behind closed walls", &server);
     drop((silent, closed));
-    report("portoser: sweep, 50 silent, 50 behind closed walls", &took, HOSTS);
+    write(&server, HOSTS, 0);
+    report("portoser: host check", &portoser(&server, &["host", "check", "--json"]), HOSTS);
+    report("portoser: plan", &portoser(&server, &["plan", "--all", "--json"]), HOSTS);
     report("portoser: remove", &portoser(&server, &["remove", "one", "--host", "h0", "--yes"]), 1);
 }
 
-const SWEEP: &[&str] = &["sweep", "--all", "--json"];
+/// A sweep, and below its figures what it says of the hosts: this machine is truly overloaded while it is a thousand hosts.
+fn sweep(what: &str, server: &Sshd) {
+    let took = portoser(server, &["sweep", "--all", "--json"]);
+    report(what, &took, HOSTS);
+    let says: serde_json::Value = serde_json::from_str(&took.says).unwrap_or_default();
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    for problem in says["left"].as_array().into_iter().flatten() {
+        *left.entry(problem["problem"].as_str().unwrap_or("unknown")).or_default() += 1;
+    }
+    let treated = says["treated"].as_array().map_or(0, Vec::len);
+    println!("    {treated} treated, {} looks not taken; left: {left:?}", says["unseen"]);
+}
 
 /// A listener whose queue is full: the kernel drops what comes, as a firewall does.
 fn full(runtime: &tokio::runtime::Runtime, at: SocketAddr) -> (TcpListener, Vec<std::net::TcpStream>) {
@@ -151,8 +164,9 @@ fn portoser(server: &Sshd, words: &[&str]) -> Took {
 /// Runs it to its end, looking now and then at what it takes. Children that ended are in the times of their parent.
 fn measure(command: &mut std::process::Command) -> Took {
     let began = Instant::now();
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut says = tempfile::tempfile().expect("a file");
+    let stdout = says.try_clone().expect("the same file");
+    let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::null()).spawn().expect("it starts");
     let mut took = Took::default();
     let status = loop {
         look(&child, &mut took);
@@ -161,7 +175,9 @@ fn measure(command: &mut std::process::Command) -> Took {
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    Took { wall: began.elapsed(), code: status.code(), ..took }
+    took.wall = began.elapsed();
+    says.rewind().and_then(|()| says.read_to_string(&mut took.says)).expect("text");
+    Took { code: status.code(), ..took }
 }
 
 fn look(child: &Child, took: &mut Took) {
