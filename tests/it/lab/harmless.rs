@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::fixture::delay_proxy::DelayProxy;
 
-use super::kit::{Bench, Machine, port};
+use super::kit::{Bench, Machine, Ran, port};
 use super::{trial, usual};
 
 pub fn trials() -> Vec<Trial> {
@@ -86,6 +86,13 @@ fn nothing_done(document: &str) {
     assert_eq!(document["treated"].as_array().map(Vec::len), Some(0), "{document}");
 }
 
+/// Whether a sweep found nothing but that its hosts have more to do than they can: they are this machine, on which the trials run,
+/// and then that is true.
+fn is_busy(ran: &Ran) -> bool {
+    let mut left = ran.out.lines().filter(|line| line.starts_with("LEFT") || line.starts_with("LATENT")).peekable();
+    ran.code == Some(8) && left.peek().is_some() && left.all(|line| line.contains("is asked for far more than"))
+}
+
 /// Sweeps one after the other, with the way to the hosts another one each time; what was not as it must be.
 fn lane_of_sweeps(bench: &Bench, proxies: &[DelayProxy], lane: u64, count: u64) -> Vec<String> {
     let (state, mut amiss) = (format!("lane{lane}"), Vec::new());
@@ -101,7 +108,8 @@ fn lane_of_sweeps(bench: &Bench, proxies: &[DelayProxy], lane: u64, count: u64) 
             proxy.delay(Duration::from_millis(random(120)));
         }
         let ran = bench.run_in(&state, &["sweep"], &mut |_, _| {});
-        if ran.code != Some(0) || !ran.out.is_empty() || !ran.err.is_empty() {
+        let quiet = ran.code == Some(0) && ran.out.is_empty() && ran.err.is_empty();
+        if !quiet && !is_busy(&ran) {
             amiss.push(format!("exit {:?}: {}{}", ran.code, ran.out, ran.err));
         }
     }
