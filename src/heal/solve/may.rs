@@ -47,7 +47,7 @@ pub enum Held {
     Cooldown { wait: Duration },
     /// So many remedies on the host did not help.
     Breaker { failed: usize, wait: Duration },
-    /// A remedy is under way there, or its controller was lost.
+    /// A remedy for the same service or for its host is under way, or its controller was lost.
     Running { run: String },
     /// The registry wants a person's approval.
     Protected,
@@ -121,7 +121,10 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
     let here: Vec<&Remedy> = past.iter().filter(|one| one.host == *wish.host).filter(believed).collect();
     let since = |one: &Remedy| Duration::try_from(now.duration_since(one.began)).unwrap_or_default();
     let recent = |one: &&&Remedy| since(one) < service.within;
-    if let Some(one) = here.iter().find(|one| one.verdict.is_none() && now.duration_since(one.began).abs() < LONGEST) {
+    // A remedy for another service is no reason against this one: the lock of the host puts them one behind the other.
+    let near = |one: &&&Remedy| one.service.is_none() || one.service.as_ref() == wish.service;
+    let open = |one: &&&Remedy| one.verdict.is_none() && now.duration_since(one.began).abs() < LONGEST;
+    if let Some(one) = here.iter().filter(near).find(open) {
         return Err(Held::Running { run: one.run.to_string() });
     }
     // The breaker is the host's, and so is the time in which it counts.
@@ -243,6 +246,11 @@ mod tests {
             ),
             (vec![helped(3601, "a"), helped(2000, "b"), helped(1000, "c")], None),
             (vec![past(60, "down", "x", None)], Some(Held::Running { run: past(60, "", "", None).run.to_string() })),
+            (
+                vec![Remedy { service: None, ..past(60, "disk-full", "x", None) }],
+                Some(Held::Running { run: past(60, "", "", None).run.to_string() }),
+            ),
+            (vec![Remedy { service: ServiceName::try_from("db").ok(), ..past(60, "down", "x", None) }], None),
             // A controller was lost: what it tried was taken back, and says nothing about the remedy.
             (vec![past(600, "down", "start", None)], None),
             // The clock was set back; and one that was wrong by years is not believed.

@@ -122,7 +122,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, (stack, start): (&Stack, Duration), name: &str, fault: &Fault) {
         let (began, image) = (Instant::now(), &stack.machine.image);
-        let Tried { score, named, may, healed, answered, wrong, .. } = stack.score(fault);
+        let Tried { score, named, may, healed, answered, left, wrong, .. } = stack.score(fault);
         if std::env::var_os("PORTOSER_FAULT").is_some() {
             eprintln!("{}", stack.last.lock().expect("no panic"));
         }
@@ -132,7 +132,7 @@ impl Tally {
                 let good = answered.unwrap_or(took).as_secs_f64();
                 format!(", good after {good:.1} s, proven after {:.1} s", took.as_secs_f64())
             }
-            (true, None) => ", NOT HEALED".to_owned(),
+            (true, None) => format!(", NOT HEALED: {left}"),
         };
         eprintln!("lab: {image} {name}: {score:.2} {named:?}{how} ({:.1} s)", began.elapsed().as_secs_f64());
         if score < 1.0 || (may && healed.is_none()) || !wrong.is_empty() {

@@ -33,6 +33,8 @@ pub struct Tried {
     /// Whether a remedy that may be done can mend it.
     pub may: bool,
     pub healed: Option<Duration>,
+    /// What was left, and why, where it was not healed.
+    pub left: String,
     /// After how long everybody was answered again, where somebody was not.
     pub answered: Option<Duration>,
     /// Whether a release was rolled back.
@@ -114,8 +116,9 @@ impl Stack {
     fn heal(&self, fault: &Fault, roots: &[&Value], tried: &mut Tried) {
         let bold = |one: &&Value| one["risk"] == "ask" || one["would"].as_array().is_none_or(Vec::is_empty);
         tried.may = fault.lasts.is_none() && !roots.iter().any(bold);
-        // What did not help against the fault before may help against this one.
+        // What did not help against the fault before may help against this one; we and the hosts forget it.
         let _ = std::fs::remove_dir_all(self.bench.at("healing"));
+        self.inside(&format!("rm -f {}/runs/*/remedy", self.bench.base()));
         let before = self.inside("readlink $release");
         let ran = self.healing(fault, tried);
         tried.back = self.inside("readlink $release") != before;
@@ -139,6 +142,9 @@ impl Stack {
             .flatten()
             .any(|one| one["latent"] == false && is_made(one, "problem"));
         tried.healed = (ran.code == Some(0) || (!left && document["unseen"] == 0)).then_some(took);
+        if tried.healed.is_none() {
+            tried.left = format!("{} of {}", document["left"], document["treated"]);
+        }
     }
 
     /// Heals, while somebody asks again and again whether all of it answers.
