@@ -62,6 +62,11 @@ impl Far {
         self.link.close().await;
     }
 
+    /// Ends what answers questions there; another question starts it again.
+    pub async fn hush(&self) {
+        self.asker.end().await;
+    }
+
     /// Takes a look.
     pub async fn look(&self, question: &Question) -> Result<Seen, Unseen> {
         self.look_as(question, true).await

@@ -13,7 +13,7 @@ use crate::deploy::select::{Selection, select};
 use crate::deploy::survey::{Depth, survey};
 use crate::host::{Layout, Record, Seen, Supervisor};
 use crate::model::{Cmd, HostName, Scope};
-use crate::transport::{End, Running, Said};
+use crate::transport::{End, Lost, Running, Said};
 
 /// A piece of what a source says.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub struct LogTerms {
 pub enum Turns {
     /// When the words are at their end.
     ToTheEnd,
-    /// When the words run; they may do so for ever.
+    /// When the host is reached; the words may run for ever.
     ToTheStart,
 }
 
@@ -57,7 +57,7 @@ pub enum Turns {
 const FOLLOW: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs the words side by side; what they say comes with their number, each number's last piece is an end or a loss. Hosts take
-/// turns until the words are at their end, or only until they run.
+/// turns until the words are at their end, or only until they are reached.
 pub fn side_by_side(
     ground: &Arc<Ground>,
     all: Vec<Words>,
@@ -68,26 +68,28 @@ pub fn side_by_side(
     for (number, words) in all.into_iter().enumerate() {
         let (ground, tell) = (ground.clone(), tell.clone());
         tasks.spawn(async move {
-            let running = match ground.visit(&words.host).await {
-                Ok((far, visit)) => far.link.start(&words.cmd, words.root).await.map(|running| (far, visit, running)),
-                Err(lost) => Err(lost),
+            let lost = |lost: Lost| drop(tell.send((number, Heard::Lost(lost.to_string(), lost.hint()))));
+            let (far, visit) = match ground.visit(&words.host).await {
+                Ok(reached) => reached,
+                Err(why) => return lost(why),
             };
-            let _ = match running {
-                // The far end is kept as long as the words run.
-                Ok((_far, visit, Running { input, output })) => {
-                    drop(input);
-                    let words = pass(output, |heard| drop(tell.send((number, heard))));
-                    match turns {
-                        Turns::ToTheEnd => visit.work(words).await,
-                        Turns::ToTheStart => {
-                            drop(visit);
-                            words.await;
-                        }
+            // The far end is kept as long as the words run. They may have to wait for a session of their own there.
+            let run = async {
+                match far.link.start(&words.cmd, words.root).await {
+                    Ok(Running { input, output }) => {
+                        drop(input);
+                        pass(output, |heard| drop(tell.send((number, heard)))).await;
                     }
-                    Ok(())
+                    Err(why) => lost(why),
                 }
-                Err(lost) => tell.send((number, Heard::Lost(lost.to_string(), lost.hint()))),
             };
+            match turns {
+                Turns::ToTheEnd => visit.work(run).await,
+                Turns::ToTheStart => {
+                    drop(visit);
+                    run.await;
+                }
+            }
         });
     }
     (tasks, heard)
@@ -226,7 +228,7 @@ async fn records(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<(Hos
 
 /// Starts words on one host, with their input.
 pub async fn start(ground: &Arc<Ground>, words: &Words) -> Result<(Far, Running), (String, String)> {
-    let lost = |lost: crate::transport::Lost| (lost.to_string(), lost.hint());
+    let lost = |lost: Lost| (lost.to_string(), lost.hint());
     let far = ground.reach(&words.host).await.map_err(lost)?;
     let running = far.link.start(&words.cmd, words.root).await.map_err(lost)?;
     Ok((far, running))

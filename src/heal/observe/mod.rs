@@ -144,6 +144,8 @@ async fn hear(ground: &Ground, scene: &Scene<'_>, far: &Far) -> Result<Heard, Un
     let (found, early, ways) = tokio::join!(far.look_beside(&question, &script), early(scene, far), ways(scene, far));
     let found = found?;
     let verdicts = verdicts(scene, far, &found, early).await;
+    // Of most hosts nothing more is asked; to be ended later would cost a command of its own.
+    far.hush().await;
     Ok(Heard { found, verdicts, ways, now: ground.clock.now().as_second() })
 }
 
