@@ -14,7 +14,7 @@ use crate::heal::solve::remedy::{Remedy, cordons};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::{HistoryEntry, JournalError};
 use crate::model::{HostName, Scope, ServiceName, UnitChange};
-use crate::plan::Mend;
+use crate::plan::{Graph, Mend};
 
 /// How long a service that needs no time to start has to be well after a remedy.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -131,6 +131,11 @@ impl Healer {
         if let Some(one) = seen.observations.iter().filter(|one| cordons(one)).find(|one| one.host == place.host) {
             return Ok(Err(one.says.clone()));
         }
+        if let Some(need) = self.ill_need(problem, candidate, seen) {
+            return Ok(Err(format!(
+                "{need}, which it needs, is not well itself, and nothing could prove that it helps"
+            )));
+        }
         let (service, host) = (self.of(&place), self.of_host(&place.host));
         let now = self.ground.clock.now();
         let within = jiff::SignedDuration::try_from(service.within.max(host.within)).unwrap_or_default();
@@ -176,6 +181,18 @@ impl Healer {
         let about = (problem.service.clone(), problem.host.clone());
         let (host, problem) = (place.host.clone(), problem.name.clone());
         Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence, treatment }))
+    }
+
+    /// What the service needs and has a problem of its own, where the checks of the service are to prove the remedy: they ask what it
+    /// needs, too.
+    fn ill_need(&self, problem: &Problem, candidate: &Candidate, seen: &Diagnosis) -> Option<ServiceName> {
+        let checks = candidate.until.as_ref().is_none_or(|(looks, _)| looks.iter().any(|look| look == "check"));
+        let own = problem.service.clone().filter(|_| checks)?;
+        let needs = Graph::of(&self.ground.registry).with_needs([own.clone()]);
+        let ill = |root: &&Problem| {
+            !root.latent && root.service.as_ref().is_some_and(|one| *one != own && needs.contains(one))
+        };
+        seen.roots().find(ill).and_then(|root| root.service.clone())
     }
 
     /// How it is done where it is done; or why that cannot be.
