@@ -7,6 +7,7 @@ use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
 use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
 use crate::model::{FailureKind, HostName, RunId, ServiceName};
 use crate::plan::{Action, Target};
+use crate::registry::Service;
 use crate::registry::{Batch, parse_duration};
 
 /// Which services, and where.
@@ -149,24 +150,23 @@ pub(super) fn go(
         let terms = Terms { run: run.clone(), pace, second_look: None, treatment: None, rescue };
         let wanted = prepared.services.clone();
         let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
-        let left = left_out(&wanted, &ended);
+        let left = left_out(&ground, &request.selection, &wanted, &ended);
         // What went wrong elsewhere speaks louder.
         if left.is_empty() || verdict(&ended, ground.stop.is_cancelled()).is_some() {
             return Ok(ended);
         }
-        Err(cordoned(doing, &ground, &left))
+        Err(cordoned(doing, &request.selection, &left))
     };
     block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?
 }
 
 /// The rest is done; but a service of which nothing was done anywhere is not deployed.
-fn cordoned(doing: &str, ground: &Ground, left: &[ServiceName]) -> Failure {
-    let line = |name: &ServiceName| {
-        let hosts = ground.registry.services.get(name).map(|service| service.hosts.as_slice()).unwrap_or_default();
-        let hosts: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
-        format!("{name}: of {}", hosts.join(", "))
+fn cordoned(doing: &str, selection: &Selection, left: &[&Service]) -> Failure {
+    let line = |service: &&Service| {
+        let hosts: Vec<String> = selection.meant(service).map(|host| format!("`{host}`")).collect();
+        format!("{}: of {}", service.name, hosts.join(", "))
     };
-    let names: Vec<String> = left.iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = left.iter().map(|service| format!("`{}`", service.name)).collect();
     let says = format!("nothing was done for {}: all hosts that are meant are cordoned", names.join(", "));
     Failure::say(FailureKind::Refused, says)
         .doing(doing)

@@ -143,15 +143,19 @@ fn noted(ground: &Ground, written: Result<(), JournalError>) -> bool {
 impl Ground {
     /// The hosts that this machine remembers to be out of service.
     fn cordons(&self) -> BTreeMap<HostName, Cordoned> {
-        let file = self.registry.file.display().to_string();
-        self.journal.cordons((&file, self.registry.environment.as_deref())).unwrap_or_else(|error| {
+        self.journal.cordons((&self.registry_file(), self.registry.environment.as_deref())).unwrap_or_else(|error| {
             noted(self, Err(error));
             BTreeMap::new()
         })
     }
 
+    /// The registry's file, whatever links lead to it.
+    fn registry_file(&self) -> String {
+        let file = &self.registry.file;
+        file.canonicalize().as_deref().unwrap_or(file).display().to_string()
+    }
+
     fn keep_cordon(&self, host: &HostName, word: Option<&Cordoned>) -> Result<(), JournalError> {
-        let file = self.registry.file.display().to_string();
-        self.journal.keep_cordon((&file, self.registry.environment.as_deref()), host, word)
+        self.journal.keep_cordon((&self.registry_file(), self.registry.environment.as_deref()), host, word)
     }
 }

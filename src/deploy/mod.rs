@@ -61,11 +61,19 @@ pub use words::{Heard, LogTerms, Turns, Words, exec, logs, pass, side_by_side, s
 use std::collections::BTreeSet;
 
 use crate::model::{FailureKind, Outcome, ServiceName};
+use crate::registry::Service;
 
-/// The services of which nothing was done anywhere, as all their hosts were left out.
+/// The services of which nothing was done anywhere, as all hosts of them that are meant were left out.
 #[must_use]
-pub fn left_out(wanted: &BTreeSet<ServiceName>, ended: &[Ended]) -> Vec<ServiceName> {
-    wanted.iter().filter(|name| ended.iter().all(|one| one.service != **name)).cloned().collect()
+pub fn left_out<'a>(
+    ground: &'a Ground,
+    selection: &Selection,
+    wanted: &BTreeSet<ServiceName>,
+    ended: &[Ended],
+) -> Vec<&'a Service> {
+    let services = wanted.iter().filter_map(|name| ground.registry.services.get(name));
+    let meant = services.filter(|service| selection.meant(service).next().is_some());
+    meant.filter(|service| ended.iter().all(|one| one.service != service.name)).collect()
 }
 
 /// What the outcomes of a run mean as a whole: the worst one speaks.

@@ -22,6 +22,11 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// The hosts of a service that are meant.
+    pub fn meant<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a HostName> {
+        service.hosts.iter().filter(|host| self.hosts.is_empty() || self.hosts.contains(host))
+    }
+
     /// Whether nothing at all is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {

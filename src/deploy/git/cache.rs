@@ -9,7 +9,7 @@ use crate::model::{Cmd, hex, sha256};
 use crate::transport::{self, End};
 
 use super::GitFault;
-use super::kept::{FOLDERS, MAKING, REPOSITORIES, hold, private, sweep, unpack};
+use super::kept::{FOLDERS, MAKING, REPOSITORIES, hold, private, sweep, sync, unpack};
 
 /// How long a repository may take to tell its names.
 const ASK: Duration = Duration::from_secs(60);
@@ -109,7 +109,8 @@ impl Cache {
         let init = git(&[]).args(["init", "--quiet", "--bare", "--template=", "--", &repository.to_string_lossy()]);
         let reply = transport::here(&init).await.map_err(|lost| self.unkept(lost.to_string()))?;
         match reply.end {
-            End::Code(0) => match fs::rename(&repository, self.repository()) {
+            // After a power cut it would be there, and empty.
+            End::Code(0) => match sync(&repository).and_then(|()| fs::rename(&repository, self.repository())) {
                 Err(error) if !self.is_begun() => Err(unkept(error)),
                 _ => Ok(()),
             },

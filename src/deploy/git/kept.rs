@@ -61,7 +61,7 @@ pub(super) fn sweep(trees: &Path, now: SystemTime, (most, unused): Most) {
 }
 
 /// Has the disk keep all that is in a folder: a power cut must not leave a whole name with half of its files.
-fn sync(folder: &Path) -> std::io::Result<()> {
+pub(super) fn sync(folder: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         match entry.file_type()? {

@@ -12,6 +12,7 @@ use crate::heal::{Observation, Sight};
 use crate::model::{HostName, ServiceName};
 
 pub use fingerprint::Pattern;
+pub(super) use roots::is_down;
 
 /// What is known of the services beyond what was observed.
 #[derive(Clone, Debug, Default)]

@@ -67,7 +67,7 @@ fn along_needs(world: &World, seen: &[Observation], cause: &Problem, effect: &Pr
 }
 
 /// Whether a need is down on all its hosts, on the host of the one that needs it, or refuses it.
-fn is_down(world: &World, seen: &[Observation], (need, effect): (&ServiceName, &Problem)) -> bool {
+pub(in crate::heal) fn is_down(world: &World, seen: &[Observation], (need, effect): (&ServiceName, &Problem)) -> bool {
     let bad = |host| {
         let acute = |one: &&Observation| one.sight == Sight::Bad && ACUTE.contains(&one.look.as_str());
         seen.iter().filter(acute).any(|one| one.service.as_ref() == Some(need) && one.host == host)

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::heal::analyze::is_down;
+use crate::heal::diagnose::world;
 use crate::heal::learn::Terms;
 use crate::heal::playbook::{Deed, Learned, Origin, Playbook, Record, Risk, State};
 use crate::heal::solve::cycle::Healer;
@@ -14,7 +16,7 @@ use crate::heal::solve::remedy::{Remedy, cordons};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::{HistoryEntry, JournalError};
 use crate::model::{HostName, Scope, ServiceName, UnitChange};
-use crate::plan::{Graph, Mend};
+use crate::plan::Mend;
 
 /// How long a service that needs no time to start has to be well after a remedy.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -132,9 +134,7 @@ impl Healer {
             return Ok(Err(one.says.clone()));
         }
         if let Some(need) = self.ill_need(problem, candidate, seen) {
-            return Ok(Err(format!(
-                "{need}, which it needs, is not well itself, and nothing could prove that it helps"
-            )));
+            return Ok(Err(format!("{need}, which it needs, is down, and nothing could prove that it helps")));
         }
         let (service, host) = (self.of(&place), self.of_host(&place.host));
         let now = self.ground.clock.now();
@@ -183,16 +183,12 @@ impl Healer {
         Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence, treatment }))
     }
 
-    /// What the service needs and has a problem of its own, where the checks of the service are to prove the remedy: they ask what it
-    /// needs, too.
+    /// What the service needs and is down for it, where the checks of the service are to prove the remedy: they ask what it needs, too.
     fn ill_need(&self, problem: &Problem, candidate: &Candidate, seen: &Diagnosis) -> Option<ServiceName> {
         let checks = candidate.until.as_ref().is_none_or(|(looks, _)| looks.iter().any(|look| look == "check"));
-        let own = problem.service.clone().filter(|_| checks)?;
-        let needs = Graph::of(&self.ground.registry).with_needs([own.clone()]);
-        let ill = |root: &&Problem| {
-            !root.latent && root.service.as_ref().is_some_and(|one| *one != own && needs.contains(one))
-        };
-        seen.roots().find(ill).and_then(|root| root.service.clone())
+        let needs = self.service(problem).filter(|_| checks)?.needs.iter();
+        let world = world(&self.ground);
+        needs.into_iter().find(|need| is_down(&world, &seen.observations, (need, problem))).cloned()
     }
 
     /// How it is done where it is done; or why that cannot be.
@@ -223,8 +219,7 @@ impl Healer {
             seen.observations.iter().filter(move |one| one.host == host && one.service.as_ref() == Some(&service))
         };
         let runs = |service: &ServiceName, host: &HostName| {
-            let runs = |one: &Observation| one.sight == Sight::Good && matches!(&*one.look, "unit" | "container");
-            at(service, host).any(runs)
+            at(service, host).any(|one| one.sight == Sight::Good && one.look == "unit")
         };
         let open = |host: &HostName| {
             let mut words = seen.observations.iter().filter(|one| one.look == "cordon" && one.host == *host);
@@ -293,5 +288,5 @@ fn said(deeds: &[Deed]) -> String {
 /// Whether what supervises the service on the host says that it runs.
 pub(super) fn runs(problem: &Problem, seen: &Diagnosis) -> bool {
     let mut found = seen.observations.iter().filter(|one| one.host == problem.host && one.service == problem.service);
-    found.any(|one| matches!(one.look.as_str(), "unit" | "container") && one.sight == Sight::Good)
+    found.any(|one| one.look == "unit" && one.sight == Sight::Good)
 }

@@ -128,8 +128,8 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         return Err(Held::Running { run: one.run.to_string() });
     }
     // The breaker is the host's, and so is the time in which it counts.
-    let failed = here.iter().filter(|one| one.verdict != Some(Verdict::Helped));
-    let failed: Vec<_> = failed.filter(|one| since(one) < host.within).collect();
+    let failed = |one: &&&Remedy| !open(one) && one.verdict != Some(Verdict::Helped) && since(one) < host.within;
+    let failed: Vec<_> = here.iter().filter(failed).collect();
     if failed.len() >= host.breaker.min(service.breaker) {
         let wait = failed.last().map_or(host.within, |one| host.within.saturating_sub(since(one)));
         return Err(Held::Breaker { failed: failed.len(), wait });
@@ -143,12 +143,14 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         return Err(Held::Budget { tries: service.tries, within: service.within, wait });
     }
     let same = |one: &&&&&Remedy| one.problem == wish.problem;
-    let ended = |verdict| {
-        let tried = spent.iter().filter(same).filter(|one| one.remedy == wish.remedy);
-        tried.filter(|one| one.verdict == Some(verdict)).count()
+    let tried = |verdict, soon: bool| {
+        let tried = spent.iter().filter(same).filter(|one| one.remedy == wish.remedy && one.verdict == Some(verdict));
+        tried.filter(|one| (now.duration_since(one.ended.unwrap_or(one.began)).abs() < LONGEST) == soon).count()
     };
-    // That it could not be brought to its end, as when the host lost its power, says nothing of it the first time.
-    if ended(Verdict::NoHelp) + ended(Verdict::Failed).saturating_sub(1) >= wish.tries.max(1) {
+    // That it could not be brought to its end, as when the host lost its power, says nothing of it the first time; but it is not
+    // done again at once on what it may have left half undone.
+    let failed = tried(Verdict::Failed, true) + tried(Verdict::Failed, false).saturating_sub(1);
+    if tried(Verdict::NoHelp, true) + tried(Verdict::NoHelp, false) + failed >= wish.tries.max(1) {
         return Err(Held::NoHelp { remedy: wish.remedy.to_owned() });
     }
     // What helped and has to be done again at once does not help. After one that did not, the next may follow.
@@ -236,10 +238,11 @@ mod tests {
             (vec![helped(100, "else")], None),
             (vec![bad(10, "restart")], None),
             (vec![bad(10, "start")], Some(Held::NoHelp { remedy: "start".into() })),
-            // It could not be brought to its end: once is an accident.
-            (vec![lost(10)], None),
-            (vec![lost(20), lost(10)], Some(Held::NoHelp { remedy: "start".into() })),
-            (vec![bad(20, "start"), lost(10)], Some(Held::NoHelp { remedy: "start".into() })),
+            // It could not be brought to its end: once is an accident, but it is not done again at once.
+            (vec![lost(300)], None),
+            (vec![lost(10)], Some(Held::NoHelp { remedy: "start".into() })),
+            (vec![lost(400), lost(300)], Some(Held::NoHelp { remedy: "start".into() })),
+            (vec![bad(400, "start"), lost(300)], Some(Held::NoHelp { remedy: "start".into() })),
             (
                 vec![helped(3000, "a"), helped(2000, "b"), helped(1000, "c")],
                 Some(Held::Budget { tries: 3, within: wait(3600), wait: wait(600) }),
@@ -263,6 +266,10 @@ mod tests {
         let patient = Heal { tries: 100, ..Heal::default() };
         let many: Vec<_> = (0..5).map(|n| bad(500 - n * 100, "x")).collect();
         let held = Held::Breaker { failed: 5, wait: wait(3500) };
+        // What is under way elsewhere on the host has not failed.
+        let open = Remedy { service: ServiceName::try_from("db").ok(), ..past(5, "down", "x", None) };
+        let four_and_one: Vec<_> = many[1..].iter().cloned().chain([open]).collect();
+        assert_eq!(asked(&patient, Risk::Safe, &four_and_one, true), Ok(()));
         assert_eq!(asked(&patient, Risk::Safe, &many, true), Err(held));
     }
 }

@@ -258,7 +258,7 @@ fn in_service(found: &Diagnosis, remedy: &Remedy, drained: bool) -> Option<Strin
     if !here.clone().any(cordons) {
         return Some("the host does not say that it is out of service".into());
     }
-    let runs = here.find(|one| drained && one.sight == Sight::Good && matches!(&*one.look, "unit" | "container"));
+    let runs = here.find(|one| drained && one.sight == Sight::Good && one.look == "unit");
     runs.map(|one| format!("{}: {}", one.look, one.says))
 }
 
