@@ -7,8 +7,7 @@ use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
 use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
 use crate::model::{FailureKind, HostName, RunId, ServiceName};
 use crate::plan::{Action, Target};
-use crate::registry::Service;
-use crate::registry::{Batch, parse_duration};
+use crate::registry::{Batch, Service, parse_duration};
 
 /// Which services, and where.
 #[derive(Debug, clap::Args)]

@@ -85,17 +85,6 @@ pub(super) async fn quiet(
 }
 
 fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
-    let run = HostRun {
-        id: ground.run.clone(),
-        base: seen.facts.base.clone(),
-        who: ground.who.clone(),
-        wait_lock: wait,
-        ticket: None,
-        within: None,
-        contact: None,
-        logins: Vec::new(),
-        treatment: None,
-        stages: Vec::new(),
-    };
+    let run = HostRun::stageless(&ground.run, &seen.facts.base, &ground.who, wait);
     Start { run, trees: Vec::new(), compression: Compression::None }
 }

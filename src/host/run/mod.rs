@@ -50,6 +50,25 @@ pub struct HostRun {
     pub stages: Vec<Stage>,
 }
 
+impl HostRun {
+    /// A run that does nothing of its own: it waits for its turn, and brings runs that stopped in the middle to their end.
+    #[must_use]
+    pub fn stageless(id: &RunId, base: &str, who: &str, wait_lock: Duration) -> Self {
+        Self {
+            id: id.clone(),
+            base: base.to_owned(),
+            who: who.to_owned(),
+            wait_lock,
+            ticket: None,
+            within: None,
+            contact: None,
+            logins: Vec::new(),
+            treatment: None,
+            stages: Vec::new(),
+        }
+    }
+}
+
 /// What a run is a remedy for, so that everybody who heals on the host can count it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Treatment {

@@ -63,18 +63,7 @@ const WATCH: &str = "orders() { while read -r order <&4; do :; done; rm -f \"$ea
 /// # Errors
 /// As `open`.
 pub fn settle(base: &str, id: &RunId, who: &str, wait_lock: Duration) -> Result<Opening, PayloadError> {
-    let run = HostRun {
-        id: id.clone(),
-        base: base.to_owned(),
-        who: who.to_owned(),
-        wait_lock,
-        ticket: None,
-        within: None,
-        contact: None,
-        logins: Vec::new(),
-        treatment: None,
-        stages: Vec::new(),
-    };
+    let run = HostRun::stageless(id, base, who, wait_lock);
     open(&run, &[], Compression::None)
 }
 
