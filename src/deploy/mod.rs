@@ -12,6 +12,7 @@ mod fault;
 mod fetched;
 mod git;
 mod ground;
+mod groups;
 mod host_check;
 mod image;
 mod lack;

@@ -13,13 +13,14 @@ use crate::check::gate::{self, Red, Told};
 use crate::deploy::drive::Drive;
 use crate::deploy::far::{Far, subject};
 use crate::deploy::ground::Ground;
+use crate::deploy::groups::groups;
 use crate::deploy::rescue::Rescue;
 use crate::deploy::state::Phase;
 use crate::host::run::Order;
 use crate::host::{Facts, Record, SeenUnit};
 use crate::model::{Check, Event, HostName, Outcome, ReleaseId, ServiceName};
 use crate::plan::{Action, Change, Plan, Turn};
-use crate::registry::{Batch, Policy};
+use crate::registry::Batch;
 
 /// How long the undo of a stage may take to be told, beyond the stage's own commands.
 const UNDO: Duration = Duration::from_secs(120);
@@ -119,7 +120,7 @@ impl Walk {
         let mut ended: Vec<Ended> = still.iter().map(|change| done(change, Outcome::NothingToDo)).collect();
         let mut kept: Vec<(Change, Outcome)> = Vec::new();
         let most = self.pace.max_fail.unwrap_or(policy.as_ref().map_or(0, |policy| policy.max_fail));
-        let mut failures = 0;
+        let (mut failures, mut too_many) = (0, false);
         let mut groups = match &policy {
             Some(policy) => groups(moving, policy, self.pace.batch),
             // What only its hosts know is stopped or removed everywhere at once.
@@ -127,6 +128,8 @@ impl Walk {
         }
         .into_iter();
         for group in groups.by_ref() {
+            // Without what runs once, the release is of no use to any other host.
+            let most = if group.iter().any(|change| change.once) { 0 } else { most };
             let mut hosts = JoinSet::new();
             for change in group {
                 let walk = self.clone();
@@ -148,13 +151,13 @@ impl Walk {
                     Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
                 }
             }
-            if failures > most || self.ground.stop.is_cancelled() {
+            too_many = failures > most;
+            if too_many || self.ground.stop.is_cancelled() {
                 break;
             }
         }
         ended.extend(groups.flatten().map(|change| self.untouched(&change)));
-        let go_back = failures > most && !self.pace.keep;
-        if go_back {
+        if too_many && !self.pace.keep {
             let mut backs = JoinSet::new();
             for (change, _) in kept.drain(..) {
                 let walk = self.clone();
@@ -340,22 +343,4 @@ fn done(change: &Change, outcome: Outcome) -> Ended {
         Outcome::NotTouched | Outcome::RolledBack | Outcome::RollbackFailed => change.before.clone(),
     };
     Ended { service: change.service.clone(), host: change.host.clone(), outcome, release }
-}
-
-/// The hosts of a service in the groups that go together: the canaries, then the batches.
-fn groups(mut changes: Vec<Change>, policy: &Policy, batch: Option<Batch>) -> Vec<Vec<Change>> {
-    let all = changes.len();
-    // A share is of all the service's hosts.
-    let size = batch.unwrap_or(policy.batch).size(all);
-    let canaries = if all > 1 { policy.canary.min(all) } else { 0 };
-    let mut rest = changes.split_off(canaries);
-    let mut groups = Vec::new();
-    if !changes.is_empty() {
-        groups.push(changes);
-    }
-    while !rest.is_empty() {
-        let next = rest.split_off(size.min(rest.len()));
-        groups.push(std::mem::replace(&mut rest, next));
-    }
-    groups
 }

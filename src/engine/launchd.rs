@@ -118,7 +118,7 @@ services:
             (registry.services.values().next().expect("one"), registry.hosts.values().next().expect("one"));
         let facts = Facts { init: Init::Launchd, base: "/opt/portoser".into(), ..Facts::default() };
         let sources = Sources::default();
-        let subject = Subject { service, host, facts: &facts, sources: &sources };
+        let subject = Subject { service, host, facts: &facts, sources: &sources, first: false };
         let id = ReleaseId::from_digest(&[1; 32]);
         let words = ["/usr/local/bin/api".to_owned(), "--name=<a & b>".to_owned()];
         let unit = unit(&subject, &id, 1, &words).expect("written");

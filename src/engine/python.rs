@@ -67,9 +67,7 @@ impl Engine for Python {
         files.push(plan::ours("venv", Content::open(settings), 0o644));
         let venv = Venv { id, wheels: besides.as_ref().map(|tree| tree.release.clone()) };
         let env = environment(subject, &folder);
-        // A deploy takes the first host first, and alone.
-        let first = subject.service.hosts.first() == Some(&subject.host.name);
-        let once = python.once.as_ref().map(|hook| (hook, first));
+        let once = python.once.as_ref().map(|hook| (hook, subject.first));
         let runs = Runs::Words(&words);
         let shape = Shape { engine: self.name(), runs, env, files, venv: Some(venv), once };
         Ok(Wanted { besides, ..release::wanted(subject, &shape)? })

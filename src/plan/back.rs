@@ -9,6 +9,7 @@ use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused};
 use crate::plan::make::RefusedAt;
+use crate::plan::once;
 use crate::registry::Registry;
 
 /// What a rollback goes back to.
@@ -156,6 +157,7 @@ fn change(
         edited: found.drift.clone(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
+        once: once::runs(&record, found, action),
         after: engine.alone(&record, &layout),
         record,
         files: None,

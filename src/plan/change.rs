@@ -88,6 +88,8 @@ pub struct Change {
     /// The images that the host fetches, as far as it must, and how much of them; or why that could not be known.
     pub fetches: Vec<(String, Result<Fetch, String>)>,
     pub steps: Vec<Step>,
+    /// Whether what the service runs once for all of its hosts runs here: they wait for it.
+    pub once: bool,
     /// Done once the change is kept for good.
     pub after: Vec<Step>,
 }

@@ -14,6 +14,8 @@ pub struct Subject<'a> {
     pub host: &'a Host,
     pub facts: &'a Facts,
     pub sources: &'a Sources,
+    /// Whether what the service runs once runs on this host.
+    pub first: bool,
 }
 
 /// The release that is wanted: what it is, and its files, which `seal` makes a tree.

@@ -10,6 +10,7 @@ use crate::model::{HostName, ReleaseId, ServiceName, Step, size};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused, Subject, Wanted};
+use crate::plan::once;
 use crate::plan::render::Sources;
 use crate::plan::seal::{mark, seal};
 use crate::plan::texts::changed;
@@ -75,18 +76,32 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
 fn part(inputs: &Inputs<'_>, names: &[&ServiceName]) -> (Vec<Change>, Vec<RefusedAt>) {
     let (mut changes, mut refused) = (Vec::with_capacity(names.len()), Vec::new());
     for service in names.iter().filter_map(|name| inputs.registry.services.get(*name)) {
+        let began = changes.len();
         for host in service.hosts.iter().filter(|host| inputs.hosts.contains(*host)) {
             let Some(seen) = inputs.seen.get(host) else { continue };
-            match change(inputs, service, host, seen) {
+            match change(inputs, service, (host, seen), false) {
                 Ok(change) => changes.push(change),
                 Err(why) => refused.push((service.name.clone(), host.clone(), why)),
             }
+        }
+        // Which host it is depends on what the others are to do.
+        let first = once::first(inputs.seen, &changes[began..]).and_then(|number| changes.get_mut(began + number));
+        let Some(first) = first else { continue };
+        let Some(seen) = inputs.seen.get(&first.host) else { continue };
+        match change(inputs, service, (&first.host, seen), true) {
+            Ok(change) => *first = change,
+            Err(why) => refused.push((service.name.clone(), first.host.clone(), why)),
         }
     }
     (changes, refused)
 }
 
-fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) -> Result<Change, Refused> {
+fn change(
+    inputs: &Inputs<'_>,
+    service: &Service,
+    (host, seen): (&HostName, &Seen),
+    first: bool,
+) -> Result<Change, Refused> {
     let engine = inputs.engines.iter().find(|engine| engine.serves(&service.kind));
     let engine =
         *engine.ok_or_else(|| Refused::new("no engine deploys this type of service", "see `portoser schema`"))?;
@@ -95,9 +110,11 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
     if let Some(blind) = engine.blind(seen) {
         return Err(blind);
     }
-    let wanted = engine.wanted(&Subject { service, host: far, facts: &seen.facts, sources: inputs.sources })?;
+    let mut wanted =
+        engine.wanted(&Subject { service, host: far, facts: &seen.facts, sources: inputs.sources, first })?;
     let nothing = SeenService::default();
     let found = seen.services.get(&service.name).unwrap_or(&nothing);
+    once::keep(&mut wanted.record, found);
     in_the_way(found, &wanted.record, inputs.overwrite)?;
     let health = inputs.health.get(&(service.name.clone(), host.clone()));
     let (action, reasons) = judge(engine, &wanted.record, found, seen, health);
@@ -126,6 +143,7 @@ fn change(inputs: &Inputs<'_>, service: &Service, host: &HostName, seen: &Seen) 
         edited: found.drift.clone(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
+        once: once::runs(&wanted.record, found, action),
         record: wanted.record,
         files: send.then_some(wanted.files),
         copied,

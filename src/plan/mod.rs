@@ -10,6 +10,7 @@ mod guarantee;
 mod make;
 mod mend;
 mod offer;
+mod once;
 mod parsed;
 mod render;
 mod seal;

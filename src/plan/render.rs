@@ -206,7 +206,7 @@ mod tests {
         let service = registry.services.values().next().expect("one");
         let host = registry.hosts.values().next().expect("one");
         let (facts, sources) = (crate::host::Facts::default(), Sources::default());
-        let subject = Subject { service, host, facts: &facts, sources: &sources };
+        let subject = Subject { service, host, facts: &facts, sources: &sources, first: false };
         let id = ReleaseId::from_digest(&[0; 32]);
         let text =
             "{{ env.GREETING }} {{ env['ZONE'] }} {{ labels.tier }} {% for name in env %}{{ name }},{% endfor %}\n";

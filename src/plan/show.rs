@@ -154,13 +154,23 @@ fn order(service: &Service, changes: &[&Change]) -> String {
     if hosts < 2 {
         return String::new();
     }
-    let batch = service.deploy.batch.size(changes.len());
-    let canary = service.deploy.canary.min(hosts);
-    let first = if canary > 0 { format!("{canary} first; then ") } else { String::new() };
-    let at_once = match (batch, hosts - canary) {
-        (_, 0) => return String::new(),
+    let once: Vec<_> = changes.iter().filter(|change| change.once).map(|change| change.host.as_str()).collect();
+    let canary = service.deploy.canary.min(hosts).saturating_sub(once.len());
+    let mut first: String = once.iter().map(|host| format!("{host} alone, where its `once` runs; then ")).collect();
+    let (batch, rest) = match hosts - canary - once.len() {
+        0 if once.is_empty() => return String::new(),
+        // All the others are canaries, which go together.
+        0 => (canary, canary),
+        rest => {
+            if canary > 0 {
+                first += &format!("{canary} first; then ");
+            }
+            (service.deploy.batch.size(changes.len()), rest)
+        }
+    };
+    let at_once = match (batch, rest) {
         (_, 1) => "the other one".to_owned(),
-        (batch, rest) if batch >= rest => format!("the {}{rest} at once", if canary > 0 { "other " } else { "" }),
+        (batch, rest) if batch >= rest => format!("the {}{rest} at once", if first.is_empty() { "" } else { "other " }),
         (1, _) => "one after the other".to_owned(),
         (batch, _) => format!("{batch} at once"),
     };

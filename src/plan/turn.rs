@@ -116,6 +116,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
         images: Vec::new(),
         fetches: Vec::new(),
         steps,
+        once: false,
         after: if asked.turn == Turn::Remove { engine.after(record, &layout) } else { Vec::new() },
     }))
 }

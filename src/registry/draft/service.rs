@@ -79,7 +79,7 @@ draft! {
         index: IndexUrl,
         /// A folder of wheels that is sent along, for hosts without internet; nothing else is installed then.
         wheels: Line,
-        /// A command, such as a migration, that a deploy runs on the first host only, before it switches any.
+        /// A command, such as a migration, that a deploy runs on the first host that takes part, before it switches any.
         once: Hook,
         /// Files that are written into the release, by their path in it.
         files: Map<ReleasePath, File>,

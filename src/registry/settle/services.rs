@@ -36,11 +36,6 @@ pub(super) fn make(
     let unit = if service.unit.written() || service.compose.written() { &none } else { defaults };
     let (no_scope, docker) = (draft::Service::default(), matches!(kind, Some(Kind::Docker(_))));
     let kind = kind?;
-    let mut deploy = policy::deploy(&service.deploy, &defaults.deploy);
-    if matches!(&kind, Kind::Python(python) if python.once.is_some()) {
-        // What runs once has run before any other host is touched.
-        deploy.canary = deploy.canary.max(1);
-    }
     Some(Service {
         name: name.clone(),
         kind,
@@ -53,7 +48,7 @@ pub(super) fn make(
         port: service.port.value().map(|port| port.get()),
         ports: ports(service),
         checks,
-        deploy,
+        deploy: policy::deploy(&service.deploy, &defaults.deploy),
         restart: policy::restart(&service.restart, &unit.restart),
         limits: policy::limits(&service.limits, &unit.limits),
         user: service.user.value().map(|user| user.0.clone()),
