@@ -2,6 +2,7 @@
 //! used unchanged, with a small override of ours. Images are pinned by tags of ours, so that the way back needs no network.
 
 mod caller;
+mod data;
 mod own;
 mod render;
 mod sent;
@@ -273,10 +274,11 @@ impl Parts {
                     Some(_) => sent::named(&sent, &image.reference)?.id.clone(),
                     None => render::pinned(subject, &image.reference, docker.pull)?,
                 };
-                render::render(subject, image, reference, id)
+                render::render(subject, image, reference, (id, &entries))?
             }
             Project::Compose { path, .. } => own::render(subject, docker, (path, &sent), &entries)?,
         };
+        data::make_way(&mut entries, &rendered.links);
         entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
         entries.extend(rendered.links.iter().cloned());
         entries.extend(rendered.ours.iter().cloned());

@@ -190,6 +190,12 @@ const DOCKER: &[(&str, &str, &str)] = &[
         "make it there, send it with `files`, or mount a named volume",
     ),
     (
+        r"(?m)^(\S+) mounts (.+) writable, which goes with its release$",
+        "`$1` would write to `$2`, which lies in its release: the next release would begin without what is written there",
+        "name the folder in the compose file as `./NAME`, without a variable, and it is kept in the shared folder; or mount an \
+         absolute path, or a named volume",
+    ),
+    (
         r"the project (\S+) is there already, and was not brought up by portoser",
         "a compose project `$1` runs there already, and portoser did not bring it up",
         "stop it with its own files (`docker compose down` keeps volumes), and deploy again",

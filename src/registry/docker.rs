@@ -74,10 +74,10 @@ impl Image {
         if let Some(publish) = self.publish.first() {
             return Some(format!("both would hold port {} of the host", publish.host));
         }
-        self.volumes.iter().filter(|mount| !mount.read_only).find_map(|mount| match &mount.source {
-            MountSource::Volume(source) | MountSource::Host(source) => Some(format!("both would write to `{source}`")),
-            // Each release has its own.
-            MountSource::Release(_) => None,
+        self.volumes.iter().find(|mount| !mount.read_only).map(|mount| match &mount.source {
+            MountSource::Volume(source) | MountSource::Host(source) => format!("both would write to `{source}`"),
+            // What is not sent is a folder that all releases share.
+            MountSource::Release(source) => format!("both would write to `./{source}`"),
         })
     }
 }

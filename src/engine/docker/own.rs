@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::{Rendered, project_name, render, sent, tag};
-use crate::host::OURS;
+use super::{Rendered, data, project_name, render, sent, tag};
 use crate::host::push::Image;
-use crate::host::run::{TreeEntry, TreeKind};
+use crate::host::run::TreeEntry;
+use crate::host::{Layout, OURS};
 use crate::model::{Content, Hash, ReleaseId, hex};
 use crate::plan::{self, Refused, Subject};
 use crate::registry::{COMPOSE_FILES, Docker, Project, compose_parts, part_fetches, part_image};
@@ -45,12 +45,17 @@ pub(super) fn render(
     if adopted.is_none() {
         // What an adopted project keeps and reads beside its file lies on the host, its `.env` too.
         defined(subject, &known, entries, &name)?;
-        for (part, one) in &known {
-            data(part, one, entries, &mut links)?;
-        }
+        links = data::links(&known, entries)?;
     }
     let origins = Origins { subject, docker, only: part, sent };
-    let (over, images) = over(&origins, (&text, &document), &known, main.as_ref(), entries)?;
+    let (mut over, images) = over(&origins, (&text, &document), &known, main.as_ref(), entries)?;
+    let shared = Layout::new(&subject.facts.base).shared(&service.name);
+    for (part, one) in known.iter().filter(|_| !links.is_empty()) {
+        let mounts = data::mounts(one, &links, &shared);
+        if !mounts.is_empty() {
+            over["services"][part]["volumes"] = mounts.into();
+        }
+    }
     let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
     Ok(Rendered {
         name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
@@ -236,91 +241,9 @@ fn marks(entries: &[TreeEntry]) -> Vec<(&str, Option<String>)> {
     entries.iter().map(|entry| (entry.path.as_str(), plan::mark(&entry.kind))).collect()
 }
 
-/// Folders beside the compose file that are mounted writable hold data: each is a link into the shared folder, which outlives
-/// the release. A folder that is sent along cannot be both.
-fn data(
-    part: &str,
-    service: &Value,
-    entries: &[TreeEntry],
-    links: &mut BTreeMap<String, TreeEntry>,
-) -> Result<(), Refused> {
-    for volume in service.get("volumes").and_then(Value::as_array).into_iter().flatten() {
-        let Some((source, read_only)) = bound(volume) else { continue };
-        let path = source.trim_start_matches("./").trim_end_matches('/').to_owned();
-        if path.split('/').any(|part| part == "..") || source.contains('$') {
-            if source.contains('$') {
-                continue;
-            }
-            return Err(Refused::new(
-                format!("`{part}` mounts `{source}`, which lies outside of its release"),
-                "mount an absolute path or a named volume",
-            ));
-        }
-        let below = [path.as_str(), "/"].concat();
-        let inside = |entry: &&TreeEntry| entry.path.starts_with(&below);
-        let sent = entries.iter().any(|entry| entry.path == path && entry.kind != TreeKind::Folder)
-            || entries
-                .iter()
-                .filter(inside)
-                .any(|entry| entry.kind != TreeKind::Folder && !entry.path.ends_with("/.gitkeep"));
-        let is_file = entries.iter().any(|entry| entry.path == path && !matches!(entry.kind, TreeKind::Folder));
-        if path.is_empty() || path == "." || (sent && !is_file && !read_only) {
-            return Err(Refused::new(
-                format!("`{part}` mounts `{source}` writable, and its files are sent with each release"),
-                "what is written there would be left behind: mount it `:ro`, or keep data in a named volume",
-            ));
-        }
-        if sent || entries.iter().any(|entry| entry.path == path) {
-            continue;
-        }
-        let up = "../".repeat(2 + path.matches('/').count());
-        let kind = TreeKind::Link { target: format!("{up}shared/{path}") };
-        links.insert(path.clone(), TreeEntry { path, kind });
-    }
-    Ok(())
-}
-
-/// The relative folder or file that a volume mounts, and whether it is only read.
-fn bound(volume: &Value) -> Option<(String, bool)> {
-    match volume {
-        Value::String(text) => {
-            let mut parts = text.split(':');
-            let source = parts.next().filter(|source| source.starts_with('.'))?;
-            parts.next()?;
-            let read_only = parts.next().is_some_and(|modes| modes.split(',').any(|mode| mode == "ro"));
-            Some((source.to_owned(), read_only))
-        }
-        Value::Object(keys) => {
-            let source = keys.get("source")?.as_str().filter(|source| source.starts_with('.'))?;
-            let read_only = keys.get("read_only").and_then(Value::as_bool).unwrap_or_default();
-            Some((source.to_owned(), read_only))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entries(paths: &[&str]) -> Vec<TreeEntry> {
-        let kind = |path: &str| match path.strip_suffix('/') {
-            Some(_) => TreeKind::Folder,
-            None => TreeKind::Made { content: Content::open("x"), mode: 0o644 },
-        };
-        paths.iter().map(|path| TreeEntry { path: path.trim_end_matches('/').into(), kind: kind(path) }).collect()
-    }
-
-    /// The links that a volume makes beside these files, or why it is refused.
-    fn linked(volume: Value, paths: &[&str]) -> Result<Vec<(String, String)>, String> {
-        let mut links = BTreeMap::new();
-        data("web", &json!({ "volumes": [volume] }), &entries(paths), &mut links).map_err(|why| why.what)?;
-        let target = |entry: TreeEntry| match entry.kind {
-            TreeKind::Link { target } => (entry.path, target),
-            _ => (entry.path, String::new()),
-        };
-        Ok(links.into_values().map(target).collect())
-    }
 
     #[test]
     fn variables_without_a_default_are_found() {
@@ -328,21 +251,5 @@ mod tests {
         let text = "$A ${B} ${C:-x} ${D-x} ${E:?no} $$F $${G} $1 ${} ${H:+x} a$";
         bare(&json!({ "environment": [text], "ports": [80] }), &mut names);
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["A", "B"]);
-    }
-
-    #[test]
-    fn what_is_written_beside_the_file_outlives_the_release() {
-        let shared = |path: &str, up: &str| Ok(vec![(path.to_owned(), format!("{up}shared/{path}"))]);
-        assert_eq!(linked(json!("./data:/data"), &["conf/", "conf/a"]), shared("data", "../../"));
-        assert_eq!(linked(json!("./a/b/:/data"), &[]), shared("a/b", "../../../"));
-        assert_eq!(linked(json!({ "type": "bind", "source": "./d", "target": "/d" }), &[]), shared("d", "../../"));
-        // What is sent is the release's own: files, and folders that are only read.
-        assert_eq!(linked(json!("./conf:/conf:ro,z"), &["conf/", "conf/a"]), Ok(vec![]));
-        assert_eq!(linked(json!("./nginx.conf:/etc/nginx.conf"), &["nginx.conf"]), Ok(vec![]));
-        assert_eq!(linked(json!("data:/data"), &[]), Ok(vec![]));
-        assert_eq!(linked(json!("/srv:/data"), &[]), Ok(vec![]));
-        for lost in ["./conf:/conf", ".:/app", "./:/app", "../data:/data"] {
-            assert!(linked(json!(lost), &["conf/", "conf/a"]).is_err(), "{lost}");
-        }
     }
 }

@@ -5,14 +5,20 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Rendered, project_name, tag};
+use super::{Rendered, data, project_name, tag};
 use crate::host::OURS;
+use crate::host::run::TreeEntry;
 use crate::model::{Content, Pull, ReleaseId};
 use crate::plan::{self, Refused, Subject};
 use crate::registry::{Healthcheck, Image, MountSource, RestartPolicy};
 
 /// The project of this image, for this release. `reference` is what the image is pinned by.
-pub(super) fn render(subject: &Subject<'_>, image: &Image, reference: String, id: &ReleaseId) -> Rendered {
+pub(super) fn render(
+    subject: &Subject<'_>,
+    image: &Image,
+    reference: String,
+    (id, entries): (&ReleaseId, &[TreeEntry]),
+) -> Result<Rendered, Refused> {
     let service = subject.service;
     let name = project_name(service);
     let pin = tag(&service.name, service.name.as_str(), id.as_str());
@@ -43,19 +49,25 @@ pub(super) fn render(subject: &Subject<'_>, image: &Image, reference: String, id
     if !networks.is_empty() {
         document["networks"] = networks.into();
     }
-    Rendered {
+    let mut links = Vec::new();
+    for mount in image.volumes.iter().filter(|mount| !mount.read_only) {
+        if let MountSource::Release(path) = &mount.source {
+            links.extend(data::link(service.name.as_str(), (&format!("./{path}"), path), false, entries)?);
+        }
+    }
+    Ok(Rendered {
         name,
         files: vec![format!("{OURS}/compose.yml")],
         // The environment may be private.
         ours: vec![plan::ours("compose.yml", Content::secret(yaml(&document)), 0o600)],
-        links: Vec::new(),
+        links,
         main: names.first().cloned(),
         parts: names,
         images: BTreeMap::from([(pin, reference)]),
         networks: image.networks.clone(),
         folder: None,
         beside,
-    }
+    })
 }
 
 /// What an image is known by in its release: with `pull: always` by the digest that its registry has now, so that another one is

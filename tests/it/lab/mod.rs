@@ -20,6 +20,7 @@ mod learn;
 mod mail;
 mod mixed;
 mod others;
+mod outlives;
 mod prepare;
 mod pull;
 mod pull_parts;
@@ -57,6 +58,7 @@ pub fn trials() -> Vec<Trial> {
         mail::trials(),
         mixed::trials(),
         others::trials(),
+        outlives::trials(),
         prepare::trials(),
         pull::trials(),
         pull_parts::trials(),

@@ -151,10 +151,6 @@ undo_network() { # others may use it by now
   ! noted made || bounded 60 docker network rm -- "$1" || :
 }
 
-do_check_project() { compose "$1" config -q; }
-
-undo_check_project() { :; }
-
 do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
   containers "$1" || return
   project_state
