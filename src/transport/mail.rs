@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
@@ -15,6 +17,12 @@ use crate::registry::{Mail, MailSecurity};
 
 /// The most of a server's words that is told.
 const SAID: usize = 300;
+
+/// What is written in the place of a secret.
+const MASK: &str = "[masked]";
+
+/// Shorter parts of what was sent are ordinary words, too, and say nothing.
+const SHORTEST: usize = 6;
 
 /// What is written.
 pub struct Letter {
@@ -41,12 +49,32 @@ pub async fn mail(mail: &Mail, password: Option<&Secret>, letter: &Letter, withi
             }
             cause = next.source();
         }
-        // A server may repeat what it was given.
-        let secret = password.map(|secret| String::from_utf8_lossy(secret.reveal_for_sending()).into_owned());
-        let says =
-            secret.filter(|secret| !secret.is_empty()).map_or(says.clone(), |secret| says.replace(&secret, "[masked]"));
+        let says = match (&mail.login, password) {
+            (Some((user, _)), Some(password)) => without(&says, user, password.reveal_for_sending()),
+            _ => says,
+        };
         format!("{place}: {}", says.chars().filter(|c| !c.is_control()).take(SAID).collect::<String>())
     })
+}
+
+/// A server's words without what it was given and may repeat: the password, and any part of it as `AUTH` carries it, which is
+/// base64 (RFC 4616 and the older LOGIN).
+fn without(says: &str, user: &str, password: &[u8]) -> String {
+    if password.is_empty() {
+        return says.to_owned();
+    }
+    let plain = [b"\0", user.as_bytes(), b"\0", password].concat();
+    let sent = [BASE64.encode(password), BASE64.encode(plain)];
+    let is_sent = |word: &str| word.len() >= SHORTEST && sent.iter().any(|sent| sent.contains(word));
+    let says = says.replace(String::from_utf8_lossy(password).as_ref(), MASK);
+    let carried = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut shown = String::new();
+    for piece in says.split_inclusive(|c| !carried(c)) {
+        let word = piece.trim_end_matches(|c| !carried(c));
+        shown.push_str(if is_sent(word) { MASK } else { word });
+        shown.push_str(&piece[word.len()..]);
+    }
+    shown
 }
 
 async fn send(
@@ -82,4 +110,23 @@ async fn send(
     }
     server.build::<Tokio1Executor>().send(message).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_repeats_is_masked_in_all_its_forms() {
+        let told = |says: &str| without(says, "bot", b"s3cr3t-of-mail");
+        assert_eq!(told("535 s3cr3t-of-mail is wrong"), "535 [masked] is wrong");
+        assert_eq!(told("501 bad line: AUTH PLAIN AGJvdABzM2NyM3Qtb2YtbWFpbA=="), "501 bad line: AUTH PLAIN [masked]");
+        assert_eq!(told("501 <AGJvdABzM2NyM3Qtb2Y> cut"), "501 <[masked]> cut");
+        assert_eq!(told("501 czNjcjN0LW9mLW1haWw="), "501 [masked]");
+        assert_eq!(
+            told("535 5.7.8 Authentication credentials invalid: bot"),
+            "535 5.7.8 Authentication credentials invalid: bot"
+        );
+        assert_eq!(without("all of it", "bot", b""), "all of it");
+    }
 }
