@@ -1,15 +1,19 @@
 //! `portoser heal`: remedies for what is the matter, as far as the registry allows them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::cli::diagnose::{place, selection, warn};
+use crate::cli::face::Format;
 use crate::cli::playbook::library;
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::{Ground, Selection};
 use crate::heal::playbook::Risk;
-use crate::heal::{Cure, HealFault, Healing, Problem, Refrained, Sight, Treated, heal, notify};
+use crate::heal::{Cure, HealFault, Healing, Observation, Problem, Refrained, Treated, heal, notify};
 use crate::journal::Verdict;
 use crate::model::FailureKind;
 
@@ -52,6 +56,12 @@ impl From<RiskWord> for Risk {
     }
 }
 
+/// So many looks that could not be taken are named.
+const FEW: usize = 3;
+
+/// Who hears only of news hears again after this time of what is still wrong.
+const REMIND: Duration = Duration::from_secs(24 * 3600);
+
 impl Heal {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let cure = Cure { risk: self.risk.map(Risk::from), only_look: self.dry_run };
@@ -75,7 +85,7 @@ pub(super) fn go(
     let request = json!({
         "services": selection.services, "hosts": selection.hosts, "all": selection.all, "dry_run": cure.only_look,
     });
-    let mut found = None;
+    let (mut found, asked) = (None, request.to_string());
     let job = async |ground: Arc<Ground>| {
         let healing = heal(&ground, &selection, &library, &app.journal, cure).await.map_err(failed)?;
         let (_, complaints) = match cure.only_look {
@@ -83,7 +93,7 @@ pub(super) fn go(
             false => notify(&ground.registry, &app.journal, &healing, app.clock.now()).await.map_err(failed)?,
         };
         complaints.iter().for_each(|complaint| face.warn(safe(complaint)));
-        let ended = judge(&healing);
+        let ended = judge(&healing, news);
         found = Some(healing);
         ended.map(|()| Vec::new())
     };
@@ -94,20 +104,49 @@ pub(super) fn go(
     let told = told.as_ref().unwrap_or(face);
     let ended = block_on(async |stop| session::carry(told, &app, (&run, verb), request, stop, job).await)?;
     if let Some(healing) = &found {
-        let well = healing.treated.is_empty() && healing.last.problems.is_empty();
         if events {
             face.json_line(&json!({ "event": "healing", "healing": document(healing) }));
         } else if json {
             face.document(&document(healing));
-        } else if !(news && well && healing.last.count(Sight::Unseen) == 0) {
-            show(face, healing);
+        }
+        let silent = news && !json && !events && !is_told(face, &app, (verb, &asked), healing, &ended)?;
+        if !json && !events && !silent {
+            show(face, healing, news);
         }
         // The document says it all; a second one about the failure would not be JSON.
-        if json && let Err(failure) = &ended {
+        if (json || silent)
+            && let Err(failure) = &ended
+        {
             return Ok(Exit(failure.kind().code()));
         }
     }
     ended
+}
+
+/// Whether who hears only of news is told of a healing: not when all is well, nor when it is all as it was when it was last told.
+/// A terminal and `-v` are told whatever is wrong.
+fn is_told(
+    face: &Face,
+    app: &App,
+    (verb, asked): (&str, &str),
+    healing: &Healing,
+    ended: &Result<Exit, Failure>,
+) -> Result<bool, Failure> {
+    let left = healing.left().map(|one| &one.problem).chain(healing.unsure().filter(|one| !healing.is_aside(one)));
+    let left = left.map(|one| format!("{} {}", one.name, place(&one.host, one.service.as_ref())));
+    let blind = healing.unseen().filter(|one| !healing.aside.contains(&one.host));
+    let blind = blind.map(|one| format!("{} {} unseen", one.look, place(&one.host, one.service.as_ref())));
+    let all: BTreeSet<String> = left.chain(blind).collect();
+    let well = all.is_empty() && healing.treated.is_empty();
+    let judged = |failure: &Failure| matches!(failure.kind(), FailureKind::Unhealthy | FailureKind::Unreachable);
+    if !ended.as_ref().err().is_none_or(judged) {
+        return Ok(true);
+    }
+    let about = format!("{verb} {} {asked}", app.registry.file.display());
+    let what = all.into_iter().collect::<Vec<_>>().join("\n");
+    let news = app.journal.is_news(&about, &what, REMIND)? || !healing.treated.is_empty();
+    let curious = face.format() == Format::Terminal || face.flags.verbose > 0;
+    Ok(!well && (news || curious))
 }
 
 /// A fault of healing as the failure of a verb.
@@ -118,22 +157,31 @@ pub(super) fn failed(fault: HealFault) -> Failure {
     }
 }
 
-/// Good only when nothing is wrong any more, and all was seen.
-fn judge(healing: &Healing) -> Result<(), Failure> {
-    let left = healing.last.roots().filter(|problem| !problem.latent).count();
-    let unseen = healing.last.count(Sight::Unseen);
+/// Good only when nothing is wrong any more, and all was seen; with `news`, on hosts that are in service.
+fn judge(healing: &Healing, news: bool) -> Result<(), Failure> {
+    let roots = healing.last.roots().filter(|problem| !(problem.latent || news && healing.is_aside(problem)));
+    let left = roots.count();
     if left > 0 {
         let says = if left == 1 { "1 problem is left".to_owned() } else { format!("{left} problems are left") };
         return Err(Failure::say(FailureKind::Unhealthy, says).hint("`portoser diagnose` shows all that was seen"));
     }
-    if unseen > 0 {
-        let says = format!("{unseen} of {} looks could not be taken", healing.last.observations.len());
-        return Err(Failure::say(FailureKind::Unreachable, says).hint("`portoser diagnose` shows which, and why"));
+    let unseen: Vec<&Observation> =
+        healing.unseen().filter(|one| !(news && healing.aside.contains(&one.host))).collect();
+    if !unseen.is_empty() {
+        let which = unseen.iter().take(FEW).map(|one| {
+            let of = if one.of.is_empty() { String::new() } else { format!(" {}", one.of) };
+            format!("{}{of} of {}: {}", one.look, place(&one.host, one.service.as_ref()), one.says)
+        });
+        let more = if unseen.len() > FEW { format!(", and {} more", unseen.len() - FEW) } else { String::new() };
+        let which = which.collect::<Vec<_>>().join(", ");
+        let says =
+            format!("{} of {} looks could not be taken: {which}{more}", unseen.len(), healing.last.observations.len());
+        return Err(Failure::say(FailureKind::Unreachable, says).hint("`portoser diagnose` shows all that was seen"));
     }
     Ok(())
 }
 
-fn show(face: &Face, healing: &Healing) {
+fn show(face: &Face, healing: &Healing, news: bool) {
     let line = |text: String| face.data(safe(&text));
     for one in &healing.treated {
         let (word, problem) = (verdict(one), &one.problem);
@@ -146,7 +194,7 @@ fn show(face: &Face, healing: &Healing) {
             line(format!("LEARNED  {}: {}", noted.name, noted.file.display()));
         }
     }
-    for Refrained { problem, why } in &healing.refrained {
+    for Refrained { problem, why } in healing.refrained.iter().filter(|one| !news || !healing.is_aside(&one.problem)) {
         let word = if problem.latent { "LATENT" } else { "LEFT" };
         line(format!("{word:<8} {}: {}", place(&problem.host, problem.service.as_ref()), problem.because));
         for (what, why) in why {
@@ -156,7 +204,11 @@ fn show(face: &Face, healing: &Healing) {
             line(format!("         hint: {hint}"));
         }
     }
-    if healing.treated.is_empty() && healing.refrained.is_empty() {
+    for problem in healing.unsure().filter(|one| !news || !healing.is_aside(one)) {
+        line(format!("UNSURE   {}: {}", place(&problem.host, problem.service.as_ref()), problem.because));
+        line("         not done: the looks do not agree on it".to_owned());
+    }
+    if healing.treated.is_empty() && healing.refrained.is_empty() && healing.unsure().next().is_none() {
         line(match healing.first.problems.len() {
             0 => format!("nothing is wrong, score {} of 100", healing.last.score()),
             _ => "what was wrong passed by itself".to_owned(),
@@ -200,12 +252,14 @@ pub(super) fn document(healing: &Healing) -> Value {
     });
     let refrained = healing.refrained.iter().map(|one| {
         let why = one.why.iter().map(|(what, why)| json!({ "remedy": what, "why": why }));
-        with(about(&one.problem), json!({ "not_done": why.collect::<Vec<_>>() }))
+        let more = json!({ "not_done": why.collect::<Vec<_>>(), "aside": healing.is_aside(&one.problem) });
+        with(about(&one.problem), more)
     });
     json!({
         "score": { "before": healing.first.score(), "after": healing.last.score() },
         "treated": treated.collect::<Vec<_>>(),
         "left": refrained.collect::<Vec<_>>(),
-        "unseen": healing.last.count(Sight::Unseen),
+        "unseen": healing.unseen().count(),
+        "cordoned": healing.aside,
     })
 }

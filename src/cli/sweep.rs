@@ -9,9 +9,10 @@ use crate::model::FailureKind;
 
 /// Heal everything once, and say nothing when all is well; for cron
 ///
-/// As `heal`, with what the registry allows and nothing more. Prints nothing when nothing is wrong and all was seen, so that
-/// cron mails only news. One sweep of a registry at a time: a second one ends at once with 7. Ends with 8 when something is
-/// still wrong, and else with 4 when something could not be seen.
+/// As `heal`, with what the registry allows and nothing more. Prints nothing when nothing is wrong and all was seen, and nothing
+/// that it printed the last time, unless a day has passed or `-v` asks for it: cron mails only news. One sweep of a registry at a
+/// time: a second one ends at once with 7. Ends with 8 when something is still wrong, and else with 4 when something could not be
+/// seen; hosts that are cordoned do not count.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sweep {
     /// Services or hosts; everything, if none is named
@@ -34,13 +35,13 @@ impl Sweep {
     }
 }
 
-/// The right to sweep a registry, whatever links lead to its file.
-fn lease(face: &Face) -> Result<Lease, Failure> {
+/// The right to sweep a registry, whatever links lead to its file. One is enough, as each looks at everything.
+pub(super) fn lease(face: &Face) -> Result<Lease, Failure> {
     let app = session::open(face)?;
     let file = &app.registry.file;
     let file = file.canonicalize().unwrap_or_else(|_| file.clone());
     app.journal.lease("sweep", &file.to_string_lossy())?.ok_or_else(|| {
-        Failure::say(FailureKind::Locked, "another sweep of this registry is under way")
+        Failure::say(FailureKind::Locked, "another sweep or watch of this registry is under way")
             .hint("let it end, or run sweeps less often")
     })
 }

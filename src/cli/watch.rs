@@ -13,10 +13,10 @@ use crate::cli::diagnose::{place, selection};
 use crate::cli::face::Format;
 use crate::cli::heal::{document, failed};
 use crate::cli::playbook::library;
+use crate::cli::sweep::lease;
 use crate::cli::{Exit, Face, Failure, Flags, Stop, block_on, safe, session};
 use crate::deploy::Ground;
-use crate::heal::{Cure, Healing, News, Sight, heal, news_word, notify};
-use crate::model::FailureKind;
+use crate::heal::{Cure, Healing, News, heal, news_word, notify};
 use crate::registry::parse_duration;
 
 /// Heal everything again and again, until Ctrl-C
@@ -58,12 +58,7 @@ impl Watch {
         if self.install {
             return install::install(face, &self.names, self.interval);
         }
-        let first = session::open(face)?;
-        let Some(_lease) = first.journal.lease("sweep", &first.registry.file.to_string_lossy())? else {
-            return Err(Failure::say(FailureKind::Locked, "another sweep or watch of this registry is under way")
-                .hint("one is enough: it looks at everything"));
-        };
-        drop(first);
+        let _lease = lease(face)?;
         block_on(async |stop| {
             loop {
                 if matches!(self.passes(face, &stop).await?, Over::Stopped) {
@@ -80,16 +75,24 @@ impl Watch {
         let selection = selection(&app.registry, &self.names)?;
         let (run, file) = (app.run_id(), app.registry.file.clone());
         let request = json!({ "services": selection.services, "hosts": selection.hosts, "all": selection.all, "interval": self.interval.as_secs() });
-        let before = digest(&file);
-        let mut over = Over::Stopped;
+        let (mut before, mut books) = (digest(&file), Arc::new(library(face, &file)?));
+        let (mut over, mut complained) = (Over::Stopped, None);
         let cure = Cure { risk: None, only_look: self.dry_run };
         let board = Board::new(face);
         let job = async |ground: Arc<Ground>| {
             loop {
                 let began = Instant::now();
                 board.says("looking");
-                let library = Arc::new(library(face, &file)?);
-                let healing = heal(&ground, &selection, &library, &app.journal, cure).await.map_err(failed)?;
+                // A file that is being written may not be valid yet: what was good last goes on.
+                match library(face, &file) {
+                    Ok(now) => (books, complained) = (Arc::new(now), None),
+                    Err(failure) if complained.as_ref() == Some(&failure.text()) => {}
+                    Err(failure) => {
+                        board.aside(|| still_good(face, "playbooks", &failure));
+                        complained = Some(failure.text());
+                    }
+                }
+                let healing = heal(&ground, &selection, &books, &app.journal, cure).await.map_err(failed)?;
                 let told = notify(&ground.registry, &app.journal, &healing, app.clock.now()).await.map_err(failed)?;
                 tell(face, &board, &healing, &told);
                 board.stands(&healing, self.interval);
@@ -98,9 +101,16 @@ impl Watch {
                     () = stop.soon.cancelled() => return Ok(Vec::new()),
                     () = tokio::time::sleep_until((began + self.interval).into()) => {}
                 }
-                if digest(&file) != before && face.registry().is_ok() {
-                    over = Over::Changed;
-                    return Ok(Vec::new());
+                let now = digest(&file);
+                if now != before {
+                    before = now;
+                    match face.registry() {
+                        Ok(_) => {
+                            over = Over::Changed;
+                            return Ok(Vec::new());
+                        }
+                        Err(failure) => board.aside(|| still_good(face, "registry", &failure)),
+                    }
                 }
             }
         };
@@ -132,8 +142,8 @@ impl Board {
     }
 
     fn stands(&self, healing: &Healing, interval: Duration) {
-        let (score, bad) = (healing.last.score(), healing.refrained.iter().filter(|one| !one.problem.latent).count());
-        let unseen = healing.last.count(Sight::Unseen);
+        let (score, bad) = (healing.last.score(), healing.left().filter(|one| !one.problem.latent).count());
+        let unseen = healing.unseen().filter(|one| !healing.aside.contains(&one.host)).count();
         let hosts: std::collections::BTreeSet<_> = healing.last.observations.iter().map(|one| &one.host).collect();
         let wrong = if bad == 0 { "all is well".to_owned() } else { format!("{bad} problems are left") };
         let blind = if unseen == 0 { String::new() } else { format!(", {unseen} looks unseen") };
@@ -144,23 +154,31 @@ impl Board {
         ));
     }
 
+    /// Has something printed above the line that changes.
+    fn aside(&self, print: impl FnOnce()) {
+        match &self.0 {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
     /// Prints a line above the one that changes.
     fn above(&self, face: &Face, line: &str) {
-        match &self.0 {
-            Some(bar) => bar.suspend(|| face.data(line)),
-            None => face.data(line),
-        }
+        self.aside(|| face.data(line));
         face.flush();
     }
+}
+
+/// Says what is wrong with a file that was changed, and that nothing ends by it.
+fn still_good(face: &Face, what: &str, failure: &Failure) {
+    failure.print(face);
+    face.warn(format!("the {what} of before is used until this is mended"));
 }
 
 /// Says what is new, and who could not be told.
 fn tell(face: &Face, board: &Board, healing: &Healing, (news, complaints): &(Vec<News>, Vec<String>)) {
     for complaint in complaints {
-        match &board.0 {
-            Some(bar) => bar.suspend(|| face.warn(safe(complaint))),
-            None => face.warn(safe(complaint)),
-        }
+        board.aside(|| face.warn(safe(complaint)));
     }
     if face.flags.json || face.flags.events {
         if !news.is_empty() {

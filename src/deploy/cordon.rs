@@ -142,7 +142,7 @@ fn noted(ground: &Ground, written: Result<(), JournalError>) -> bool {
 
 impl Ground {
     /// The hosts that this machine remembers to be out of service.
-    fn cordons(&self) -> BTreeMap<HostName, Cordoned> {
+    pub(crate) fn cordons(&self) -> BTreeMap<HostName, Cordoned> {
         self.journal.cordons((&self.registry_file(), self.registry.environment.as_deref())).unwrap_or_else(|error| {
             noted(self, Err(error));
             BTreeMap::new()

@@ -4,6 +4,7 @@
 mod analyze;
 mod diagnose;
 pub mod learn;
+mod left;
 mod news;
 mod notify;
 mod observe;

@@ -30,7 +30,7 @@ pub fn news(before: &[Trouble], healing: &Healing, now: Timestamp) -> (Vec<News>
     let mut all = Vec::new();
     let mut after: Vec<Trouble> = before.to_vec();
     // What looks agree on; a blip is no news.
-    let left: Vec<&Problem> = healing.refrained.iter().map(|one| &one.problem).filter(|one| !one.latent).collect();
+    let left: Vec<&Problem> = healing.left().map(|one| &one.problem).filter(|one| !one.latent).collect();
     for problem in &left {
         let at = after.iter().position(|one| is(one, problem)).unwrap_or_else(|| {
             after.push(trouble(problem, now));
@@ -48,7 +48,8 @@ pub fn news(before: &[Trouble], healing: &Healing, now: Timestamp) -> (Vec<News>
         }
     }
     let (seen, helped) = (seen(&healing.last.observations), helped(healing));
-    for one in after.iter_mut().filter(|one| one.healed.is_none()) {
+    // Taking a host out of service heals nothing.
+    for one in after.iter_mut().filter(|one| one.healed.is_none() && !healing.aside.contains(&one.host)) {
         let gone = !left.iter().any(|problem| is(one, problem));
         if gone && seen.contains(&(&one.host, one.service.as_ref())) {
             one.healed = Some(now);

@@ -11,6 +11,7 @@ mod lease;
 mod read;
 mod release;
 mod remedy;
+mod said;
 #[cfg(test)]
 mod tests;
 mod trouble;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -86,8 +87,10 @@ fn told(place: &Place<'_>) -> Outcome {
     assert!(head.contains(&format!("x-portoser-signature: sha256={signed}")), "{head}");
     let all = || std::fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(all().iter().map(|line| kinds(line)).collect::<Vec<_>>(), [["went-bad above", "gave-up above"]]);
-    // The same is not told again, and a listener that is gone delays nobody.
-    place.want(8, &["sweep"])?;
+    // The same is not told again, and neither is it printed, except to who asks for details.
+    let again = place.want(8, &["sweep"])?;
+    assert_eq!((again.out.as_str(), again.err.as_str()), ("", ""));
+    assert!(place.want(8, &["sweep", "-v"])?.out.contains("LEFT"));
     assert_eq!(all().len(), 1);
     std::fs::write(place.folder.join("good"), "")?;
     let well = place.want(0, &["sweep"])?;
@@ -114,7 +117,16 @@ fn watched(place: &Place<'_>) -> Outcome {
     let reader = std::thread::spawn(move || {
         BufReader::new(out).lines().map_while(Result::ok).for_each(|line| drop(said.send(line)));
     });
-    let until = Instant::now() + Duration::from_secs(40);
+    let (heard, mut err) = (Arc::new(Mutex::new(String::new())), BufReader::new(child.stderr.take().expect("a pipe")));
+    let hears = heard.clone();
+    let listener = std::thread::spawn(move || {
+        let mut line = String::new();
+        while err.read_line(&mut line).is_ok_and(|length| length > 0) {
+            *hears.lock().expect("the words") += &std::mem::take(&mut line);
+        }
+    });
+    let said_to_err = || heard.lock().expect("the words").clone();
+    let until = Instant::now() + Duration::from_secs(60);
     let wait = |begins: &str| loop {
         let line = lines.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|_| begins.to_owned());
         match line {
@@ -125,14 +137,27 @@ fn watched(place: &Place<'_>) -> Outcome {
     };
     std::fs::remove_file(place.folder.join("good"))?;
     assert!(wait("WENT BAD")?.contains("above on box"));
-    // One is enough.
+    // One is enough, whatever link leads to the registry.
     place.want(7, &["sweep"])?;
+    std::os::unix::fs::symlink(place.folder.join("registry.yml"), place.folder.join("linked.yml"))?;
+    place.want(7, &["--registry", &place.at("linked.yml"), "sweep"])?;
+    // A file that is not valid at this moment is told, and what was good goes on.
+    let (registry, book) = (place.folder.join("registry.yml"), place.folder.join("playbooks/half.yml"));
+    let good = std::fs::read_to_string(&registry)?;
+    std::fs::create_dir_all(place.folder.join("playbooks"))?;
+    for (file, what) in [(&book, "the playbooks of before"), (&registry, "the registry of before")] {
+        std::fs::write(file, "version: [")?;
+        crate::lab::kit::wait(what, Duration::from_secs(20), || said_to_err().contains(what));
+    }
+    std::fs::remove_file(&book)?;
+    std::fs::write(&registry, good)?;
     std::fs::write(place.folder.join("good"), "")?;
     assert!(wait("HEALED")?.contains("above on box"));
     crate::fixture::sshd::command("kill").args(["-TERM", &child.id().to_string()]).status()?;
-    let ended = child.wait_with_output()?;
+    let ended = child.wait()?;
     reader.join().expect("the reader");
-    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    listener.join().expect("the listener");
+    assert_eq!(ended.code(), Some(0), "{}", said_to_err());
     assert!(place.want(0, &["runs"])?.out.contains("watch"));
     Ok(())
 }

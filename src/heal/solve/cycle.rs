@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::deploy::{Far, Fault, Ground, Selection};
 use crate::heal::diagnose::reach;
 use crate::heal::learn::Noted;
+use crate::heal::left::aside;
 use crate::heal::playbook::{Library, Risk};
 use crate::heal::solve::choose::Candidate;
 use crate::heal::solve::remedy::plan;
@@ -68,6 +69,8 @@ pub struct Healing {
     pub last: Diagnosis,
     pub treated: Vec<Treated>,
     pub refrained: Vec<Refrained>,
+    /// The hosts that are out of service.
+    pub aside: BTreeSet<HostName>,
 }
 
 /// Why healing could not go on.
@@ -202,7 +205,8 @@ impl Healer {
         if !treated.is_empty() && self.near(&last) != self.hosts {
             last = self.look(&self.services, &self.hosts).await;
         }
-        Ok(Healing { first, last, treated, refrained })
+        let aside = aside(&self.ground, &last);
+        Ok(Healing { first, last, treated, refrained, aside })
     }
 
     /// Applies the first remedy that may be applied on each host, hosts side by side.
@@ -336,6 +340,6 @@ impl Healer {
 }
 
 /// Whether two looks mean the same problem.
-pub(super) fn same(one: &Problem, other: &Problem) -> bool {
+pub(in crate::heal) fn same(one: &Problem, other: &Problem) -> bool {
     one.name == other.name && one.host == other.host && one.service == other.service
 }

@@ -12,6 +12,7 @@ mod may;
 mod others;
 mod remedy;
 
+pub(super) use cycle::same;
 pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, heal};
 pub use fix::{Fix, FixFault, Fixed, fix};
 pub use may::{Held, Wish, may};

@@ -9,6 +9,7 @@ use crate::deploy::{
     prepare_back, prepare_turn,
 };
 use crate::heal::diagnose::look;
+use crate::heal::left::cordons;
 use crate::heal::playbook::Library;
 use crate::heal::solve::deed::Way;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
@@ -260,9 +261,4 @@ fn in_service(found: &Diagnosis, remedy: &Remedy, drained: bool) -> Option<Strin
     }
     let runs = here.find(|one| drained && one.sight == Sight::Good && one.look == "unit");
     runs.map(|one| format!("{}: {}", one.look, one.says))
-}
-
-/// Whether a look saw that its host is out of service.
-pub(super) fn cordons(one: &Observation) -> bool {
-    one.look == "cordon" && one.values.get("state").is_some_and(|is| is == "cordoned")
 }

@@ -20,11 +20,11 @@ pub fn trials() -> Vec<Trial> {
 fn cordoned(machines: Vec<Machine>) -> Result<(), Failed> {
     let machines = &usual(&machines)[..2];
     let (one, other) = (&machines[0], &machines[1]);
-    let (bench, port) = (Bench::new("cordon", machines), port());
+    let (mut bench, port) = (Bench::new("cordon", machines), port());
     let heal = "    heal: { policy: full, looks: 1 }\n";
     let names = [one.name.as_str(), other.name.as_str()];
-    let write = |version: &str| bench.registry(&bench.service("one", &names, port, version, heal));
-    write("one");
+    let write = |bench: &Bench, version: &str| bench.registry(&bench.service("one", &names, port, version, heal));
+    write(&bench, "one");
     bench.run(&["deploy", "--all"]).exits(0);
     let why = "its `disk` is $(changed); mind it";
     let kept = bench.run(&["host", "cordon", &one.name, "--because", why]).exits(0);
@@ -32,7 +32,7 @@ fn cordoned(machines: Vec<Machine>) -> Result<(), Failed> {
     let shown = bench.run(&["host", "check", &one.name, "--json"]).exits(0);
     assert!(shown.out.contains(why), "{}", shown.out);
     // Another controller, which knows nothing of the first one, finds it there.
-    write("two");
+    write(&bench, "two");
     let ran = bench.run_in("elsewhere", &["deploy", "--all"], &mut |_, _| {}).exits(0);
     assert!(ran.err.contains("left out, as it is cordoned") && ran.err.contains(why), "{}", ran.err);
     assert_eq!((bench.answer(one, port), bench.answer(other, port)), ("one".into(), "two".into()));
@@ -43,6 +43,16 @@ fn cordoned(machines: Vec<Machine>) -> Result<(), Failed> {
     let document: Value = serde_json::from_str(&ran.out)?;
     assert_eq!(document["treated"].as_array().map(Vec::len), Some(0), "{document}");
     assert!(document["left"].to_string().contains("it is cordoned by trial@"), "{document}");
+    // To cron it is no news, and neither is it healed.
+    assert_eq!(bench.run(&["sweep"]).exits(0).out, "");
+    // Nor is it when it is switched off.
+    let door = bench.doors[&one.name].clone();
+    bench.through(one, 1);
+    write(&bench, "two");
+    assert_eq!(bench.run(&["sweep"]).exits(0).out, "");
+    bench.doors.insert(one.name.clone(), door);
+    bench.know();
+    write(&bench, "two");
     // A person's own word still counts.
     bench.run(&["start", "--host", &one.name]).exits(0);
     one.inside(&format!("systemctl stop portoser-{}-one.service", bench.id));

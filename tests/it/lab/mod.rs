@@ -15,7 +15,7 @@ mod healing;
 mod import;
 mod injection;
 mod kill;
-mod kit;
+pub mod kit;
 mod learn;
 mod mail;
 mod mixed;

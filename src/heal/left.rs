@@ -1,0 +1,54 @@
+//! What is left after a healing, and what of it counts. What is wrong on a host that is out of service is known to whoever took it
+//! out: it is shown to those who ask, and is no news. What it brings about on hosts in service counts like anything else.
+
+use std::collections::BTreeSet;
+
+use crate::deploy::Ground;
+use crate::heal::solve::same;
+use crate::heal::{Diagnosis, Healing, Observation, Problem, Refrained, Sight};
+use crate::model::HostName;
+
+/// Whether a look saw that its host is out of service.
+pub(super) fn cordons(one: &Observation) -> bool {
+    one.look == "cordon" && one.values.get("state").is_some_and(|is| is == "cordoned")
+}
+
+/// The hosts of a diagnosis that are out of service: by their own word, or, where they cannot be seen, by what this machine
+/// remembers.
+pub(super) fn aside(ground: &Ground, seen: &Diagnosis) -> BTreeSet<HostName> {
+    let words = || seen.observations.iter().filter(|one| one.look == "cordon");
+    let said: BTreeSet<&HostName> = words().filter(|one| one.sight == Sight::Good).map(|one| &one.host).collect();
+    let looked: BTreeSet<&HostName> = seen.observations.iter().map(|one| &one.host).collect();
+    let mute = looked.difference(&said).copied();
+    let mut aside: BTreeSet<HostName> = words().filter(|one| cordons(one)).map(|one| one.host.clone()).collect();
+    let known = ground.cordons();
+    aside.extend(mute.filter(|host| known.contains_key(*host)).cloned());
+    aside
+}
+
+impl Healing {
+    /// Whether a problem is on a host that is out of service, and is felt on none that is in service.
+    #[must_use]
+    pub fn is_aside(&self, problem: &Problem) -> bool {
+        let all = &self.last.problems;
+        let felt =
+            all.iter().position(|one| same(one, problem)).map(|at| self.last.brings_about(at)).unwrap_or_default();
+        self.aside.contains(&problem.host) && felt.iter().all(|at| self.aside.contains(&all[*at].host))
+    }
+
+    /// The root problems that are left, and count.
+    pub fn left(&self) -> impl Iterator<Item = &Refrained> {
+        self.refrained.iter().filter(|one| !self.is_aside(&one.problem))
+    }
+
+    /// The roots that are left though nothing was decided about them: the looks did not agree on them.
+    pub fn unsure(&self) -> impl Iterator<Item = &Problem> {
+        let decided = |problem: &&Problem| self.refrained.iter().any(|one| same(&one.problem, problem));
+        self.last.roots().filter(move |problem| !decided(problem))
+    }
+
+    /// The looks that could not be taken in the end.
+    pub fn unseen(&self) -> impl Iterator<Item = &Observation> {
+        self.last.observations.iter().filter(|one| one.sight == Sight::Unseen)
+    }
+}
