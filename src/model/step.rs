@@ -172,8 +172,10 @@ pub enum Step {
     Project { project: String, folder: String, change: ProjectChange },
     /// Waits until the probe holds; fails when `within` has passed.
     Wait { probe: Probe, within: Duration },
-    /// Removes releases from this folder: all but `keep` and those younger than `older_than`. Never undone, so it comes after
-    /// the verdict.
+    /// Tells of the files in a release that its manifest does not name. Changes nothing.
+    Unnamed { folder: String },
+    /// Removes releases from this folder: all but `keep` and those younger than `older_than`. Files that no manifest names are
+    /// moved beside that folder, to `left`. Never undone, so it comes after the verdict.
     Prune { folder: String, keep: Vec<ReleaseId>, older_than: Duration },
     /// Removes our tags of images that no release in this folder names any more, and the folders of images that were sent. Never
     /// undone.
@@ -213,6 +215,7 @@ impl fmt::Display for Step {
             Self::HoldProject { project, .. } => write!(f, "remember the state of the project {}", quote(project)),
             Self::Project { project, change, .. } => write!(f, "{change} the project {}", quote(project)),
             Self::PruneImages { repository, .. } => write!(f, "remove old tags of {}", quote(repository)),
+            Self::Unnamed { folder } => write!(f, "tell what was written into {}", quote(folder)),
             Self::Prune { folder, keep, .. } => {
                 write!(f, "remove old releases in {}, keep {}", quote(folder), keep.len())
             }

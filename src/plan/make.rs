@@ -131,6 +131,8 @@ fn change(
     let mut after = Vec::new();
     if action != Action::Nothing {
         after.extend(engine.alone(&wanted.record, &layout));
+        let left = found.current.as_ref().filter(|current| **current != wanted.record.release);
+        after.extend(left.map(|left| Step::Unnamed { folder: layout.release(&service.name, left) }));
         after.extend(prune(service, &layout, found, &wanted.record.release));
         after.extend(engine.after(&wanted.record, &layout));
     }

@@ -4,6 +4,7 @@ mod desk;
 mod guest;
 mod kill;
 mod lab;
+mod left;
 mod lock;
 mod process;
 mod road;
@@ -20,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trials.extend(lock::trials(shell));
         trials.extend(guest::trials(shell));
         trials.extend(process::trials(shell));
+        trials.extend(left::trials(shell));
     }
     trials
 }

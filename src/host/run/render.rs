@@ -164,6 +164,7 @@ impl<'a> Rendered<'a> {
                 let call = verb("prune_images").word(repository).word(folder);
                 pushed.iter().fold(call, |call, folder| call.word(folder))
             }
+            Step::Unnamed { folder } => verb("unnamed").word(folder),
             Step::Prune { folder, keep, older_than } => {
                 let call = verb("prune").word(folder).word(&seconds(*older_than));
                 keep.iter().fold(call, |call, id| call.word(id.as_str()))
@@ -256,7 +257,8 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         }
         Step::HoldUnit { unit, .. } | Step::Unit { unit, .. } => vec![unit],
         Step::ReloadUnits { .. } => Vec::new(),
-        Step::HoldProcess { folder } | Step::Process { folder, .. } | Step::Prune { folder, .. } => vec![folder],
+        Step::HoldProcess { folder } | Step::Process { folder, .. } => vec![folder],
+        Step::Unnamed { folder } | Step::Prune { folder, .. } => vec![folder],
         Step::Image { tag, reference, .. } => vec![tag, reference],
         Step::Part { tag, folder, part, .. } => vec![tag, folder, part],
         Step::Load { tag, image, reference, folder } => vec![tag, image, reference, folder],

@@ -169,10 +169,16 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
         .exits(0);
     assert!(exec.out.contains("1.0 /opt/"), "{}", exec.out);
 
+    machines[0].inside(&format!("cd {}/services/*/current/ && echo visits >db.sqlite3", bench.base()));
+    project.write("five", "1.0", RUN);
+    let leaving = deploy().exits(0);
+    assert!(leaving.out.contains("which is not in force any more: db.sqlite3 (1 in all)"), "{}", leaving.out);
     bench.run(&["remove", "--all", "--yes"]).exits(0);
+    let left = machines[0].inside(&format!("cat {}/services/*/left/*/db.sqlite3", bench.base()));
+    assert_eq!(left, "visits\n", "what it wrote into its release outlives even its removal");
     for (machine, venvs) in machines.iter().zip(venvs) {
         assert_eq!(venvs.len(), 1, "{venvs:?}");
-        assert!(project.lies(machine, "").iter().all(|left| left == "shared"));
+        assert!(project.lies(machine, "").iter().all(|left| ["shared", "left"].contains(&left.as_str())));
     }
     eprintln!("lab: python: first deploy on {all} hosts {:?}, one changed file {:?}", first.took, change.took);
     Ok(())

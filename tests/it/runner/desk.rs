@@ -292,9 +292,11 @@ pub fn stage(expect: Option<ReleaseId>, release: Option<ReleaseId>, steps: Vec<S
 pub fn tree(letter: char) -> Tree {
     let made = |text: String, content: fn(String) -> Content, mode| TreeKind::Made { content: content(text), mode };
     let entry = |path: &str, kind| TreeEntry { path: path.into(), kind };
+    let manifest: String = [".portoser/env", "bin/api"].map(|path| format!("{}  {path}\n", "0".repeat(64))).concat();
     Tree {
         release: release(letter),
         entries: vec![
+            entry(".portoser/manifest", made(manifest, Content::open, 0o644)),
             entry(".portoser/env", made(format!("SECRET={letter}\n"), Content::secret, 0o600)),
             entry("bin/api", made(format!("#!/bin/sh\necho {letter}\n"), Content::open, 0o755)),
             entry("empty", TreeKind::Folder),

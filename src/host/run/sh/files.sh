@@ -111,8 +111,9 @@ complete() { # TREE FROM: brings what the manifest names and was not sent; that 
 
 undo_unpack() {
   noted made || return 0
-  rm -rf -- "$3.tmp-$id" || return
-  [ ! -d "$3" ] || { mv -- "$3" "$3.tmp-$id" && rm -rf -- "$3.tmp-$id"; } || return
+  if [ -d "$3" ]; then mv -- "$3" "$3.tmp-$id" || return; fi
+  # What a full disk has no room to keep elsewhere stays where it is; nothing leads there any more.
+  drop "$3.tmp-$id" || :
   rm -f -- "$u.made" # what lies there from now on is what a step before took away
 }
 
@@ -145,18 +146,70 @@ undo_remove() {
   fi
 }
 
-purge_remove() { rm -rf -- "$1.gone-$id"; } # the run was kept: what it took away may go
+purge_remove() { # PATH: the run was kept: what it took away may go
+  case $1 in
+  */releases) for gone in "$1.gone-$id"/*; do drop "$gone" || return; done ;;
+  */releases/????????????????) drop "$1.gone-$id" || return ;;
+  esac
+  rm -rf -- "$1.gone-$id"
+}
+
+# What runs in a release may leave files there. They are the user's, and stay when the release goes.
+drop() { # RELEASE, under its own name or another that begins with it: what nobody sent is moved beside the releases
+  gone_name=${1##*/} gone_to=${1%/*}
+  gone_name=${gone_name%%.*}
+  case ${gone_to##*/}.$gone_name in
+  releases.???????????????? | releases.gone-*.????????????????) ;;
+  *) rm -rf -- "$1"; return ;; # wheels, where nothing runs
+  esac
+  strip "$1" || return
+  [ -d "$1" ] || return 0
+  gone_to=${gone_to%/*}/left gone_again=
+  (umask 022 && mkdir -p -- "$gone_to") || return
+  gone_to=$gone_to/$gone_name
+  while [ -e "$gone_to$gone_again" ] || [ -L "$gone_to$gone_again" ]; do
+    gone_again=.$((${gone_again#.} + 1))
+  done
+  mv -- "$1" "$gone_to$gone_again" &&
+    say note "$service wrote files into its release, which goes; they are kept in $gone_to$gone_again"
+}
+
+strip() { # RELEASE: removes what was sent and what programs make again, and the folder itself where nothing else lies in it
+  [ -d "$1" ] || return 0
+  # Links first: no name of the manifest may lead through one. A link or a socket holds nothing itself.
+  find "$1" -type d '(' -name __pycache__ -o -name node_modules ')' -prune -exec rm -rf -- {} + \
+    -o ! -type d '(' ! -type f -o -name '*.pyc' ')' -exec rm -f -- {} + || return
+  named "$1" | tr '\n' '\000' | (cd -- "$1" && xargs -0 rm -f --) || return
+  rm -rf -- "$1/.portoser"
+  find "$1" -depth -type d -exec rmdir -- {} + 2>/dev/null
+  :
+}
+
+named() { # RELEASE: the files that its manifest names
+  [ ! -e "$1/.portoser/manifest" ] || sed -n 's,^[0-9a-f]*  \([^/].*\),./\1,p' "$1/.portoser/manifest"
+}
+
+do_unnamed() { # RELEASE: tells of the files in it that nobody sent
+  [ -e "$1/.portoser/manifest" ] || return 0
+  bounded 60 sh -c 'cd -- "$1" && exec find . -type d "(" -name __pycache__ -o -name node_modules -o -name .portoser ")" \
+    -prune -o -type f ! -name "*.pyc" -print' sh "$1" >"$run/a" || return
+  LC_ALL=C sort "$run/a" >"$run/b" && named "$1" | LC_ALL=C sort | LC_ALL=C comm -13 - "$run/b" >"$run/a" || return
+  [ -s "$run/a" ] || return 0
+  some=$(head -n 3 "$run/a" | cut -c 3-80 | tr '\n' ' ' | LC_ALL=C tr -c ' -~' '?')
+  say note "$service wrote files into its release ${1##*/}, which is not in force any more: $some($(($(wc -l <"$run/a"))) in" \
+    "all); what is to outlive a release belongs into its shared folder"
+}
 
 do_prune() { # FOLDER SECONDS KEEP...
   folder=$1 seconds=$2
   shift 2
-  for old in "$folder"/*.gone-* "$folder"/*.tmp-*; do [ ! -d "$old" ] || rm -rf -- "$old"; done
+  for old in "$folder"/*.gone-* "$folder"/*.tmp-*; do drop "$old"; done
   inside=$(cd -P "$folder/../current" 2>/dev/null && pwd)
   for old in "$folder"/????????????????; do
     name=${old##*/}
     case " $* ${inside##*/} " in *" $name "*) continue ;; esac
     [ -d "$old" ] && older "$old" "$seconds" || continue
-    mv -- "$old" "$old.gone-$id" && rm -rf -- "$old.gone-$id" || return
+    mv -- "$old" "$old.gone-$id" && drop "$old.gone-$id" || return
   done
 }
 
