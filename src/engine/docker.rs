@@ -46,6 +46,8 @@ struct Rendered {
     folder: Option<String>,
     /// Whether its containers can run beside those of another release.
     beside: bool,
+    /// Where its containers have mounts, if what an image keeps elsewhere would be lost with the name of a part.
+    mounted: Option<Vec<String>>,
 }
 
 impl Engine for Docker {
@@ -99,6 +101,7 @@ impl Engine for Docker {
                 steps.push(Step::Network { name: name.to_owned() });
             }
         }
+        steps.extend(check_volumes(record));
         steps.extend(record.hooks.before.iter().map(|hook| plan::hook_step(&folder, hook)));
         steps.push(hold(record, layout, adopt));
         steps.push(Step::Link {
@@ -206,6 +209,13 @@ fn hold(record: &Record, layout: &Layout, adopt: bool) -> Step {
         current: layout.current(&record.service),
         folder: layout.release(&record.service, &record.release),
     }
+}
+
+/// Refuses an image whose data would stay behind with a container. A place of a container has no `:` in it.
+fn check_volumes(record: &Record) -> Option<Step> {
+    let mounted = record.summary.get("mounts")?.split(':').filter(|place| !place.is_empty()).map(str::to_owned);
+    let image = record.summary.keys().find_map(|key| key.strip_prefix("pin "))?.to_owned();
+    Some(Step::CheckVolumes { image, mounted: mounted.collect() })
 }
 
 fn runs(record: &Record) -> Step {
@@ -326,6 +336,7 @@ impl Parts {
         let adopted = self.rendered.folder.iter().map(|folder| format!("{} in {folder}", self.rendered.name));
         summary.extend(adopted.map(|project| ("project".to_owned(), project)));
         summary.extend(self.rendered.beside.then(|| ("beside".to_owned(), "the release before".to_owned())));
+        summary.extend(self.rendered.mounted.iter().map(|all| ("mounts".to_owned(), all.join(":"))));
         summary.extend(self.rendered.main.iter().map(|part| ("part".to_owned(), part.clone())));
         let record = Record {
             format: FORMAT,

@@ -196,6 +196,12 @@ const DOCKER: &[(&str, &str, &str)] = &[
          absolute path, or a named volume",
     ),
     (
+        r"(?m)^the image keeps data in (.+), and nothing is mounted there$",
+        "the image keeps data in `$1`, and the service mounts nothing there: each new container would begin with an empty folder",
+        "give it a named volume (`volumes: [\"data:/PATH\"]`); what a container of it holds now is in a volume without a name, which \
+         `docker inspect` on the host shows",
+    ),
+    (
         r"the project (\S+) is there already, and was not brought up by portoser",
         "a compose project `$1` runs there already, and portoser did not bring it up",
         "stop it with its own files (`docker compose down` keeps volumes), and deploy again",

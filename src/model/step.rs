@@ -164,6 +164,8 @@ pub enum Step {
     Network { name: String },
     /// Lets compose read the project in this release's folder, and change nothing.
     CheckProject { folder: String },
+    /// Refuses an image that keeps data elsewhere than at these places, where each of its containers would have its own.
+    CheckVolumes { image: String, mounted: Vec<String> },
     /// Remembers what runs of a compose project. Its undo brings that back with the release that `current` leads to then, or
     /// takes away what the release in `folder` brought where nothing was.
     /// What others brought up is refused, unless it is to be taken over.
@@ -212,6 +214,7 @@ impl fmt::Display for Step {
             Self::Load { reference, .. } => write!(f, "load the image {}", quote(reference)),
             Self::Network { name } => write!(f, "have the network {}", quote(name)),
             Self::CheckProject { folder } => write!(f, "check the compose files in {}", quote(folder)),
+            Self::CheckVolumes { image, .. } => write!(f, "check where {} keeps data", quote(image)),
             Self::HoldProject { project, .. } => write!(f, "remember the state of the project {}", quote(project)),
             Self::Project { project, change, .. } => write!(f, "{change} the project {}", quote(project)),
             Self::PruneImages { repository, .. } => write!(f, "remove old tags of {}", quote(repository)),

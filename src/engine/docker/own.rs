@@ -68,6 +68,7 @@ pub(super) fn render(
         main,
         folder: adopted.map(|one| one.folder.clone()),
         beside: false,
+        mounted: None,
     })
 }
 

@@ -55,6 +55,9 @@ pub(super) fn render(
             links.extend(data::link(service.name.as_str(), (&format!("./{path}"), path), false, entries)?);
         }
     }
+    // A volume without a name goes from a container to its successor of the same name, and to no other.
+    let renamed = beside || service.instances > 1;
+    let first = plan::variables(subject, id, 1);
     Ok(Rendered {
         name,
         files: vec![format!("{OURS}/compose.yml")],
@@ -67,6 +70,7 @@ pub(super) fn render(
         networks: image.networks.clone(),
         folder: None,
         beside,
+        mounted: renamed.then(|| image.volumes.iter().map(|mount| plan::fill(&mount.target, &first)).collect()),
     })
 }
 

@@ -155,6 +155,9 @@ impl<'a> Rendered<'a> {
             Step::Load { tag, image, folder, .. } => verb("load").word(tag).word(image).word(folder),
             Step::Network { name } => verb("network").word(name),
             Step::CheckProject { folder } => verb("check_project").word(folder),
+            Step::CheckVolumes { image, mounted } => {
+                mounted.iter().fold(verb("check_volumes").word(image), |call, at| call.word(at))
+            }
             Step::HoldProject { project, current, folder, adopt } => {
                 let call = verb("hold_project").word(project).word(current).word(folder);
                 if *adopt { call.word("adopt") } else { call }
@@ -264,6 +267,7 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::Load { tag, image, reference, folder } => vec![tag, image, reference, folder],
         Step::Network { name } => vec![name],
         Step::CheckProject { folder } => vec![folder],
+        Step::CheckVolumes { image, mounted } => std::iter::once(image).chain(mounted).map(String::as_str).collect(),
         Step::HoldProject { project, current, folder, .. } => vec![project, current, folder],
         Step::Project { project, folder, .. } => vec![project, folder],
         Step::TakeImages { project, pins } => {

@@ -19,6 +19,20 @@ do_check_project() { # FOLDER: that compose takes the files, and that no part wr
 
 undo_check_project() { :; }
 
+do_check_volumes() { # IMAGE [PATH]...: that where the image keeps data is mounted; else each container has a volume without a name
+  bounded 60 docker image inspect --format '{{range $path, $none := .Config.Volumes}}{{println $path}}{{end}}' -- "$1" >"$run/a" ||
+    { cat "$run/a"; return 1; }
+  shift
+  while IFS= read -r path; do
+    [ -n "$path" ] || continue
+    for mounted; do [ "${path%/}" != "${mounted%/}" ] || continue 2; done
+    printf 'the image keeps data in %s, and nothing is mounted there\n' "$path"
+    return 1
+  done <"$run/a"
+}
+
+undo_check_volumes() { :; }
+
 inside() { # PATH FOLDER: whether it lies there in truth, or will, once it is made
   case $1 in /*) ;; *) return 0 ;; esac # what one compose takes for a path below the release, and the other not at all
   at=$1
