@@ -198,8 +198,7 @@ impl Engine for Docker {
 
 /// The project that a record is about.
 fn project(record: &Record) -> String {
-    let name = record.units.first().map(|unit| unit.name.as_str()).unwrap_or_default();
-    name.split('/').next().unwrap_or_default().to_owned()
+    record.project().unwrap_or_default().to_owned()
 }
 
 fn hold(record: &Record, layout: &Layout, adopt: bool) -> Step {

@@ -105,6 +105,13 @@ impl Record {
         Ok(record)
     }
 
+    /// The compose project that it is, if it is one.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        let unit = self.units.first().filter(|_| self.supervisor == Supervisor::Compose)?;
+        unit.name.split('/').next()
+    }
+
     /// The line that is written to the host.
     #[must_use]
     pub fn line(&self) -> String {

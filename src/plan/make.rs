@@ -223,6 +223,7 @@ fn in_the_way(found: &SeenService, wanted: &Record, overwrite: bool) -> Result<(
             format!("take that away first, with `portoser remove {}`; its shared folder stays", wanted.service),
         ));
     }
+    same_project(found, wanted)?;
     if !found.drift.is_empty() && !overwrite {
         return Err(Refused::new(
             format!("files were changed on the host since the last deploy: {}", found.drift.join("; ")),
@@ -230,6 +231,22 @@ fn in_the_way(found: &SeenService, wanted: &Record, overwrite: bool) -> Result<(
         ));
     }
     Ok(())
+}
+
+/// Refuses a release of another compose project than the one that is there: that one would go on to run, and nobody would know of it.
+pub(super) fn same_project(found: &SeenService, wanted: &Record) -> Result<(), Refused> {
+    let before = found.readable().and_then(Record::project);
+    match (before, wanted.project()) {
+        (Some(before), Some(after)) if before != after => Err(Refused::new(
+            format!("it is on the host as the compose project `{before}`, and would be `{after}` now"),
+            format!(
+                "give it the name `{before}` again; or take it away with `portoser remove {}`, which leaves its volumes: those \
+                 of `{after}` are other ones",
+                wanted.service
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The files that lie on the host as they are wanted, in the release that is there; the step that unpacks is told to copy them.
