@@ -291,6 +291,7 @@ done
 for s in services/*; do [ -e "$s/current/.portoser/manifest" ] || echo "$s: current leads nowhere"; done
 find services -path '*/venvs/*/*' -prune -o '(' -name '*.tmp*' -o -name '.new*' -o -name '*.old-*' ')' -print | sed 's/^/left behind: /'
 for r in runs/*; do [ -e "$r/end" ] || echo "$r: no end"; done
+for r in runs/*/payload runs/*/trees runs/*/out runs/*/config; do [ ! -e "$r" ] || echo "left behind: $r"; done
 for w in services/*/wheels/*; do [ ! -e "$w" ] || echo "$w: left behind"; done
 for v in services/*/venvs/*; do [ ! -d "$v" ] || [ -e "$v/.portoser-complete" ] || echo "$v: not whole"; done
 find runs -name '.new-*' | sed 's/^/left behind: /'

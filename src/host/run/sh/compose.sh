@@ -89,11 +89,13 @@ undo_load() { undo_image "$1"; }
 
 do_part() { # TAG PULL FOLDER PART: the same for a part of the user's compose file, which may be built
   ! has_image "$1" || return 0
-  bounded 60 sh "$3/.portoser/compose.sh" plain config >"$run/config" || { cat "$run/config"; return 1; }
+  bounded 60 sh "$3/.portoser/compose.sh" plain config >"$run/config" ||
+    { grep '^it took longer than' "$run/config"; rm -f "$run/config"; return 1; }
   # Both composes write the whole project with two blanks for each level.
   reference=$(awk -v part="$4" '/^[^ #]/ { top = $1 } top == "services:" && /^  [^ ]/ { name = $0; gsub(/^ +|:[ ]*$|["\047]/, "", name); here = name == part }
     here && /^    build:/ { build = 1 } here && /^    image: / { sub(/^    image: */, ""); gsub(/["\047]/, ""); image = $0 }
     END { if (build) print "build"; else print image }' "$run/config")
+  rm -f "$run/config" # it has the values of variables in it
   case $reference in
   build) note made && signed_all && minded "$pull_within" ${settings:+env "DOCKER_CONFIG=$settings"} sh "$3/.portoser/compose.sh" build "$4" ;;
   '') printf 'the compose file names neither image nor build for %s\n' "$4"; return 1 ;;
