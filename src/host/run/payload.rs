@@ -17,12 +17,13 @@ use crate::model::Hash;
 const IN_MEMORY: usize = 16 << 20;
 
 const IDENTITY: &str = include_str!("sh/identity.sh");
-const RUNNER: [&str; 9] = [
+const RUNNER: [&str; 10] = [
     include_str!("sh/files.sh"),
     include_str!("sh/units.sh"),
     include_str!("sh/sign.sh"),
     include_str!("sh/compose.sh"),
     include_str!("sh/mounts.sh"),
+    include_str!("sh/images.sh"),
     include_str!("sh/lock.sh"),
     include_str!("sh/guest.sh"),
     include_str!("sh/walk.sh"),

@@ -71,6 +71,30 @@ fn policies(machines: Vec<Machine>) -> Result<(), Failed> {
         bench.run(&["rollback", &name]).exits(0);
         answers("two");
         assert_eq!(bench.amiss(machine), "");
+        // The names under which releases were fetched go with them, but not from under a container that is not ours.
+        let names = || {
+            let all = machine.inside("docker images --all --digests --format '{{.Repository}}:{{.Tag}}@{{.Digest}}'");
+            all.lines().filter(|line| line.starts_with(store.name().as_str())).count()
+        };
+        assert_eq!(names(), 2, "of the release in force and the one before it");
+        let own = machine.inside(&format!(
+            "docker create $(grep -o '{}.*' {}/services/{name}/current/.portoser/images) true",
+            store.name(),
+            bench.base()
+        ));
+        bench.run(&["remove", &name, "--yes"]).exits(0);
+        assert_eq!(names(), 1, "a container of the user's is made of it: {own}");
+        machine.inside(&format!("docker rm {own}"));
+        if !super::kit::full() {
+            return;
+        }
+        store.start();
+        machine.inside(&format!("docker pull {reference}"));
+        write("missing");
+        deploy("committed");
+        bench.run(&["remove", &name, "--yes"]).exits(0);
+        assert_eq!(names(), 1, "what the user fetched stays, and what we did is gone");
+        assert_eq!(machine.inside(&format!("ls {} | grep fetched", bench.base())), "");
     })
 }
 

@@ -36,13 +36,15 @@ fits() { # IMAGE: whether it is made for this engine
 
 do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so that the way back needs no network
   ! has_image "$1" || return 0
-  how=$2
+  how=$2 whose=ours
   case $3 in *@*) [ "$how" = never ] || how=missing ;; esac # what a digest names does not change
+  known_names && { ! has_image "$3" || is_ours "$3"; } || whose=theirs
   if [ "$how" = always ] || ! has_image "$3"; then
     [ "$how" != never ] || { printf 'the image %s is not on the host, and may not be pulled\n' "$3"; return 1; }
     fetch "$3" || return
     say note "fetched $3: $(bounded 60 docker image inspect --format '{{join .RepoDigests " "}}' -- "$3")"
   fi
+  [ "$whose" = theirs ] || remember "$1" "$3"
   fits "$3" && note made && bounded 60 docker tag -- "$3" "$1"
 }
 
@@ -312,22 +314,4 @@ stay_projects() { # STAGE: whether the projects that were waited for still run, 
       return 1
     }
   done
-}
-
-do_prune_images() { # REPOSITORY RELEASES [PUSHED]...: the pins that no release here needs any more, and what was sent
-  repository=$1 releases=$2
-  shift 2
-  [ $# = 0 ] || rm -rf -- "$@"
-  keep=' '
-  for one in "$releases"/*/.portoser/images; do
-    [ -e "$one" ] || continue
-    while read -r tag rest; do keep="$keep$tag "; done <"$one"
-  done
-  bounded 60 docker images --format '{{.Repository}}:{{.Tag}}' --filter "reference=$repository/*" >"$run/tags" || return
-  while read -r tag; do
-    # Podman tells all names of an image that has one of ours, and puts `localhost/` before some.
-    case ${tag#localhost/} in "$repository"/*) ;; *) continue ;; esac
-    case $keep in *" ${tag#localhost/} "*) continue ;; esac
-    bounded 60 docker rmi -- "$tag" || :
-  done <"$run/tags"
 }
