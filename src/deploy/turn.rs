@@ -7,7 +7,7 @@ use crate::check::gate::Red;
 use crate::deploy::walk::Walk;
 use crate::host::look::Question;
 use crate::host::{Layout, Record, Seen, SeenUnit, Supervisor};
-use crate::model::{Event, Outcome, UnitChange};
+use crate::model::{Event, Outcome, UnitChange, quote};
 use crate::plan::{Change, Engine, Turn};
 
 impl Walk {
@@ -32,10 +32,10 @@ impl Walk {
             return Err(Red { check: "second look".into(), says, evidence, unseen: false });
         }
         if turn == Turn::Remove {
+            let shared = quote(&Layout::new(&seen.facts.base).shared(&change.service)).into_owned();
             let text = format!(
-                "{}: its shared folder stays, at {}",
-                change.service,
-                Layout::new(&seen.facts.base).shared(&change.service)
+                "{}: its shared folder stays, at {shared}; `rm -r {shared}` on the host deletes it",
+                change.service
             );
             self.ground.tell(Event::Note { host: Some(change.host.clone()), text });
         }

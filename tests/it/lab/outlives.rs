@@ -8,7 +8,10 @@ use super::kit::{Bench, Machine, port};
 use super::trial;
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("nothing_is_written_where_it_goes_with_its_release", compose_file)]
+    vec![
+        trial("nothing_is_written_where_it_goes_with_its_release", compose_file),
+        trial("data_outlives_the_containers_of_an_image", of_image),
+    ]
 }
 
 const COMPOSE: &str = r#"version: "3.7"
@@ -20,11 +23,15 @@ services:
     volumes: ["./www:/www:ro", MOUNT]
     stop_grace_period: 1s
   db:
-    image: trial/http:1
+    image: trial/http:${TAG:-1}
     command: ["sleep", "100000"]
+    environment: { TOKEN: "$TOKEN" }
     volumes: ["./store:/store", { type: bind, source: more, target: /more }]
     stop_grace_period: 1s
 "#;
+
+/// A value that stands in the project as compose reads it.
+const TOKEN: &str = "not-for-the-records";
 
 /// A project of two parts, whose first has another mount from case to case.
 struct Shop<'a> {
@@ -42,7 +49,7 @@ impl<'a> Shop<'a> {
         std::fs::write(shop.bench.at("shop/more/.gitkeep"), "").expect("a file");
         shop.bench.registry(&format!(
             "  {}-shop:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \
-             port: {}\n    env: {{ KEPT: ./kept }}\n",
+             port: {}\n    env: {{ KEPT: ./kept, TOKEN: {TOKEN} }}\n",
             shop.bench.id, machine.name, shop.port
         ));
         shop
@@ -98,6 +105,17 @@ fn compose_file(machines: Vec<Machine>) -> Result<(), Failed> {
             assert!(refused.err.contains("it is kept in the shared folder"), "{mount}: {}", refused.err);
             assert_eq!(containers(machine, bench), before, "{mount}: nothing was touched");
         }
+        // A project of another name would run beside this one.
+        shop.write("named", "\"./up:/up\"", "");
+        let text = std::fs::read_to_string(bench.at("shop/compose.yml")).expect("the file");
+        std::fs::write(bench.at("shop/compose.yml"), format!("name: portoser-{}-other\n{text}", bench.id))
+            .expect("a file");
+        let refused = bench.run(&["deploy", "--all"]).exits(9);
+        assert!(
+            refused.err.contains(&format!("as the compose project `portoser-{}-shop`", bench.id)),
+            "{}",
+            refused.err
+        );
         // What is only read, and what lies elsewhere, may have any name. The part that did not change is left alone.
         shop.write("two", &format!("\"${{D:-./www}}:/d:ro\", \"${{E:-{}}}:/e\"", bench.base()), "");
         bench.run(&["deploy", "--all"]).exits(0);
@@ -106,5 +124,68 @@ fn compose_file(machines: Vec<Machine>) -> Result<(), Failed> {
         assert_eq!(db(&containers(machine, bench)), db(&before), "its data has the same path as before");
         assert_eq!(shop.in_db("cat /store/canary /more/canary").trim(), "alive\nalive");
         assert_eq!(machine.inside(&format!("cat {releases}/shared/more/canary")).trim(), "alive");
+        assert_eq!(machine.inside(&format!("grep -rl {TOKEN} {}/runs", bench.base())), "", "no record holds a value");
+        let gone = bench.run(&["remove", &format!("{}-shop", bench.id), "--yes"]).exits(0);
+        for left in [format!("the path {} stays", bench.base()), format!("`rm -r {releases}/shared`")] {
+            assert!(gone.err.contains(&left), "{left}: {}", gone.err);
+        }
+    })
+}
+
+/// An image that keeps data in `/keep`, where each of its containers has a volume without a name.
+const KEEPS: &str = "docker image inspect trial/keeps:1 >/dev/null 2>&1 || { d=$(mktemp -d) && printf 'FROM trial/http:1\nVOLUME /keep\n' \
+    >$d/Dockerfile && DOCKER_BUILDKIT=0 docker build -q -t trial/keeps:1 $d; rm -r $d; }";
+
+fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&chosen(&machines, "trixie"), |machine| {
+        image(machine);
+        machine.inside(KEEPS);
+        let bench = Bench::new("kept", std::slice::from_ref(machine));
+        let (port, name) = (port(), format!("{}-app", bench.id));
+        let write = |version: &str, more: &str| {
+            bench.registry(&format!(
+                "  {name}:\n    type: docker\n    host: {}\n    image: trial/keeps:1\n    pull: never\n    \
+                 command: [sleep, \"10000\"]\n    env: {{ VERSION: {version} }}\n    networks: [{}-net]\n    \
+                 files: {{ sent/a: {{ text: a }} }}\n    stop: {{ timeout: 1s }}\n    checks: [{{ unit: true }}]\n{more}",
+                machine.name, bench.id
+            ));
+        };
+        let inside = |words: &str| bench.run(&["exec", &name, "--", "sh", "-c", words]).exits(0).out;
+        // Without a port it would be proven beside its old container, whose data it would not have.
+        write("one", "");
+        let refused = bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
+        assert!(
+            refused.err.contains("the image keeps data in `/keep`, and the service mounts nothing there"),
+            "{}",
+            refused.err
+        );
+        assert_eq!(containers(machine, &bench), "");
+        write("one", "    volumes: [\"./sent:/sent\"]\n");
+        let refused = bench.run(&["deploy", "--all"]).exits(9);
+        assert!(refused.err.contains("its files are sent with each release"), "{}", refused.err);
+        // One that stops first hands its volumes on, with a name and without one.
+        let held = format!("    port: {port}\n    volumes: [\"./data:/data\", \"./sent:/sent:ro\"]\n");
+        for version in ["one", "two"] {
+            write(version, &held);
+            bench.run(&["deploy", "--all"]).exits(0);
+            inside(&format!("touch /keep/{version} /data/{version}"));
+        }
+        assert_eq!(
+            inside("ls /keep /data").split_whitespace().collect::<Vec<_>>(),
+            ["/data:", "one", "two", "/keep:", "one", "two"]
+        );
+        assert_eq!(bench.amiss(machine), "");
+        let gone = bench.run(&["remove", &name, "--yes"]).exits(0);
+        let nameless = gone.err.lines().find(|line| line.contains("the volume ") && line.contains("docker volume rm"));
+        assert!(
+            nameless.is_some() && gone.err.contains(&format!("the network {}-net stays", bench.id)),
+            "{}",
+            gone.err
+        );
+        let volume = nameless.and_then(|line| line.split("the volume ").nth(1)?.split(' ').next()).expect("its name");
+        assert_eq!(
+            machine.inside(&format!("ls /var/lib/docker/volumes/{volume}/_data; docker volume rm {volume} >/dev/null")),
+            "one\ntwo\n"
+        );
     })
 }

@@ -217,7 +217,7 @@ do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
   stop) compose "$2" stop ;;
   restart) compose "$2" restart ;;
   reload) compose "$2" kill -s "$4" ;;
-  down) compose "$2" down --remove-orphans && volumes_stay "$1" ;;
+  down) left_behind "$1" && compose "$2" down --remove-orphans && tell_left "${2%/releases/*}" ;;
   esac || { project_says "$1"; return 1; }
 }
 
@@ -243,13 +243,6 @@ take_project() { # PROJECT FOLDER take
     printf 'the project %s does not run as its compose file says: %s\n' "$1" "$(tr '\n' ' ' <"$run/wrong")"
     return 1
   }
-}
-
-volumes_stay() { # PROJECT: says what is left, as nobody else may take it away
-  bounded 60 docker volume ls -q --filter "label=com.docker.compose.project=$1" >"$run/volumes" || return
-  while read -r volume; do
-    say note "the volume $volume stays, with its data; \`docker volume rm $volume\` on the host deletes it"
-  done <"$run/volumes"
 }
 
 allocated() { # says which container holds the port that docker could not give

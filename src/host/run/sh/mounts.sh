@@ -33,6 +33,29 @@ do_check_volumes() { # IMAGE [PATH]...: that where the image keeps data is mount
 
 undo_check_volumes() { :; }
 
+left_behind() { # PROJECT: what its containers keep, and outlives them, in $run/left: a line each, `KIND NAME`
+  : >"$run/left"
+  containers "$1" || return
+  [ ! -s "$run/ids" ] || bounded 60 docker inspect --format '{{range .Mounts}}{{if .Name}}{{println "volume" .Name}}{{else if and .RW (eq .Type "bind")}}{{println "path" .Source}}{{end}}{{end}}{{range $name, $none := .NetworkSettings.Networks}}{{println "network" $name}}{{end}}' $(cat "$run/ids") >"$run/left" ||
+    { cat "$run/left"; return 1; }
+  bounded 60 docker volume ls --format 'volume {{.Name}}' --filter "label=com.docker.compose.project=$1" >>"$run/left"
+}
+
+tell_left() { # FOLDER: says what is left, as nobody else may take it away; FOLDER is the service's own, of which others tell
+  sort -u "$run/left" >"$run/a" || return
+  while read -r kind name; do
+    case $kind:$name in
+    volume:*) bounded 60 docker volume inspect --format . -- "$name" >/dev/null 2>&1 || continue
+      say note "the volume $name stays, with its data; \`docker volume rm $name\` on the host deletes it" ;;
+    network:bridge | network:host | network:none) ;;
+    network:*) bounded 60 docker network inspect --format . -- "$name" >/dev/null 2>&1 || continue
+      say note "the network $name stays; \`docker network rm $name\` on the host deletes it, once nothing else is on it" ;;
+    path:"$1"/*) ;;
+    path:*) say note "the path $name stays, as it is the host's own" ;;
+    esac
+  done <"$run/a"
+}
+
 inside() { # PATH FOLDER: whether it lies there in truth, or will, once it is made
   case $1 in /*) ;; *) return 0 ;; esac # what one compose takes for a path below the release, and the other not at all
   at=$1

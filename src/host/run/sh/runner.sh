@@ -259,7 +259,7 @@ close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may c
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
   dismiss
   forget_logins
-  (cd "$run" && rm -rf payload trees undo out tail a b config whole lease hand deserted shut)
+  (cd "$run" && rm -rf payload trees undo out tail a b left config whole lease hand deserted shut)
   printf '%s\n' "$1" >"$run/end"
   [ -z "$lease_number" ] || release
   say end "$1"
