@@ -87,11 +87,26 @@ impl Pattern {
     }
 }
 
+/// A line with a word masked where it stands alone: `app` is no part of `application`.
+fn without(line: &str, name: &str) -> String {
+    let (mut masked, mut rest) = (String::new(), line);
+    while let Some(at) = rest.find(name).filter(|_| !name.is_empty()) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        // What was taken off before is no part of the word's surroundings, except its last sign.
+        let left = before.chars().next_back().or(masked.chars().next_back());
+        masked.push_str(before);
+        masked.push_str(if joins(left) || joins(after.chars().next()) { name } else { "<name>" });
+        rest = after;
+    }
+    masked + rest
+}
+
 /// A line with what differs masked.
 fn template<'a>(line: &str, names: impl Iterator<Item = &'a str>) -> String {
     let mut line = line.to_owned();
     for name in names {
-        line = line.replace(name, "<name>");
+        line = without(&line, name);
     }
     let word = |found: &Captures<'_>| {
         let kind = ["time", "id", "url", "address", "path", "hex", "number"]
@@ -128,6 +143,19 @@ mod tests {
             "request <id> to <url> failed"
         );
         assert_eq!(said("commit 2c26b46b68 at 0x7ffe12"), "commit <hex> at <hex>");
+    }
+
+    #[test]
+    fn a_name_is_masked_where_it_is_a_word() {
+        let said = |line: &str, name| template(line, std::iter::once(name));
+        assert_eq!(said("broken pipe of pi", "pi"), "broken pipe of <name>");
+        assert_eq!(
+            said("application app failed: app.service, app-1, myapp", "app"),
+            "application <name> failed: <name>.service, <name>-<number>, myapp"
+        );
+        assert_eq!(said("aaa aa", "aa"), "aaa <name>");
+        // The same failure of two services, whatever they are called.
+        assert_eq!(said("the application in app broke", "app"), said("the application in shop broke", "shop"));
     }
 
     proptest! {
