@@ -13,7 +13,13 @@ look_access() { # SERVICE USER
   ls -ldn / "$base" "$base/services" "$base/services/$1" "$base/services/$1/releases" "$base/services/$1/current/" "$base/services/$1/shared"
   [ ! -d "$base/services/$1/shared" ] ||
     bounded 5 find "$base/services/$1/shared" -maxdepth 3 ! -user "$user" ! -type l -exec ls -dln {} + |
-      { head -n 100 | while read -r mode links owner group rest; do printf 'foreign %s:%s /%s\n' "$owner" "$group" "${rest#* /}"; done; }
+      { head -n 100 | while read -r mode links owner group rest; do
+        case $mode in
+          '') ;;
+          '!late') printf '!late %s %s\n' "$links" "$owner" ;;
+          *) printf 'foreign %s:%s /%s\n' "$owner" "$group" "${rest#* /}" ;;
+        esac
+      done; }
 }
 "#;
 
