@@ -106,6 +106,7 @@ async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>
 /// Masks what must not be shown of an observation.
 fn masked(one: &mut Observation, mask: &Mask) {
     one.says = mask.text(&one.says);
+    one.of = mask.text(&one.of);
     one.lines.iter_mut().for_each(|line| *line = mask.text(line));
     one.values.values_mut().for_each(|value| *value = mask.text(value));
 }
