@@ -153,7 +153,10 @@ impl Ready {
         let Self { prepared, terms, amiss } = self;
         let verdict = verdict(&deploy(ground, prepared, &terms).await?);
         let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok((verdict, says.filter(|_| verdict != Verdict::Helped)))
+        // No second look was taken where a step failed before.
+        let step =
+            || format!("it could not be done to its end: `portoser history show {}` tells of each step", terms.run);
+        Ok((verdict, (verdict != Verdict::Helped).then(|| says.unwrap_or_else(step))))
     }
 }
 
