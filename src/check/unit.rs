@@ -55,7 +55,11 @@ pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
         Supervisor::Systemd => look::units(&text),
         Supervisor::Launchd => blocks(&text).map(|(name, block)| (name.to_owned(), look::job(block))).collect(),
         Supervisor::Compose => {
-            let mut seen = look::container_units(&look::containers(&text), None);
+            let all = match look::containers(&text) {
+                Ok(all) => all,
+                Err(line) => return Verdict::Unseen(format!("docker tells of a container in unknown words: {line}")),
+            };
+            let mut seen = look::container_units(&all, None);
             for name in &subject.units {
                 seen.entry(name.clone()).or_default();
             }

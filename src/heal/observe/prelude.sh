@@ -22,6 +22,16 @@ bounded() { # SECONDS PROGRAM ARG...: runs a program, and says so when it did no
   return "$code"
 }
 
+asked() { # SECONDS PROGRAM ARG...: as `bounded`, where what is said by a program that fails is no answer
+  if answer=$(bounded "$@" 2>&1); then
+    printf '%s\n' "$answer"
+  else
+    # One line, and that of the program, not ours.
+    printf '!failed %s: %s\n' "$2" "$(printf '%s' "$answer" | tr '\n' ' ' | cut -c 1-200)"
+    case $answer in *'!late '*) printf '!late %s %s\n' "$1" "$2" ;; esac
+  fi
+}
+
 pids=
 shown() { # SCOPE UNIT...: what systemd says of units; their main processes are remembered for the looks behind
   scope=$1; shift

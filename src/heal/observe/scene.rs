@@ -129,6 +129,9 @@ impl Heard {
                 return Err(format!("`{tool}` did not answer within {seconds} s"));
             }
         }
+        if let Some(why) = text.strip_prefix("!failed ") {
+            return Err(format!("asking {}", why.lines().next().unwrap_or_default()));
+        }
         Ok(text)
     }
 

@@ -18,19 +18,21 @@ pub const INSPECT: &str = concat!(
     r#"{{len .NetworkSettings.Networks}}]"#
 );
 
-/// Reads the lines of `INSPECT`: the containers by `PROJECT/PART`. A line that cannot be read is left out.
-#[must_use]
-pub fn containers(text: &str) -> BTreeMap<String, Vec<SeenContainer>> {
+/// Reads the lines of `INSPECT`: the containers by `PROJECT/PART`.
+///
+/// # Errors
+/// The first line of a container that cannot be read: what it tells of is there, and must not count as gone.
+pub fn containers(text: &str) -> Result<BTreeMap<String, Vec<SeenContainer>>, String> {
     let mut all: BTreeMap<String, Vec<SeenContainer>> = BTreeMap::new();
-    for line in text.lines() {
-        if let Some((name, container)) = container(line) {
-            all.entry(name).or_default().push(container);
-        }
+    // What docker warns of beside its answer is no container.
+    for line in text.lines().filter(|line| line.starts_with('[')) {
+        let (name, container) = container(line).ok_or_else(|| line.to_owned())?;
+        all.entry(name).or_default().push(container);
     }
     for parts in all.values_mut() {
         parts.sort_by(|a, b| a.name.cmp(&b.name));
     }
-    all
+    Ok(all)
 }
 
 fn container(line: &str) -> Option<(String, SeenContainer)> {
@@ -144,7 +146,7 @@ mod tests {
             "noise".into(),
         ]
         .join("\n");
-        let all = containers(&text);
+        let all = containers(&text).expect("lines that can be read");
         assert_eq!(all["p/web"][0].ports, ["8099->80/tcp"]);
         let at: Timestamp = "2026-11-21T13:09:49Z".parse().expect("a time");
         let units = container_units(&all, Some((at.as_second(), Duration::from_secs(100))));
@@ -158,11 +160,18 @@ mod tests {
         assert!(units["p/once"].rests() && units["p/dead"].rests() && !units["p/loop"].rests());
     }
 
+    #[test]
+    fn a_container_in_unknown_words_is_not_gone() {
+        let text = format!("{}\n[\"p\",\"db\",7]\n", line("web", "running", "null", 0, "no"));
+        assert_eq!(containers(&text), Err("[\"p\",\"db\",7]".to_owned()));
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read(text in "(?s).{0,200}", part in "[^\"\\\\\\p{C}]{0,20}") {
-            let _ = container_units(&containers(&text), Some((0, Duration::ZERO)));
-            let _ = container_units(&containers(&line(&part, &part, "null", -1, &part)), None);
+            for text in [&text, &line(&part, &part, "null", -1, &part)] {
+                let _ = containers(text).map(|all| container_units(&all, Some((0, Duration::ZERO))));
+            }
         }
     }
 }

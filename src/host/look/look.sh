@@ -114,18 +114,23 @@ containers() { # NEEDED: of the projects that were met; where there are none, on
   fi
   limit=
   command -v timeout >/dev/null && limit='timeout 10'
+  # A container may go between the two questions; that is no answer, and they are asked once more.
+  inspected || inspected || say blind "${all:-docker does not answer within 10 s}"
+}
+
+inspected() { # leaves in `all` why there is no answer
   all=$($limit docker ps -a --no-trunc --filter label=com.docker.compose.project \
-    --format '{{.ID}} {{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.oneoff"}}' 2>&1) ||
-    { say blind "${all:-docker does not answer within 10 s}"; return; }
-  [ -n "$projects" ] || return
+    --format '{{.ID}} {{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.oneoff"}}' 2>&1) || return
+  [ -n "$projects" ] || return 0
   set --
   while read -r one project once; do
     case "$projects " in *" $project "*) [ "$once" = True ] || set -- "$@" "$one" ;; esac
   done <<END
 $all
 END
-  [ $# -gt 0 ] || return
-  say containers "$($limit docker inspect --format "$inspect" "$@")"
+  [ $# -gt 0 ] || return 0
+  all=$($limit docker inspect --format "$inspect" "$@" 2>&1) || return
+  say containers "$all"
 }
 
 stray() { # NAME: with the units that its record names, as nobody else knows them

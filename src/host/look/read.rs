@@ -36,7 +36,13 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
         match key.as_str() {
             "holder" => seen.holder = Holder::parse(value).map(|holder| holder.to_string()),
             "blind" => seen.blind = Some(value.trim().chars().take(300).collect()),
-            "containers" => seen.containers = containers(value),
+            "containers" => match containers(value) {
+                Ok(all) => seen.containers = all,
+                Err(line) => {
+                    let line: String = line.chars().take(200).collect();
+                    seen.blind = Some(format!("docker tells of a container in words that are not known: {line}"));
+                }
+            },
             "cordon" => seen.cordon = Some(value.lines().next().unwrap_or_default().to_owned()),
             "busy" => seen.busy = value == "yes",
             "unfinished" => seen.unfinished = peeked(value),

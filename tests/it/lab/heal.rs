@@ -45,6 +45,9 @@ struct Fault {
     undo: String,
     /// The roots, as `PLAYBOOK WHERE`: the part of the stack, or host.
     roots: BTreeSet<String>,
+    /// Whether something cannot be seen because of it, and that is all.
+    #[serde(default)]
+    blind: bool,
     /// Deeds that no root may propose, and no remedy may do.
     #[serde(default)]
     never: Vec<String>,

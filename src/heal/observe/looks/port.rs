@@ -79,6 +79,9 @@ fn held(
     if own {
         return one.with("state", "own").good(format!("it listens on port {port}"));
     }
+    if let Some(why) = heard.seen().blind.as_ref().filter(|_| placed.service.kind.is_docker()) {
+        return one.unseen(format!("pid {pid} ({name}) listens on port {port}; whether for a container of it: {why}"));
+    }
     let folder = Layout::new(&heard.seen().facts.base).service(&placed.service.name);
     let stands = family.folders.get(pid).is_some_and(|at| at.starts_with(&format!("{folder}/")));
     let other = scene.services.iter().find(|other| other.units.iter().any(|(_, name)| name == unit));
