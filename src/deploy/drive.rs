@@ -30,7 +30,7 @@ const FOLLOW: Duration = Duration::from_secs(24 * 3600);
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// How long the end of a run may take to be told, once all is decided.
-const END: Duration = Duration::from_secs(60);
+pub(super) const END: Duration = Duration::from_secs(60);
 
 /// How much of a payload is handed over at once.
 const PIECE: usize = 256 << 10;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::check::gate;
-use crate::deploy::drive::{Drive, Start};
+use crate::deploy::drive::{Drive, END, Start};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::image::Shelf;
@@ -16,11 +16,12 @@ use crate::deploy::prepare::{Prepared, by_host};
 use crate::deploy::push::push;
 use crate::deploy::rescue::{RESCUE, Rescue};
 use crate::deploy::state::{HostEnd, Lock};
-use crate::deploy::walk::{Ended, Pace, SecondLook, Walk};
+use crate::deploy::walk::{Ended, Pace, Part, SecondLook, Walk};
 use crate::host::Layout;
-use crate::host::run::{Compression, HostRun, Order, Stage, Treatment, Tree};
+use crate::host::run::{Compression, HostRun, Order, Stage, Treatment, Tree, WORD_WITHIN, longest};
 use crate::model::{Event, HostName, OnLostContact, RunId, ServiceName};
 use crate::plan::{Change, Plan, Turn};
+use crate::registry::STOP_MOST;
 
 /// How a plan is carried out.
 #[derive(Clone)]
@@ -134,7 +135,7 @@ async fn open(
 }
 
 type Drives = BTreeMap<HostName, Drive>;
-type Stages = BTreeMap<(ServiceName, HostName), usize>;
+type Stages = BTreeMap<(ServiceName, HostName), Part>;
 
 fn begin(
     ground: &Arc<Ground>,
@@ -150,9 +151,6 @@ fn begin(
         let (Some(far), Some(seen)) = (prepared.survey.far.get(&host), prepared.survey.seen.get(&host)) else {
             continue;
         };
-        for (number, change) in changes.iter().enumerate() {
-            stages.insert((change.service.clone(), host.clone()), number + 1);
-        }
         let run = HostRun {
             id: terms.run.clone(),
             base: Layout::new(&seen.facts.base).base().to_owned(),
@@ -165,6 +163,10 @@ fn begin(
             treatment: terms.treatment.clone(),
             stages: changes.iter().map(|change| stage(ground, change, terms, whole)).collect(),
         };
+        for (index, stage) in run.stages.iter().enumerate() {
+            let part = Part { stage: index + 1, longest: longest(stage) };
+            stages.insert((stage.service.clone(), host.clone()), part);
+        }
         let trees: Vec<Tree> = changes.iter().flat_map(|change| change.trees()).collect();
         let start = Start { run, trees, compression: Compression::best(&seen.facts.tools) };
         drives.insert(host, Drive::start(ground.clone(), far.clone(), start));
@@ -174,7 +176,9 @@ fn begin(
 
 /// The longest that the whole plan may take; no stage waits longer for its turn.
 fn whole(ground: &Ground, plan: &Plan, terms: &Terms) -> Duration {
-    let one = |change: &Change| STAGE + verdict_within(ground, change, terms);
+    // A stage stops and starts, and may have to do so again to go back.
+    let words = |change: &Change| (word_within(ground, change) - WORD_WITHIN) * 4;
+    let one = |change: &Change| STAGE + words(change) + verdict_within(ground, change, terms);
     plan.changes.iter().map(one).sum()
 }
 
@@ -184,6 +188,16 @@ fn verdict_within(ground: &Ground, change: &Change, terms: &Terms) -> Duration {
     let healed = if terms.rescue.is_some() { RESCUE + gate } else { Duration::ZERO };
     let second = terms.second_look.as_ref().map_or(Duration::ZERO, |look| look.within);
     gate + healed + second + lost_after(ground, change)
+}
+
+/// How long one word about the service may take on its host: what stops may be the release before or the new one, and `compose up` may
+/// wait for a part to become healthy.
+fn word_within(ground: &Ground, change: &Change) -> Duration {
+    let known = ground.registry.services.get(&change.service).map(|service| service.stop.timeout);
+    let records = change.before_record.iter().chain([&change.record]);
+    let stop = records.filter_map(|record| record.stop.map(Duration::from_secs)).chain(known).max();
+    let start = change.record.checks.iter().map(|check| check.start_period).max();
+    WORD_WITHIN + stop.unwrap_or_default().min(STOP_MOST) + start.unwrap_or_default()
 }
 
 fn soak(ground: &Ground, change: &Change) -> Duration {
@@ -213,6 +227,7 @@ fn stage(ground: &Ground, change: &Change, terms: &Terms, whole: Duration) -> St
         after: change.after.clone(),
         verdict_within: verdict_within(ground, change, terms),
         soak: soak(ground, change),
+        word_within: word_within(ground, change),
         go_within: whole,
         on_lost_contact: lost,
     }
@@ -296,7 +311,10 @@ async fn close(walk: &Walk) {
         drive.order(Order::Finish);
     }
     for (host, drive) in &walk.drives {
-        let state = drive.finished().await;
+        // What ran beside the new release until it was proven stops only now.
+        let parts = walk.stages.iter().filter(|((_, on), _)| on == host);
+        let longest: Duration = parts.map(|(_, part)| part.longest).sum();
+        let state = drive.finished_within(END + longest).await;
         if let Some(why) = state.lost {
             let text = format!("its run could not be followed to the end: {why}");
             walk.ground.tell(Event::Note { host: Some(host.clone()), text });

@@ -52,6 +52,8 @@ pub(super) async fn quiet(
         if hosts.is_empty() {
             return Ok(survey);
         }
+        // What is settled may have to stop what takes its time.
+        let stop = ground.registry.services.values().map(|service| service.stop.timeout).max().unwrap_or_default();
         let wait = until.saturating_duration_since(Instant::now());
         let mut drives = Vec::new();
         for host in &hosts {
@@ -61,7 +63,7 @@ pub(super) async fn quiet(
         }
         for (host, drive, seen) in drives {
             let state = tokio::select! {
-                state = drive.finished_within(wait + SETTLE) => state,
+                state = drive.finished_within(wait + SETTLE + stop * 2) => state,
                 () = ground.stop.cancelled() => return Err(Fault::Interrupted),
             };
             let host = host.clone();

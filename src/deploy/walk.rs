@@ -22,7 +22,7 @@ use crate::model::{Check, Event, HostName, Outcome, ReleaseId, ServiceName};
 use crate::plan::{Action, Change, Plan, Turn};
 use crate::registry::Batch;
 
-/// How long the undo of a stage may take to be told, beyond the stage's own commands.
+/// How long the undo of a stage may take to be told, beyond the time that its steps have.
 const UNDO: Duration = Duration::from_secs(120);
 
 /// How a walk differs from the registry's policy.
@@ -59,8 +59,17 @@ pub(super) struct Walk {
     pub units: BTreeMap<HostName, BTreeMap<String, SeenUnit>>,
     /// The open runs, for the hosts where something changes.
     pub drives: BTreeMap<HostName, Drive>,
-    /// Which stage of its host's run a change is.
-    pub stages: BTreeMap<(ServiceName, HostName), usize>,
+    /// Which part of its host's run a change is.
+    pub stages: BTreeMap<(ServiceName, HostName), Part>,
+}
+
+/// A stage of a host's run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// Its number, from 1.
+    pub stage: usize,
+    /// How long its steps may take at most, done or undone.
+    pub longest: Duration,
 }
 
 /// How a service ended on a host.
@@ -172,7 +181,7 @@ impl Walk {
     /// One change on one host, up to proven and kept.
     async fn host(&self, change: &Change) -> Result<Outcome, Failed> {
         let began = Instant::now();
-        let (Some(drive), Some(&stage)) = (self.drives.get(&change.host), self.stage(change)) else {
+        let (Some(drive), Some(Part { stage, .. })) = (self.drives.get(&change.host), self.part(change)) else {
             return Err(Failed::Lost);
         };
         drive.order(Order::Go(stage));
@@ -239,12 +248,12 @@ impl Walk {
 
     /// Brings a change back, for this reason, and proves what was there before.
     async fn back(&self, change: &Change, failed: Failed, why: &'static str) -> Ended {
-        let outcome = match (failed, self.drives.get(&change.host), self.stage(change)) {
-            (Failed::Here, Some(drive), Some(&stage)) => {
+        let outcome = match (failed, self.drives.get(&change.host), self.part(change)) {
+            (Failed::Here, Some(drive), Some(Part { stage, longest })) => {
                 drive.undo(stage, why);
                 let over = |phase| matches!(phase, Phase::Undone | Phase::UndoFailed | Phase::Waiting);
                 let wait = drive.until(|state| state.over() || over(state.phase(stage)));
-                match tokio::time::timeout(UNDO, wait).await {
+                match tokio::time::timeout(UNDO + longest, wait).await {
                     Ok(state) if matches!(state.phase(stage), Phase::Undone | Phase::Waiting) => self.old(change).await,
                     _ => Outcome::RollbackFailed,
                 }
@@ -295,8 +304,8 @@ impl Walk {
 
 /// The rest of a walk: small things that the road above uses.
 impl Walk {
-    fn stage(&self, change: &Change) -> Option<&usize> {
-        self.stages.get(&(change.service.clone(), change.host.clone()))
+    fn part(&self, change: &Change) -> Option<Part> {
+        self.stages.get(&(change.service.clone(), change.host.clone())).copied()
     }
 
     pub(super) fn tell(&self, change: &Change, event: impl FnOnce(HostName, ServiceName) -> Event) {

@@ -347,6 +347,7 @@ impl Parts {
             user: None,
             checks: spread(&service.checks, service.port, service.instances),
             hooks: release::hooks(subject, &variables),
+            stop: plan::long_stop(service),
             venv: None,
             once: None,
             summary,

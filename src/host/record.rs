@@ -28,6 +28,9 @@ pub struct Record {
     pub checks: Vec<Check>,
     /// The user's commands before the switch and after it.
     pub hooks: Hooks,
+    /// How many seconds it may take to stop, where that is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<u64>,
     /// The virtual environment that it runs in, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub venv: Option<Venv>,

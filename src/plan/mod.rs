@@ -29,7 +29,7 @@ pub use mend::{Mend, hook_step};
 pub use offer::{Left, Offer, Offered, offer};
 pub use parsed::Parsed;
 pub use render::{
-    Commit, SourceTree, Sources, Variables, environment, fill, instances, names_its_folder, tree, variables,
+    Commit, SourceTree, Sources, Variables, environment, fill, instances, long_stop, names_its_folder, tree, variables,
 };
 pub use seal::{mark, ours, seal};
 pub use show::{Manner, show};

@@ -188,6 +188,12 @@ fn engine() -> Result<Environment<'static>, minijinja::Error> {
     Ok(engine)
 }
 
+/// How many seconds a service may take to stop, where that is more than anybody waits for a stop anyway.
+#[must_use]
+pub fn long_stop(service: &Service) -> Option<u64> {
+    Some(service.stop.timeout.as_secs()).filter(|seconds| *seconds > 60)
+}
+
 /// The instances of a service, counted from 1.
 pub fn instances(service: &Service) -> std::ops::RangeInclusive<u16> {
     1..=service.instances.max(1)

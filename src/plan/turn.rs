@@ -212,6 +212,7 @@ mod tests {
             user: None,
             checks: Vec::new(),
             hooks: Hooks::default(),
+            stop: None,
             venv: None,
             once: None,
             summary: BTreeMap::new(),

@@ -301,12 +301,15 @@ pub struct LogLimits {
     pub max_size: Option<u64>,
 }
 
+/// The longest that a service may take to stop.
+pub const STOP_MOST: Duration = Duration::from_secs(3600);
+
 /// How a service is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
     /// A signal name with `SIG`, such as `SIGTERM`.
     pub signal: String,
-    /// How long it has before it is killed.
+    /// How long it has before it is killed, at most `STOP_MOST`.
     pub timeout: Duration,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::checked::Batch;
+use super::checked::{Batch, STOP_MOST};
 use super::fault::{nearest, shown};
 use super::read::{Read, Reader};
 use super::tree::{Node, Scalar, Trail, Value};
@@ -133,6 +133,17 @@ written!(
     /// A length of time.
     Time(Duration), { "type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$", "minLength": 2 },
     |node, at, to| unit(node, at, to, "a time", TIME, "s", |text| parse_duration(text).ok())
+);
+written!(
+    /// How long a service has to stop: at most `STOP_MOST`, as a host's lock is held meanwhile.
+    StopTime(Duration), { "type": "string", "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$", "minLength": 2 },
+    |node, at, to| {
+        let time = unit(node, at, to, "a time", TIME, "s", |text| parse_duration(text).ok());
+        if time.is_some_and(|time| time > STOP_MOST) {
+            to.fault(node.place, at, "it is too long").why("a service may take an hour to stop at most");
+        }
+        time
+    }
 );
 written!(
     /// A number of bytes.

@@ -144,6 +144,7 @@ fn record(summary: &[(&str, &str)]) -> Record {
         user: None,
         checks: Vec::new(),
         hooks: Hooks::default(),
+        stop: None,
         venv: None,
         once: None,
         summary: summary.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),

@@ -12,6 +12,7 @@ pub use line::Reader;
 pub(crate) use line::decode;
 pub use open::{Opening, attach, open, peek, peeked, settle, watch};
 pub use payload::{Compression, Payload, PayloadError};
+pub use render::{WORD_WITHIN, longest};
 pub use replay::{RunState, StageState};
 pub(crate) use wire::run_id;
 pub use wire::{About, End, Entry, Happened, Holder, Order, Report, Why, entry, service_of};
@@ -120,6 +121,8 @@ pub struct Stage {
     pub verdict_within: Duration,
     /// A unit that was started again since its start was waited for must be up this long when the verdict is to keep it.
     pub soak: Duration,
+    /// How long the init system or docker may take for one word: a start, or a stop.
+    pub word_within: Duration,
     /// How long the stage may wait for its `go`, counted from the last thing that happened in the run.
     pub go_within: Duration,
     pub on_lost_contact: OnLostContact,

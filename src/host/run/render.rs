@@ -7,8 +7,8 @@ use crate::host::run::line::{encode, ticket_key};
 use crate::host::run::{HostRun, PayloadError, Stage, Treatment};
 use crate::model::{Cmd, Content, OnLostContact, Probe, ProjectChange, Pull, Scope, Step, quote};
 
-/// How long the init system may take for one word of ours; its own limits for start and stop are shorter.
-const UNIT_WITHIN: Duration = Duration::from_secs(300);
+/// How long the init system or docker may take for one word of ours, beyond what the service itself may take to start or stop.
+pub const WORD_WITHIN: Duration = Duration::from_secs(300);
 
 /// How long an image may take to be fetched or built.
 const PULL_WITHIN: Duration = Duration::from_secs(1800);
@@ -34,7 +34,7 @@ pub(super) fn render(run: &HostRun) -> Result<Rendered<'_>, PayloadError> {
         ("place", place),
         ("within", run.within.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("contact", seconds(run.contact.unwrap_or_default())),
-        ("unit_within", seconds(UNIT_WITHIN)),
+        ("unit_within", seconds(WORD_WITHIN)),
         ("pull_within", seconds(PULL_WITHIN)),
         ("stages", run.stages.len().to_string()),
     ] {
@@ -82,13 +82,14 @@ impl<'a> Rendered<'a> {
         };
         let _ = writeln!(
             self.steps,
-            "stage_{number}() {{ service={} expect={} release={} verdict={} go={} soak={} lost={lost} steps={} after={}; }}",
+            "stage_{number}() {{ service={} expect={} release={} verdict={} go={} soak={} unit_within={} lost={lost} steps={} after={}; }}",
             quote(stage.service.as_str()),
             quote(&optional(&stage.expect)),
             quote(&optional(&stage.release)),
             seconds(stage.verdict_within),
             seconds(stage.go_within),
             stage.soak.as_millis() / 10,
+            seconds(stage.word_within),
             stage.steps.len(),
             stage.after.len(),
         );
@@ -228,17 +229,19 @@ fn wait(probe: &Probe, within: Duration) -> String {
     format!("[ \"$act\" = undo ] || {}", call.0)
 }
 
-/// How long the steps of a stage may take at most.
-pub(super) fn longest(stage: &Stage) -> Duration {
+/// How long the steps of a stage may take at most, done or undone.
+#[must_use]
+pub fn longest(stage: &Stage) -> Duration {
     let one = |step: &Step| match step {
         Step::Run { cmd, undo } | Step::Make { cmd, undo } => {
             cmd.within + undo.as_ref().map_or(Duration::ZERO, |undo| undo.within)
         }
         Step::Wait { within, .. } => *within,
         Step::Image { .. } | Step::Part { .. } | Step::Load { .. } => PULL_WITHIN,
-        Step::Project { .. } | Step::HoldProject { .. } => UNIT_WITHIN * 2,
-        Step::Unit { .. } | Step::HoldUnit { .. } | Step::Process { .. } | Step::HoldProcess { .. } => UNIT_WITHIN * 2,
-        _ => UNIT_WITHIN,
+        Step::Project { .. } | Step::HoldProject { .. } => stage.word_within * 2,
+        Step::Unit { .. } | Step::HoldUnit { .. } => stage.word_within * 2,
+        Step::Process { .. } | Step::HoldProcess { .. } => stage.word_within * 2,
+        _ => WORD_WITHIN,
     };
     stage.steps.iter().chain(&stage.after).map(one).sum()
 }

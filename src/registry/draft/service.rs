@@ -7,7 +7,9 @@ use super::source::SourceText;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::RestartPolicy;
 use crate::registry::docker::Pull;
-use crate::registry::number::{Bool, Choice, Count, CountOrNone, Cpu, Mode, Named, Port, Share, Size, Time, Whole};
+use crate::registry::number::{
+    Bool, Choice, Count, CountOrNone, Cpu, Mode, Named, Port, Share, Size, StopTime, Time, Whole,
+};
 use crate::registry::read::{List, Map, draft};
 use crate::registry::text::{
     ImageName, IndexUrl, Label, LabelKey, Line, MountText, Name, NetworkName, PackageName, PartName, Prose,
@@ -199,8 +201,8 @@ draft! {
     struct Stop {
         /// The signal, such as SIGTERM.
         signal: Choice<Signal>,
-        /// How long it has before it is killed.
-        timeout: Time,
+        /// How long it has before it is killed, an hour at most.
+        timeout: StopTime,
     }
 }
 

@@ -97,6 +97,7 @@ fn stage(change: &Change) -> Stage {
         after: change.after.clone(),
         verdict_within: Duration::from_secs(1),
         soak: Duration::ZERO,
+        word_within: Duration::from_secs(20),
         go_within: Duration::from_secs(1),
         on_lost_contact: OnLostContact::Undo,
     }

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("fewer_instances_stop_what_is_too_many", instances),
         trial("what_is_kept_on_lost_contact_stays", lost),
         trial("a_check_that_another_answers_proves_nothing", another),
+        trial("what_takes_long_to_stop_is_waited_for", patience),
     ]
 }
 
@@ -237,5 +238,29 @@ fn another(machines: Vec<Machine>) -> Result<(), Failed> {
     let left =
         machines[0].inside(&format!("ls -d {}/services/* /etc/systemd/system/portoser-{}*", bench.base(), bench.id));
     assert!(!left.starts_with('/') && !left.contains("\n/"), "{left}");
+    Ok(())
+}
+
+/// A version that takes longer to stop than one word to systemd may take otherwise. It is bad, and has to stop to go back.
+fn patience(machines: Vec<Machine>) -> Result<(), Failed> {
+    let stop = if kit::full() { 310 } else { 2 };
+    let machine = &usual(&machines)[0];
+    let (bench, port) = (Bench::new("slow", std::slice::from_ref(machine)), port());
+    let write = |version: &str, more: &str| {
+        bench.registry(&bench.service("one", &[&machine.name], port, version, more));
+    };
+    let slow = |words: &[&str]| {
+        let mut portoser = bench.command_in("state", words);
+        let output = portoser.output().expect("portoser runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    write("one", "");
+    assert_eq!(slow(&["deploy", "--all", "--events"]).0, Some(0));
+    // A signal that it does not hear.
+    write("bad", &format!("    stop: {{ signal: SIGWINCH, timeout: {stop}s }}\n"));
+    let (code, text) = slow(&["deploy", "--all", "--events"]);
+    assert_eq!(code, Some(5), "it is killed when its time is up: {text}");
+    assert_eq!(bench.answer(machine, port), "one");
+    assert_eq!(bench.amiss(machine), "");
     Ok(())
 }

@@ -283,6 +283,7 @@ pub fn stage(expect: Option<ReleaseId>, release: Option<ReleaseId>, steps: Vec<S
         after: Vec::new(),
         verdict_within: Duration::from_secs(30),
         soak: Duration::from_secs(2),
+        word_within: Duration::from_secs(20),
         go_within: Duration::from_secs(30),
         on_lost_contact: OnLostContact::Undo,
     }
