@@ -8,13 +8,14 @@ mod left;
 mod news;
 mod notify;
 mod observe;
+mod owed;
 pub mod playbook;
 mod sight;
 mod solve;
 
 pub use analyze::{Pattern, Problem, World, analyze};
 pub use diagnose::{Diagnosis, diagnose, unknown_looks};
-pub use news::{News, due, news, word as news_word};
+pub use news::{News, word as news_word};
 pub use notify::notify;
 pub use observe::{Observed, look_names, observe};
 pub use sight::{Observation, Sight};

@@ -1,15 +1,15 @@
 //! News: what changed between what was noticed before and what a healing found. Pure: the same input has the same news. What
-//! was not seen is neither bad nor healed, and the same is not told twice.
+//! was not seen is neither bad nor healed, and nothing is healed at a place where something is still wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::heal::{Healing, Observation, Problem, Sight};
+use crate::heal::{Diagnosis, Healing, Observation, Problem, Sight};
 use crate::journal::{Trouble, Verdict};
-use crate::model::{HostName, ServiceName, hex, sha256};
-use crate::registry::{NewsKind, Notify};
+use crate::model::{HostName, ServiceName};
+use crate::registry::NewsKind;
 
 /// Something that is new.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,79 +26,130 @@ pub struct News {
 
 /// What is new after a healing, and what is noticed now.
 #[must_use]
-pub fn news(before: &[Trouble], healing: &Healing, now: Timestamp) -> (Vec<News>, Vec<Trouble>) {
-    let mut all = Vec::new();
-    let mut after: Vec<Trouble> = before.to_vec();
-    // What looks agree on; a blip is no news.
-    let left: Vec<&Problem> = healing.left().map(|one| &one.problem).filter(|one| !one.latent).collect();
-    for problem in &left {
-        let at = after.iter().position(|one| is(one, problem)).unwrap_or_else(|| {
-            after.push(trouble(problem, now));
-            after.len() - 1
-        });
-        let one = &mut after[at];
-        if one.since == now || one.healed.is_some() {
-            (one.since, one.healed, one.gave_up) = (now, None, false);
-            all.push(tell(NewsKind::WentBad, problem, Vec::new()));
-        }
-        one.because.clone_from(&problem.because);
-        if !one.gave_up {
-            one.gave_up = true;
-            all.push(tell(NewsKind::GaveUp, problem, given_up(healing, problem)));
-        }
+pub(super) fn news(before: &[Trouble], healing: &Healing, now: Timestamp) -> (Vec<News>, Vec<Trouble>) {
+    let (mut all, mut after) = (Vec::new(), before.to_vec());
+    // Who stops it in the middle has seen too little to say how it stands.
+    if !healing.cut {
+        bad(healing, now, &mut after, &mut all);
+        healed(healing, now, &mut after, &mut all);
     }
-    let (seen, helped) = (seen(&healing.last.observations), helped(healing));
-    // Taking a host out of service heals nothing.
-    for one in after.iter_mut().filter(|one| one.healed.is_none() && !healing.aside.contains(&one.host)) {
-        let gone = !left.iter().any(|problem| is(one, problem));
-        if gone && seen.contains(&(&one.host, one.service.as_ref())) {
-            one.healed = Some(now);
-            let says = helped.iter().filter(|(problem, _)| is(one, problem)).map(|(_, says)| says.clone()).collect();
-            let (host, service) = (one.host.clone(), one.service.clone());
-            let (problem, because) = (one.problem.clone(), one.because.clone());
-            all.push(News { kind: NewsKind::Healed, host, service, problem, because, says });
-        }
-    }
-    // What came and went within one healing was never noticed as bad.
-    for (problem, says) in helped.into_iter().filter(|(problem, _)| !before.iter().any(|one| open(one, problem))) {
-        if left.iter().any(|one| same(one, problem)) {
-            continue;
-        }
-        all.push(tell(NewsKind::Healed, problem, vec![says]));
-        if !after.iter().any(|one| is(one, problem)) {
-            after.push(Trouble { healed: Some(now), ..trouble(problem, now) });
-        }
-    }
-    for one in healing.treated.iter().filter(|one| one.noted.as_ref().is_some_and(|noted| noted.new)) {
-        let name = one.noted.as_ref().map(|noted| format!("{} in {}", noted.name, noted.file.display()));
-        all.push(tell(NewsKind::Learned, &one.problem, name.into_iter().collect()));
+    for one in &healing.treated {
+        let Some(noted) = one.noted.as_ref().filter(|noted| noted.new) else { continue };
+        let says = format!("{} in {}", noted.name, noted.file.display());
+        let closed = || Trouble { healed: Some(now), ..trouble(&one.problem, now) };
+        let at = find(&after, &one.problem).unwrap_or_else(|| add(&mut after, closed()));
+        all.push(tell(NewsKind::Learned, &after[at], vec![says]));
     }
     (all, after)
 }
 
-/// Those of the news that one who is told wants and was not told within its cool-down; notes that they are told now.
-#[must_use]
-pub fn due(all: &[News], after: &mut [Trouble], to: &Notify, now: Timestamp) -> Vec<News> {
-    let whom = &hex(&sha256(format!("{:?}", to.to).as_bytes()))[..8];
-    let mut due = Vec::new();
-    for one in all.iter().filter(|one| to.news.contains(&one.kind)) {
-        let known = |other: &&mut Trouble| {
-            other.host == one.host && other.service == one.service && other.problem == one.problem
-        };
-        let Some(trouble) = after.iter_mut().find(known) else {
-            due.push(one.clone());
-            continue;
-        };
-        let kind = format!("{} {whom}", word(one.kind));
-        let recent = trouble.told.get(&kind).is_some_and(|told| {
-            std::time::Duration::try_from(now.duration_since(*told)).is_ok_and(|since| since < to.cooldown)
-        });
-        if !recent {
-            trouble.told.insert(kind, now);
-            due.push(one.clone());
+/// What went bad, and for what nothing more can be done. What looks agree on; a blip is no news.
+fn bad(healing: &Healing, now: Timestamp, after: &mut Vec<Trouble>, all: &mut Vec<News>) {
+    for problem in healing.left().map(|one| &one.problem).filter(|one| !one.latent) {
+        let known = find(after, problem);
+        let at = known.unwrap_or_else(|| add(after, trouble(problem, now)));
+        let one = &mut after[at];
+        one.because.clone_from(&problem.because);
+        if known.is_none() || one.healed.is_some() {
+            (one.since, one.healed, one.gave_up) = (now, None, false);
+            one.looks.clear();
+            all.push(tell(NewsKind::WentBad, one, Vec::new()));
+        }
+        one.looks.extend(looks(&healing.last, problem).cloned());
+        if !one.gave_up {
+            one.gave_up = true;
+            all.push(tell(NewsKind::GaveUp, one, given_up(healing, problem)));
         }
     }
-    due
+}
+
+/// What is well again, and what came and went within one healing.
+fn healed(healing: &Healing, now: Timestamp, after: &mut Vec<Trouble>, all: &mut Vec<News>) {
+    let mut mended: Vec<(usize, String)> = Vec::new();
+    for one in healing.treated.iter().filter(|one| one.verdict == Verdict::Helped) {
+        let fresh = trouble(&one.problem, now);
+        let at = match find(after, &one.problem) {
+            Some(at) => at,
+            // It was never noticed as bad, and is no trouble of its own where something else is wrong.
+            None if well(&fresh, &healing.last, true) => add(after, fresh),
+            None => continue,
+        };
+        mended.push((at, format!("{}: {}, {:.1} s", one.remedy, one.did, one.took.as_secs_f64())));
+    }
+    for (at, one) in after.iter_mut().enumerate() {
+        let says: Vec<String> = mended.iter().filter(|(of, _)| *of == at).map(|(_, says)| says.clone()).collect();
+        // A second look proved the remedy.
+        let proven = !says.is_empty();
+        // Taking a host out of service heals nothing.
+        let aside = !proven && healing.aside.contains(&one.host);
+        if !aside && (one.healed.is_none() || proven) && well(one, &healing.last, proven) {
+            one.healed = Some(now);
+            all.push(tell(NewsKind::Healed, one, says));
+        }
+    }
+}
+
+/// Whether nothing is wrong any more where the trouble was, as far as what saw it sees again. For a service that is all that
+/// breaks it, whatever it is called now: an unknown failure has another fingerprint with each last line of its log, and a
+/// cause may be found above it. A host may well have other troubles.
+fn well(one: &Trouble, last: &Diagnosis, proven: bool) -> bool {
+    let on_host = last.observations.iter().filter(|seen| seen.host == one.host);
+    let place: Vec<_> = on_host.clone().filter(|seen| seen.service == one.service).collect();
+    let reached = on_host.clone().all(|seen| seen.look != "reach" || seen.sight == Sight::Good);
+    let here = |problem: &&Problem| !problem.latent && problem.host == one.host && problem.service == one.service;
+    let same = |problem: &Problem| {
+        let unknown = problem.symptom && is_print(&one.problem);
+        one.service.is_some()
+            || unknown
+            || [&problem.name, &problem.known()].contains(&&one.problem)
+            || looks(last, problem).any(|look| one.looks.contains(look))
+    };
+    if place.is_empty() || !reached || last.problems.iter().filter(here).any(same) {
+        return false;
+    }
+    let about = |look: &&String| on_host.clone().any(|seen| seen.look == **look && of(seen, one));
+    let all_there = !one.looks.is_empty() && one.looks.iter().all(|look| about(&look));
+    let asked = |seen: &&Observation| of(seen, one) && (!all_there || one.looks.contains(&seen.look));
+    proven || on_host.clone().filter(asked).all(|seen| seen.sight != Sight::Unseen)
+}
+
+/// Whether a healing saw how it stands with the trouble, and that it is as it was noticed.
+pub(super) fn stands(one: &Trouble, healing: &Healing) -> bool {
+    let mut place = healing.last.observations.iter().filter(|seen| seen.host == one.host);
+    let lost = place.clone().any(|seen| seen.look == "reach" && seen.sight != Sight::Good);
+    let here = |problem: &Problem| !problem.latent && problem.host == one.host && problem.service == one.service;
+    let wrong = healing.last.problems.iter().any(here);
+    !healing.cut && !lost && place.any(|seen| seen.service == one.service) && (one.healed.is_some() || wrong)
+}
+
+/// Whether an observation of the same host has to do with the trouble.
+fn of(seen: &Observation, one: &Trouble) -> bool {
+    seen.service.is_none() || seen.service == one.service
+}
+
+/// The looks that a problem rests on.
+fn looks<'a>(found: &'a Diagnosis, problem: &Problem) -> impl Iterator<Item = &'a String> {
+    let same = |other: &&Problem| same(other, problem);
+    let evidence = found.problems.iter().find(same).map(|other| other.evidence.as_slice()).unwrap_or_default();
+    evidence.iter().filter_map(|number| found.observations.get(*number)).map(|seen| &seen.look)
+}
+
+/// The trouble that a problem is. An unknown failure of a place is the same trouble as long as that is open.
+fn find(all: &[Trouble], problem: &Problem) -> Option<usize> {
+    let here = |one: &Trouble| one.host == problem.host && one.service == problem.service;
+    let unknown = |one: &Trouble| problem.fingerprint.is_some() && one.healed.is_none() && is_print(&one.problem);
+    let open = all.iter().position(|one| here(one) && unknown(one));
+    open.or_else(|| all.iter().position(|one| here(one) && one.problem == problem.known()))
+}
+
+fn add(all: &mut Vec<Trouble>, one: Trouble) -> usize {
+    all.push(one);
+    all.len() - 1
+}
+
+/// Whether a trouble is known by a fingerprint.
+fn is_print(problem: &str) -> bool {
+    problem.len() == 16 && problem.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// The word of a kind of news.
@@ -121,21 +172,15 @@ fn trouble(problem: &Problem, now: Timestamp) -> Trouble {
         since: now,
         healed: None,
         gave_up: false,
-        told: std::collections::BTreeMap::new(),
+        told: BTreeMap::new(),
+        looks: BTreeSet::new(),
+        owed: BTreeMap::new(),
     }
 }
 
-fn tell(kind: NewsKind, problem: &Problem, says: Vec<String>) -> News {
-    let (host, service) = (problem.host.clone(), problem.service.clone());
-    News { kind, host, service, problem: problem.known(), because: problem.because.clone(), says }
-}
-
-fn is(one: &Trouble, problem: &Problem) -> bool {
-    one.host == problem.host && one.service == problem.service && one.problem == problem.known()
-}
-
-fn open(one: &Trouble, problem: &Problem) -> bool {
-    one.healed.is_none() && is(one, problem)
+fn tell(kind: NewsKind, one: &Trouble, says: Vec<String>) -> News {
+    let (host, service) = (one.host.clone(), one.service.clone());
+    News { kind, host, service, problem: one.problem.clone(), because: one.because.clone(), says }
 }
 
 fn same(one: &Problem, other: &Problem) -> bool {
@@ -150,16 +195,5 @@ fn given_up(healing: &Healing, problem: &Problem) -> Vec<String> {
     vain.chain(held.map(|(what, why)| format!("not done: {what}: {why}"))).collect()
 }
 
-/// What helped, and against what.
-fn helped(healing: &Healing) -> Vec<(&Problem, String)> {
-    let helped = healing.treated.iter().filter(|one| one.verdict == Verdict::Helped);
-    helped.map(|one| (&one.problem, format!("{}: {}, {:.1} s", one.remedy, one.did, one.took.as_secs_f64()))).collect()
-}
-
-/// The places of which nothing that is asked of them was left unseen.
-fn seen(all: &[Observation]) -> BTreeSet<(&HostName, Option<&ServiceName>)> {
-    let places: BTreeSet<_> = all.iter().map(|one| (&one.host, one.service.as_ref())).collect();
-    let lost =
-        |host: &HostName| all.iter().any(|one| one.host == *host && one.look == "reach" && one.sight != Sight::Good);
-    places.into_iter().filter(|(host, _)| !lost(host)).collect()
-}
+#[cfg(test)]
+mod tests;

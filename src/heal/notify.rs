@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::heal::news::{News, due, news, word};
+use crate::heal::news::{News, news, stands, word};
+use crate::heal::owed::{due, told};
 use crate::heal::{HealFault, Healing};
-use crate::journal::Journal;
+use crate::journal::{Journal, Trouble};
 use crate::model::hex;
 use crate::registry::{Notify, NotifyTo, Registry};
 use crate::secrets;
@@ -35,24 +36,32 @@ pub async fn notify(
     let (all, mut after) = news(&before, healing, now);
     let mut tasks = JoinSet::new();
     for to in &registry.notify {
-        let due = due(&all, &mut after, to, now);
+        let due = due(&all, &mut after, |one| stands(one, healing), to, now);
         if !due.is_empty() {
-            let (text, letter) = (document(registry, &due, now), letter(registry, &due, now));
+            let news: Vec<News> = due.iter().map(|(_, news)| news.clone()).collect();
+            // Who did not listen before is not waited for twice, and not complained about again.
+            let fresh = news.iter().any(|one| all.contains(one));
+            let (text, letter) = (document(registry, &news, now), letter(registry, &news, now));
             let to = to.clone();
-            tasks.spawn(async move { tell(&to, text, &letter).await });
+            tasks.spawn(async move {
+                let ended = tell(&to, text, &letter, if fresh { TRIES } else { 1 }).await;
+                (to, due, ended.map_err(|why| fresh.then_some(why)))
+            });
         }
     }
     let mut complaints = Vec::new();
     while let Some(ended) = tasks.join_next().await {
         match ended {
-            Ok(told) => complaints.extend(told.err()),
+            Ok((to, due, Ok(()))) => told(&due, &mut after, &to, now),
+            Ok((.., Err(why))) => complaints.extend(why),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }
     complaints.sort();
     // They are told before it is written that they were: told twice is better than not at all.
-    if after != before {
-        journal.keep_troubles(&name, &after)?;
+    let changed: Vec<&Trouble> = after.iter().filter(|one| !before.contains(one)).collect();
+    if !changed.is_empty() {
+        journal.note_troubles(&name, &changed)?;
     }
     Ok((all, complaints))
 }
@@ -92,9 +101,9 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-async fn tell(to: &Notify, text: Arc<str>, letter: &Letter) -> Result<(), String> {
+async fn tell(to: &Notify, text: Arc<str>, letter: &Letter, tries: u32) -> Result<(), String> {
     let mut told = Ok(());
-    for _ in 0..TRIES {
+    for _ in 0..tries {
         told = match &to.to {
             NotifyTo::Command(words) => hand(words, &text, to.timeout).await,
             NotifyTo::Webhook { url, key } => {

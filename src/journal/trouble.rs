@@ -1,6 +1,6 @@
 //! What is wrong, as far as it was noticed: so that what is new can be told from what is known, also by a later process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Row, TransactionBehavior, params};
@@ -21,8 +21,12 @@ pub struct Trouble {
     /// None: it is still so.
     pub healed: Option<Timestamp>,
     pub gave_up: bool,
-    /// When each kind of news of it was told last.
+    /// When each kind of news of it was told last, by kind and whom.
     pub told: BTreeMap<String, Timestamp>,
+    /// The looks that saw it; empty: not known.
+    pub looks: BTreeSet<String>,
+    /// What is still to be told, by kind and whom: what the news says beside the sentence.
+    pub owed: BTreeMap<String, Vec<String>>,
 }
 
 impl Journal {
@@ -31,21 +35,24 @@ impl Journal {
     /// # Errors
     /// When it cannot be read.
     pub fn troubles(&self, registry: &str) -> Result<Vec<Trouble>, JournalError> {
-        const SQL: &str = "SELECT host, service, problem, because, since, healed, gave_up, told FROM trouble
+        const SQL: &str =
+            "SELECT host, service, problem, because, since, healed, gave_up, told, looks, owed FROM trouble
              WHERE registry = ?1 ORDER BY host, service, problem";
         self.all(SQL, params![registry], of_row)
     }
 
-    /// Writes down what is so now, in the place of what was before.
+    /// Writes down what changed, and leaves the rest as it is: others may note theirs at the same time.
     ///
     /// # Errors
     /// When it cannot be written; then it is as it was.
-    pub fn keep_troubles(&self, registry: &str, all: &[Trouble]) -> Result<(), JournalError> {
+    pub fn note_troubles(&self, registry: &str, changed: &[&Trouble]) -> Result<(), JournalError> {
+        const SQL: &str = "INSERT OR REPLACE INTO trouble
+             (registry, host, service, problem, because, since, healed, gave_up, told, looks, owed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let failed = |source| JournalError::sql(&self.file, source);
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        transaction.execute("DELETE FROM trouble WHERE registry = ?1", params![registry]).map_err(failed)?;
-        for one in all {
+        for one in changed {
             let told: BTreeMap<&str, i64> =
                 one.told.iter().map(|(kind, at)| (kind.as_str(), at.as_millisecond())).collect();
             let row = params![
@@ -58,9 +65,10 @@ impl Journal {
                 one.healed.map(Timestamp::as_millisecond),
                 one.gave_up,
                 serde_json::json!(told).to_string(),
+                serde_json::json!(one.looks).to_string(),
+                serde_json::json!(one.owed).to_string(),
             ];
-            let sql = "INSERT OR REPLACE INTO trouble VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-            transaction.execute(sql, row).map_err(failed)?;
+            transaction.execute(SQL, row).map_err(failed)?;
         }
         transaction.commit().map_err(failed)
     }
@@ -70,6 +78,10 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<Trouble> {
     let service: String = row.get(1)?;
     let told: serde_json::Value = read::json(row, 7)?;
     let times = told.as_object().into_iter().flatten();
+    let (looks, owed): (serde_json::Value, serde_json::Value) = (read::json(row, 8)?, read::json(row, 9)?);
+    let words = |value: &serde_json::Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+    };
     let time = |value: &serde_json::Value| Timestamp::from_millisecond(value.as_i64()?).ok();
     Ok(Trouble {
         host: read::name(row, 0)?,
@@ -80,5 +92,7 @@ fn of_row(row: &Row<'_>) -> rusqlite::Result<Trouble> {
         healed: read::optional_time(row, 5)?,
         gave_up: row.get(6)?,
         told: times.filter_map(|(kind, value)| Some((kind.clone(), time(value)?))).collect(),
+        looks: words(&looks).into_iter().collect(),
+        owed: owed.as_object().into_iter().flatten().map(|(kind, says)| (kind.clone(), words(says))).collect(),
     })
 }

@@ -71,6 +71,8 @@ pub struct Healing {
     pub refrained: Vec<Refrained>,
     /// The hosts that are out of service.
     pub aside: BTreeSet<HostName>,
+    /// Whether it was stopped before it was over: what is left was not looked at as often as it has to be.
+    pub cut: bool,
 }
 
 /// Why healing could not go on.
@@ -206,7 +208,7 @@ impl Healer {
             last = self.look(&self.services, &self.hosts).await;
         }
         let aside = aside(&self.ground, &last);
-        Ok(Healing { first, last, treated, refrained, aside })
+        Ok(Healing { first, last, treated, refrained, aside, cut: self.ground.stop.is_cancelled() })
     }
 
     /// Applies the first remedy that may be applied on each host, hosts side by side.
