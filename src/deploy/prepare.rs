@@ -14,10 +14,10 @@ use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
 use crate::deploy::source;
 use crate::deploy::survey::{Depth, Survey};
 use crate::host::Seen;
-use crate::model::{Event, HostName, ServiceName};
+use crate::model::{Event, HostName, ServiceName, UnitChange};
 use crate::plan::{
-    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, compared, plan,
-    turn,
+    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, compared,
+    keep_rest, plan, turn,
 };
 
 /// What is asked for, as far as the plan depends on it.
@@ -240,6 +240,21 @@ async fn leave_cordoned(
     Ok(hosts)
 }
 
+/// Has the hosts keep what a person stops for good, and forget it when it runs again. To drain a host is no such word.
+fn rested(ground: &Ground, aim: &Aim, plan: &mut Plan, survey: &Survey) {
+    let by = (*ground.verb == *"stop").then(|| format!("{} in run {}", ground.who, ground.run));
+    let turn = match aim {
+        Aim::Turn { request, .. } => Some(request),
+        Aim::Deploy { .. } | Aim::Back { .. } => None,
+    };
+    let starts = |mend: &Mend| matches!(mend, Mend::Change(UnitChange::Start | UnitChange::Restart) | Mend::Again);
+    let mended = |change: &Change| {
+        let mends = turn.and_then(|turn| turn.mends.get(&(change.service.clone(), change.host.clone())));
+        mends.is_some_and(|mends| mends.iter().any(starts))
+    };
+    keep_rest(plan, &survey.seen, (turn.map(|turn| turn.turn), by.as_deref()), mended);
+}
+
 async fn conclude(
     ground: &Arc<Ground>,
     services: BTreeSet<ServiceName>,
@@ -287,7 +302,8 @@ async fn conclude(
         }
     };
     match planned {
-        Ok(plan) => {
+        Ok(mut plan) => {
+            rested(ground, &aim, &mut plan, &survey);
             let is_there = |name: &&ServiceName| plan.changes.iter().any(|change| change.service == **name);
             if let Some(nobody) = strays.iter().find(|name| !is_there(name)) {
                 ground.part(&survey.far).await;

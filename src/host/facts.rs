@@ -109,6 +109,8 @@ pub struct SeenService {
     pub texts: BTreeMap<String, String>,
     /// Files of ours that differ from what we wrote, by path; with what is the matter.
     pub drift: Vec<String>,
+    /// By whom it was stopped on purpose, in one line.
+    pub stopped: Option<String>,
 }
 
 /// A unit, a job or a supervised process.

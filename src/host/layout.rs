@@ -60,6 +60,12 @@ impl Layout {
         self.of(service, &["/proven"])
     }
 
+    /// What says that the service was stopped on purpose: one line that tells by whom.
+    #[must_use]
+    pub fn stopped(&self, service: &ServiceName) -> String {
+        self.of(service, &["/stopped"])
+    }
+
     /// What outlives a release. Nothing of ours ever removes it.
     #[must_use]
     pub fn shared(&self, service: &ServiceName) -> String {

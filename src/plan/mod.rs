@@ -13,6 +13,7 @@ mod offer;
 mod once;
 mod parsed;
 mod render;
+mod rest;
 mod seal;
 mod show;
 mod texts;
@@ -31,6 +32,7 @@ pub use parsed::Parsed;
 pub use render::{
     Commit, SourceTree, Sources, Variables, environment, fill, instances, long_stop, names_its_folder, tree, variables,
 };
+pub use rest::keep_rest;
 pub use seal::{mark, ours, seal};
 pub use show::{Manner, show};
 pub use texts::{TextChange, compared};

@@ -15,15 +15,12 @@ use crate::heal::solve::ladder::{LADDER, RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
 use crate::heal::solve::remedy::Remedy;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
-use crate::journal::{HistoryEntry, JournalError};
+use crate::journal::JournalError;
 use crate::model::{HostName, Scope, ServiceName, UnitChange};
 use crate::plan::Mend;
 
 /// How long a service that needs no time to start has to be well after a remedy.
 const MOMENT: Duration = Duration::from_secs(5);
-
-/// How far back the journal is read for what was done to a service on all its hosts.
-const RECENT: u32 = 1000;
 
 /// A remedy that is thought of.
 pub(super) struct Candidate {
@@ -143,8 +140,8 @@ impl Healer {
         let since = now.checked_sub(within).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let known = problem.known();
         let wish = Wish {
-            host: &problem.host,
-            service: problem.service.as_ref(),
+            host: &place.host,
+            service: place.service.as_ref(),
             problem: &known,
             remedy: &candidate.name,
             risk: candidate.risk,
@@ -153,7 +150,7 @@ impl Healer {
             draft: candidate.draft,
         };
         let held = match may(&wish, &service, &host, &self.past(since, seen)?, now) {
-            Ok(()) if !wish.asked => match self.stopped(&place)? {
+            Ok(()) if !wish.asked => match stopped(&place, seen) {
                 None if self.protected(&place) => Some(Held::Protected),
                 None if problem.latent && candidate.risk > Risk::Safe => Some(Held::Latent),
                 held => held,
@@ -170,18 +167,17 @@ impl Healer {
         let Some(bearer) = self.bearer(&place, seen) else {
             return Ok(Err("no service of the registry was seen to lie on the host, so nothing is done there".into()));
         };
-        if self.cure.only_look {
-            return Ok(Err("it would be done".into()));
-        }
         let until = candidate.until.clone();
         // A playbook speaks for all services; one that says that it takes longer to start is given that time.
         let patience = self.patience(problem.service.as_ref());
         let until = until.map(|(looks, within)| (looks, within.max(patience)));
         let evidence = candidate.looks.clone();
-        let treatment = self.treatment(problem, candidate.name.clone());
+        let treatment = self.treatment(&place, candidate.name.clone());
         let about = (problem.service.clone(), problem.host.clone());
         let (host, problem) = (place.host.clone(), problem.name.clone());
-        Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence, treatment }))
+        // What ran once with a release is not undone by going back, and only a person can say whether that is right.
+        let across = self.cure.risk == Some(Risk::Ask);
+        Ok(Ok(Remedy { host, about, problem, bearer, ways, until, patience, evidence, treatment, across }))
     }
 
     /// What the service needs and is down for it, where the checks of the service are to prove the remedy: they ask what it needs, too.
@@ -251,18 +247,6 @@ impl Healer {
         self.ground.registry.protected || service.is_some_and(|service| service.protected)
     }
 
-    /// Whether the last thing that was done to the service there was to stop it, as far as this machine remembers.
-    fn stopped(&self, problem: &Problem) -> Result<Option<Held>, JournalError> {
-        let Some(service) = &problem.service else { return Ok(None) };
-        let done = self.journal.changes(Some(service), RECENT)?;
-        // A remedy is no person's word, and that of a host's problem stands in the name of any service there.
-        let person = |entry: &HistoryEntry| {
-            entry.host == problem.host && !matches!(&*entry.verb, "heal" | "sweep" | "watch" | "fix")
-        };
-        let last = done.into_iter().find(person);
-        Ok(last.filter(|entry| entry.verb == "stop").map(|entry| Held::Stopped { run: entry.run.to_string() }))
-    }
-
     /// The service in whose name the host is changed: the problem's, or for a problem of the host's own the first one that was
     /// seen to lie there.
     fn bearer(&self, problem: &Problem, seen: &Diagnosis) -> Option<ServiceName> {
@@ -272,12 +256,19 @@ impl Healer {
     }
 }
 
-/// Where the remedy is applied: where the problem is, or at what the service needs.
-fn place(problem: &Problem, candidate: &Candidate) -> Problem {
+/// Where the remedy is applied: where the problem is, or at what the service needs. It counts there.
+pub(super) fn place(problem: &Problem, candidate: &Candidate) -> Problem {
     match candidate.ways.as_deref() {
         Ok([Way::Need(need, at)]) => Problem { service: Some(need.clone()), host: at.clone(), ..problem.clone() },
         _ => problem.clone(),
     }
+}
+
+/// Whether a person stopped the service there, as the host itself keeps it.
+fn stopped(place: &Problem, seen: &Diagnosis) -> Option<Held> {
+    let here = |one: &&Observation| one.host == place.host && one.service == place.service && one.look == "release";
+    let by = seen.observations.iter().filter(here).find_map(|one| one.values.get("stopped"))?;
+    place.service.as_ref().map(|_| Held::Stopped { by: by.clone() })
 }
 
 /// What steps do, in words.

@@ -53,8 +53,8 @@ pub enum Held {
     Protected,
     /// It breaks nothing yet, and the remedy would interrupt what works.
     Latent,
-    /// A person stopped the service, in this run.
-    Stopped { run: String },
+    /// A person stopped the service.
+    Stopped { by: String },
 }
 
 impl fmt::Display for Held {
@@ -81,7 +81,7 @@ impl fmt::Display for Held {
             Self::Running { run } => write!(f, "a remedy of run {run} is not over"),
             Self::Protected => f.write_str("it is protected; a person may give --risk"),
             Self::Latent => f.write_str("it breaks nothing yet, and the remedy would interrupt what works"),
-            Self::Stopped { run } => write!(f, "it was stopped on purpose, by `portoser stop` in run {run}"),
+            Self::Stopped { by } => write!(f, "it was stopped on purpose by {by}; `portoser start` lets it run again"),
         }
     }
 }

@@ -91,6 +91,7 @@ service() { # NAME
   for one in process/*/supervise.sh; do
     [ ! -e "$one" ] || { one=${one%/*}; process "$1" "${one##*/}"; }
   done
+  [ ! -r stopped ] || say "$1 stopped" "$(head -c 300 stopped)"
   cd -P current || return
   say "$1 current" "$PWD"
   record=

@@ -174,6 +174,7 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
         "proven" => service.proven = ids().collect(),
         "current" => service.current = value.rsplit('/').next().and_then(|id| ReleaseId::try_from(id).ok()),
         "record" => service.record = Some(Record::parse(value)),
+        "stopped" => service.stopped = Some(value.lines().next().unwrap_or_default().to_owned()),
         _ if what.starts_with("past ") => {
             if let Ok(id) = ReleaseId::try_from(what.trim_start_matches("past ")) {
                 service.past.insert(id, Record::parse(value));

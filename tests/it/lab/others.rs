@@ -7,7 +7,49 @@ use super::kit::{Bench, Machine, port};
 use super::{trial, usual};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("two_controllers_count_each_others_remedies", counted)]
+    vec![
+        trial("two_controllers_count_each_others_remedies", counted),
+        trial("what_one_controller_stopped_no_other_starts", rests),
+    ]
+}
+
+/// The host keeps that a service was stopped on purpose, whoever did it, and until somebody lets it run again.
+fn rests(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let (one, port) = (&machines[0], port());
+    let bench = Bench::new("rests", machines);
+    let heal = "    heal: { policy: full, looks: 1, cooldown: 1s, tries: 9 }\n";
+    bench.registry(&bench.service("one", &[&one.name], port, "one", heal));
+    bench.run(&["deploy", "--all"]).exits(0);
+    let (unit, service) = (format!("portoser-{}-one.service", bench.id), format!("{}-one", bench.id));
+    let state = || one.inside(&format!("systemctl is-active {unit} || :")).trim().to_owned();
+    let word = || one.inside(&format!("cat {}/services/{service}/stopped 2>/dev/null || :", bench.base()));
+    let elsewhere = |words: &[&str]| bench.run_in("elsewhere", words, &mut |_, _| {}).exits(0);
+    let left_alone = || {
+        let ran = bench.run(&["heal"]).exits(8);
+        assert!(ran.out.contains("stopped on purpose by") && state() != "active", "{}", ran.out);
+    };
+    elsewhere(&["stop", &service]);
+    assert!(word().contains(" in run "), "{}", word());
+    left_alone();
+    elsewhere(&["start", &service]);
+    assert_eq!((word().as_str(), state().as_str()), ("", "active"));
+    // One that is down already may be stopped for good, too.
+    one.inside(&format!("systemctl stop {unit}"));
+    elsewhere(&["stop", &service]);
+    left_alone();
+    // Nothing to do is nothing to do.
+    elsewhere(&["stop", &service]);
+    elsewhere(&["deploy", &service]);
+    assert_eq!((word().as_str(), state().as_str()), ("", "active"));
+    // A person who takes the risk lets it run again.
+    elsewhere(&["stop", &service]);
+    bench.run(&["heal", "--risk", "safe"]).exits(0);
+    assert_eq!((word().as_str(), state().as_str()), ("", "active"));
+    one.inside(&format!("systemctl stop {unit}"));
+    bench.run(&["heal"]).exits(0);
+    assert_eq!(state(), "active", "what nobody stopped on purpose is healed");
+    Ok(())
 }
 
 fn counted(machines: Vec<Machine>) -> Result<(), Failed> {

@@ -17,6 +17,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 let one = one.with("release", &record.release).with("proven", if proven { "yes" } else { "no" });
                 let back = there.proven.iter().rev().find(|id| **id != record.release && there.releases.contains(*id));
                 let one = back.into_iter().fold(one, |one, back| one.with("before", back));
+                let one = there.stopped.iter().fold(one, |one, by| one.with("stopped", by));
                 one.good(format!("release {} is in force", record.release))
             }
             (Some(Err(why)), _) => one.with("state", "unreadable").bad(why.clone()),
