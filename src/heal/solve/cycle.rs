@@ -13,8 +13,8 @@ use crate::heal::diagnose::reach;
 use crate::heal::learn::Noted;
 use crate::heal::left::aside;
 use crate::heal::playbook::{Library, Risk};
-use crate::heal::solve::choose::Candidate;
-use crate::heal::solve::remedy::plan;
+use crate::heal::solve::choose::{Candidate, place};
+use crate::heal::solve::remedy::{plan, would};
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId, ServiceName};
@@ -299,6 +299,9 @@ impl Healer {
             Ok(remedy) => remedy,
             Err(why) => return Ok(Err(why)),
         };
+        if self.cure.only_look {
+            return Ok(Err(would(&self.ground, &remedy).await));
+        }
         self.told.tell(Event::Note {
             host: Some(problem.host.clone()),
             text: format!("{}; remedy: {}", problem.because, candidate.says),
@@ -318,8 +321,9 @@ impl Healer {
             return Ok(Err("the run was stopped".into()));
         }
         let began = Instant::now();
-        let since = self.tried_since(problem)?;
-        let number = self.begin(problem, &candidate.name)?;
+        let place = place(problem, candidate);
+        let since = self.tried_since(&place)?;
+        let number = self.begin(&place, &candidate.name)?;
         let (verdict, says) = ready.apply(&self.ground).await;
         self.journal.end_remedy(number, verdict)?;
         let took = began.elapsed();

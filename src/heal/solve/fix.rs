@@ -101,6 +101,7 @@ fn remedy(healer: &Healer, wish: &Fix, problem: &Problem, seen: &Diagnosis) -> R
         patience: healer.patience(Some(&wish.service)),
         evidence: evidence.map(|one| one.look.clone()).collect(),
         treatment: healer.treatment(problem, "fix".to_owned()),
+        across: false,
     };
     Ok((remedy, steps))
 }

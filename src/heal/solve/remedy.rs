@@ -16,7 +16,7 @@ use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::host::run::Treatment;
 use crate::journal::Verdict;
 use crate::model::{HostName, Outcome, RunId, ServiceName, Step};
-use crate::plan::{Action, Mend, Target, Turn, services_on};
+use crate::plan::{Action, Change, Mend, Target, Turn, services_on};
 
 /// Between two second looks.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -49,6 +49,8 @@ pub(super) struct Remedy {
     pub evidence: Vec<String>,
     /// What the host is to keep of it.
     pub treatment: Treatment,
+    /// Whether it may go back across what ran once with the release in force.
+    pub across: bool,
 }
 
 /// A remedy that can begin.
@@ -81,7 +83,7 @@ pub(super) async fn plan(
             let mut prepared = if *way == Way::Restore {
                 restorable(prepare(ground, &request()).await.map_err(say)?)?
             } else {
-                prepare_back(ground, &request(), &Target::Before).await.map_err(say)?
+                backward(prepare_back(ground, &request(), &Target::Before).await.map_err(say)?, &remedy)?
             };
             let plan = Arc::make_mut(&mut prepared.plan);
             let (before, after) = (besides(&remedy.ways[..at])?, besides(&remedy.ways[at + 1..])?);
@@ -119,6 +121,29 @@ fn restorable(prepared: Prepared) -> Result<Prepared, String> {
         return Err("what the registry wants now is another release than the one that lies there".into());
     }
     Ok(prepared)
+}
+
+/// Refuses to go back where only a person can say whether that is right.
+fn backward(prepared: Prepared, remedy: &Remedy) -> Result<Prepared, String> {
+    match prepared.plan.changes.iter().find_map(Change::across).filter(|_| !remedy.across) {
+        Some(across) => Err(format!("{across}; a person may give --risk ask")),
+        None => Ok(prepared),
+    }
+}
+
+/// What would come of a remedy that may be applied, as far as a plan tells.
+pub(super) async fn would(ground: &Arc<Ground>, remedy: &Remedy) -> String {
+    let says = "it would be done".to_owned();
+    if !remedy.ways.contains(&Way::Back) {
+        return says;
+    }
+    let selection =
+        Selection { services: vec![remedy.bearer.clone()], hosts: vec![remedy.host.clone()], ..Selection::default() };
+    let request = Request { selection, overwrite: true, only_look: true, renew: true };
+    match prepare_back(&ground.hushed(), &request, &Target::Before).await {
+        Ok(prepared) => backward(prepared, remedy).map_or_else(|why| why, |_| says),
+        Err(fault) => fault.lines().into_iter().next().unwrap_or_else(|| fault.to_string()),
+    }
 }
 
 /// The steps of what is done beside a release that is brought into force, which starts it by itself.
