@@ -34,6 +34,8 @@ pub struct Facts {
     pub base: String,
     /// Free bytes and all bytes where the base folder is.
     pub disk: Option<(u64, u64)>,
+    /// Where the file system of the base folder is mounted.
+    pub mount: Option<String>,
     /// Whether the base folder (or the folder where it will be made) can be written.
     pub writable: bool,
     /// What image registries offer it, where the look asked them.

@@ -26,8 +26,9 @@ pub enum Mend {
     /// The host goes out of service: it keeps the word that this step writes. To drain it, the services that lie there are stopped
     /// behind that, those that need others first.
     Aside { word: Step, drain: bool },
-    /// Old releases of the services that were looked at go: all but the one in force and the one to go back to.
-    PruneReleases,
+    /// Old releases of the services that were looked at go, if they lie on this mount: all but the one in force and the one to go
+    /// back to.
+    PruneReleases { mount: String },
 }
 
 /// Why a service that has no signal for it is not told to read its settings again.
@@ -58,7 +59,8 @@ pub(super) fn mended(
         Mend::Images => images(&record.service, again())?,
         Mend::Unmask => unmask(record),
         Mend::Aside { word, .. } => vec![word.clone()],
-        Mend::PruneReleases => prune(seen, layout),
+        Mend::PruneReleases { mount } if seen.facts.mount.as_ref() == Some(mount) => prune(seen, layout),
+        Mend::PruneReleases { .. } => Vec::new(),
     })
 }
 

@@ -146,7 +146,7 @@ fn asks_the_engine(asked: &Asked<'_>, service: &ServiceName, host: &HostName) ->
     asked.turn != Turn::Mend
         || mends
             .iter()
-            .any(|mend| !matches!(mend, Mend::Steps(_) | Mend::PruneReleases | Mend::Aside { drain: false, .. }))
+            .any(|mend| !matches!(mend, Mend::Steps(_) | Mend::PruneReleases { .. } | Mend::Aside { drain: false, .. }))
 }
 
 #[cfg(test)]

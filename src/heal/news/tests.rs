@@ -1,3 +1,5 @@
+//! Passes over what was seen, and what is told of them.
+
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;

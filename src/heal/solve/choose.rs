@@ -39,11 +39,24 @@ pub(super) struct Candidate {
     pub learned: Option<PathBuf>,
     /// Whether it runs words that are no more than a draft.
     pub draft: bool,
+    /// Whether it gives the user's files to another owner.
+    pub owner: bool,
 }
 
 impl Candidate {
     fn new(name: String, risk: Risk, ways: Result<Vec<Way>, String>, says: String) -> Self {
-        Self { name, risk, tries: 1, ways, says, looks: Vec::new(), until: None, learned: None, draft: false }
+        Self {
+            name,
+            risk,
+            tries: 1,
+            ways,
+            says,
+            looks: Vec::new(),
+            until: None,
+            learned: None,
+            draft: false,
+            owner: false,
+        }
     }
 }
 
@@ -62,6 +75,7 @@ impl Healer {
                 said(&problem.deeds),
             );
             (own.until, own.tries) = (problem.until.clone(), problem.tries);
+            own.owner = problem.deeds.iter().any(gives);
             all.push(own);
         }
         // What breaks nothing yet is not worth an interruption that may help or not; and where only the way is cleared for a
@@ -110,6 +124,7 @@ impl Healer {
             let ways = book.deeds.iter().map(|deed| way(deed, found)).collect();
             let mut one = Candidate::new(book.name.clone(), book.risk, ways, said(&book.deeds));
             one.until = book.until.clone();
+            one.owner = book.deeds.iter().any(gives);
             one.draft = learned.state == State::Draft && book.deeds.iter().any(Deed::is_words);
             one.learned = match origin {
                 Origin::File(file) => Some(file.clone()),
@@ -153,6 +168,7 @@ impl Healer {
             Ok(()) if !wish.asked => match stopped(&place, seen) {
                 None if self.protected(&place) => Some(Held::Protected),
                 None if problem.latent && candidate.risk > Risk::Safe => Some(Held::Latent),
+                None if problem.latent && candidate.owner && !ails(&place, seen) => Some(Held::Owner),
                 held => held,
             },
             held => held.err(),
@@ -269,6 +285,16 @@ fn stopped(place: &Problem, seen: &Diagnosis) -> Option<Held> {
     let here = |one: &&Observation| one.host == place.host && one.service == place.service && one.look == "release";
     let by = seen.observations.iter().filter(here).find_map(|one| one.values.get("stopped"))?;
     place.service.as_ref().map(|_| Held::Stopped { by: by.clone() })
+}
+
+/// Whether a deed gives files to another owner.
+fn gives(deed: &Deed) -> bool {
+    (deed.verb(), deed.object()) == ("restore", "owner")
+}
+
+/// Whether anything of the service there breaks it.
+fn ails(place: &Problem, seen: &Diagnosis) -> bool {
+    seen.problems.iter().any(|one| !one.latent && one.host == place.host && one.service == place.service)
 }
 
 /// What steps do, in words.

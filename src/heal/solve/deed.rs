@@ -3,6 +3,8 @@
 
 use crate::heal::learn::Terms;
 use crate::heal::playbook::Deed;
+use crate::heal::solve::port::{free, take};
+use crate::heal::solve::space::prune;
 use crate::heal::{Observation, Problem};
 use crate::host::Layout;
 use crate::model::{Cmd, Content, HostName, Scope, ServiceName, Step, UnitChange};
@@ -56,7 +58,7 @@ impl Found<'_> {
         self.problem.evidence.iter().filter_map(|number| self.seen.get(*number))
     }
 
-    fn value(&self, name: &str) -> Option<&str> {
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
         let seen = self.evidence().find_map(|one| one.values.get(name));
         seen.or_else(|| self.problem.captured.get(name)).map(String::as_str)
     }
@@ -67,7 +69,7 @@ impl Found<'_> {
     }
 
     /// The folder of ours on the host, as the host told.
-    fn base(&self) -> Option<&str> {
+    pub(super) fn base(&self) -> Option<&str> {
         let here = |one: &&Observation| one.look == "base" && one.host == self.problem.host;
         self.seen.iter().find(here)?.values.get("path").map(String::as_str)
     }
@@ -85,11 +87,11 @@ impl Found<'_> {
     }
 
     /// The folder of the service on the host.
-    fn folder(&self) -> Option<String> {
+    pub(super) fn folder(&self) -> Option<String> {
         Some(Layout::new(self.base()?).service(self.problem.service.as_ref()?))
     }
 
-    fn pid(&self) -> Option<String> {
+    pub(super) fn pid(&self) -> Option<String> {
         self.value("pid")?.parse::<u32>().ok().filter(|pid| *pid > 1).map(|pid| pid.to_string())
     }
 }
@@ -111,6 +113,9 @@ pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Result<Way, String> {
         let cmd = here(words)?.ok_or("the first word is empty")?;
         let way = Way::Mend(Mend::Steps(vec![run(cmd, here(undo)?)]));
         return Ok(deed.within().map_or(way.clone(), |time| way.within(time)));
+    }
+    if (deed.verb(), deed.object()) == ("take", "port") {
+        return Ok(Way::Mend(Mend::Steps(vec![take(found)?])));
     }
     listed(deed, found).ok_or_else(|| "portoser cannot do this by itself".to_owned())
 }
@@ -140,11 +145,10 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
             let (unit, scope) = ("docker.service".to_owned(), Scope::System);
             steps(vec![Step::Unit { unit, scope, change: UnitChange::Start }])
         }
-        ("continue", "process") => steps(vec![run(script("continue", CONTINUE, &found.pid()?), None)]),
-        ("prune", "releases") => Some(Way::Mend(Mend::PruneReleases)),
-        ("prune", "journal") => steps(vec![run(script("shorten-the-journal", JOURNAL, ""), None)]),
-        ("prune", "caches") => steps(vec![run(script("empty-package-caches", CACHES, ""), None)]),
-        ("prune", "images") => steps(vec![run(script("remove-unused-images", IMAGES, ""), None)]),
+        ("continue", "process") => {
+            steps(vec![run(Cmd::new("/bin/sh").args(["-c", CONTINUE, "continue", &found.pid()?]), None)])
+        }
+        ("prune", what) => prune(what, found),
         ("cordon" | "drain", "host") => {
             Some(Way::Mend(Mend::Aside { word: cordoned(found)?, drain: deed.verb() == "drain" }))
         }
@@ -167,11 +171,7 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("renew", "certificate") => Some(Way::Mend(Mend::Hook(RENEW.to_owned()))),
         ("restore", "file") | ("rebuild", "venv") => Some(Way::Restore),
         ("remove", "pid-file" | "lock") => steps(vec![left(found)?]),
-        ("free", "port") => {
-            let words = [found.pid()?, found.folder()?];
-            steps(vec![run(Cmd::new("/bin/sh").args(["-c", FREE, "free-port"]).args(words), None)])
-        }
-        ("take", "port") => steps(vec![take(found)?]),
+        ("free", "port") => steps(vec![free(found)?]),
         ("raise", what) => steps(raise(what, found)?),
         ("roll-back", "release") => Some(Way::Back),
         _ => None,
@@ -211,20 +211,6 @@ fn left(found: &Found<'_>) -> Option<Step> {
     let script = |name, text| at_place(name, text, path, (&folder, &aside));
     let good = within && !path.split('/').any(|part| part == "..");
     good.then(|| run(script("move-aside", ASIDE), Some(script("move-back", BACK))))
-}
-
-/// A stranger is stopped by its unit, which can start it again; without one it is ended.
-fn take(found: &Found<'_>) -> Option<Step> {
-    match found.value("holder_unit").filter(|unit| !unit.is_empty()) {
-        Some(unit) => {
-            let systemctl = |verb| systemctl(Scope::System, verb, unit);
-            Some(run(systemctl("stop"), Some(systemctl("start"))))
-        }
-        None => {
-            let words = [found.pid()?, found.value("holder")?.to_owned()];
-            Some(run(Cmd::new("/bin/sh").args(["-c", TAKE, "take-port"]).args(words), None))
-        }
-    }
 }
 
 /// A limit of the unit is doubled until the host starts again; the registry's `limits` are the place for good.
@@ -268,11 +254,11 @@ fn octal(shown: &str) -> Option<String> {
     Some(format!("0{:03o}", u32::from_str_radix(&binary?, 2).ok()?))
 }
 
-fn run(cmd: Cmd, undo: Option<Cmd>) -> Step {
+pub(super) fn run(cmd: Cmd, undo: Option<Cmd>) -> Step {
     Step::Run { cmd, undo }
 }
 
-fn systemctl(scope: Scope, verb: &str, unit: &str) -> Cmd {
+pub(super) fn systemctl(scope: Scope, verb: &str, unit: &str) -> Cmd {
     let scope = if scope == Scope::User { "--user" } else { "--system" };
     Cmd::new("systemctl").args([scope, verb, "--", unit])
 }
@@ -282,27 +268,9 @@ fn at_place(name: &str, text: &str, path: &str, (folder, word): (&str, &str)) ->
     Cmd::new("/bin/sh").args(["-c", &[STAND, text].concat(), name, path, folder, word])
 }
 
-/// A script of ours under a name that the plan shows.
-fn script(name: &str, text: &str, word: &str) -> Cmd {
-    let cmd = Cmd::new("/bin/sh").args(["-c", text, name]);
-    if word.is_empty() { cmd } else { cmd.arg(word) }
-}
-
 /// Only a process that is stopped goes on; another one that has its number by now is left alone. What goes on is not stopped
 /// again: a process that does nothing helps nobody.
 const CONTINUE: &str = "grep -q '^State:[[:space:]]*T' /proc/$1/status || exit 0; kill -CONT $1";
-
-/// Only a process that still stands in the folder of the service, and belongs to no unit of ours, is one that was left behind.
-/// It is told to end, and killed when it does not: PID FOLDER
-const FREE: &str = "at=$(readlink /proc/$1/cwd) || exit 0; case $at in \"$2\"/*) ;; *) echo \"$1 is another process by now\"; exit 1 ;; esac; \
-                    case $(cat /proc/$1/cgroup) in */portoser-*.service*) echo \"$1 belongs to a unit of ours\"; exit 1 ;; esac; \
-                    kill -TERM $1; n=0; while [ -d /proc/$1 ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done; \
-                    [ ! -d /proc/$1 ] || kill -KILL $1; exit 0";
-
-/// The process must still be called as it was seen: PID NAME
-const TAKE: &str = "read -r name </proc/$1/comm || exit 0; [ \"$name\" = \"$2\" ] || { echo \"$1 is $name by now\"; exit 1; }; \
-                    kill -TERM $1; n=0; while [ -d /proc/$1 ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done; \
-                    [ ! -d /proc/$1 ] || kill -KILL $1; exit 0";
 
 /// Goes to the folder that holds a file, and only if that truly lies in the folder of the service: who may write there may put
 /// a link in any place of the way. What follows knows the file by its name alone: PATH FOLDER
@@ -321,16 +289,6 @@ const ASIDE: &str = "[ -f \"$it\" ] && [ ! -L \"$it\" ] || exit 0; [ ! -e \"./$3
                      if ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qF -- \" -> $here/${it#./}\"; then echo \"$1 is open\"; exit 1; fi; mv -- \"$it\" \"./$3\"";
 
 const BACK: &str = "[ ! -f \"./$3\" ] || [ -L \"./$3\" ] || [ -e \"$it\" ] || [ -L \"$it\" ] || mv -- \"./$3\" \"$it\"";
-
-const JOURNAL: &str = "command -v journalctl >/dev/null || exit 0; journalctl --rotate; journalctl --vacuum-size=64M";
-
-/// Each package tool empties its own cache in its own way.
-const CACHES: &str = "if command -v apt-get >/dev/null; then apt-get clean; fi; \
-                      if command -v dnf >/dev/null; then dnf clean packages; fi; \
-                      if command -v apk >/dev/null && [ -d /etc/apk/cache ]; then apk cache clean; fi; exit 0";
-
-/// Images without a name that no container uses; ours have names as long as their release is there.
-const IMAGES: &str = "command -v docker >/dev/null || exit 0; docker image prune --force";
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,9 @@ mod lesson;
 mod looking;
 mod may;
 mod others;
+mod port;
 mod remedy;
+mod space;
 
 pub(super) use cycle::same;
 pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, heal};

@@ -153,7 +153,7 @@ fn besides(ways: &[Way]) -> Result<Vec<Step>, String> {
         match way {
             Way::Mend(Mend::Steps(more)) => steps.extend(more.iter().cloned()),
             Way::Mend(Mend::Change(_) | Mend::Again | Mend::Images | Mend::Unmask) => {}
-            Way::Mend(Mend::PruneReleases | Mend::Hook(_) | Mend::Aside { .. })
+            Way::Mend(Mend::PruneReleases { .. } | Mend::Hook(_) | Mend::Aside { .. })
             | Way::Restore
             | Way::Back
             | Way::Need(..) => {

@@ -138,6 +138,7 @@ pub(super) fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
             .collect(),
         base: base.trim_end_matches('/').into(),
         disk: disk(get("disk")?),
+        mount: get("disk")?.lines().last().and_then(|line| Some(line.split_once("% ")?.1.to_owned())),
         writable: get("writable")? == "yes",
         fetches: fetches(parts),
     })
@@ -306,6 +307,7 @@ mod tests {
         let seen = read(&answer(&parts)).expect("readable");
         assert!(seen.units["process db 1"].runs() && !seen.units["process db 2"].runs());
         assert_eq!(seen.facts.disk, Some((60 * 1024, 100 * 1024)));
+        assert_eq!(seen.facts.mount.as_deref(), Some("/opt x"));
         assert_eq!(seen.facts.init, Init::Systemd);
         let api = &seen.services[&ServiceName::try_from("api").expect("a name")];
         assert_eq!(api.current.as_ref().map(ReleaseId::as_str), Some("0123456789abcdef"));
