@@ -21,6 +21,7 @@ mod mail;
 mod mixed;
 mod others;
 mod outlives;
+mod port;
 mod prepare;
 mod pull;
 mod pull_parts;
@@ -58,6 +59,7 @@ pub fn trials() -> Vec<Trial> {
         mail::trials(),
         mixed::trials(),
         others::trials(),
+        port::trials(),
         outlives::trials(),
         prepare::trials(),
         pull::trials(),
