@@ -119,7 +119,10 @@ pub(super) fn stands(one: &Trouble, healing: &Healing) -> bool {
     let lost = place.clone().any(|seen| seen.look == "reach" && seen.sight != Sight::Good);
     let here = |problem: &Problem| !problem.latent && problem.host == one.host && problem.service == one.service;
     let wrong = healing.last.problems.iter().any(here);
-    !healing.cut && !lost && place.any(|seen| seen.service == one.service) && (one.healed.is_some() || wrong)
+    !healing.cut
+        && !lost
+        && place.any(|seen| seen.service == one.service)
+        && (one.healed.is_some() || wrong && !healing.aside.contains(&one.host))
 }
 
 /// Whether an observation of the same host has to do with the trouble.
