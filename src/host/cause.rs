@@ -145,12 +145,12 @@ const RULES: &[(&str, &str, &str)] = &[
 /// The same for what docker and compose say, which is nearer to the root than what the program in the container says.
 const DOCKER: &[(&str, &str, &str)] = &[
     (
-        r"(?i)permission denied while trying to connect to the docker daemon",
+        r"(?i)permission denied while trying to connect to the docker (?:daemon|api)|error while fetching server API version[^\n]*permission denied",
         "the login user may not use docker",
         "add the user to the group `docker` there, or set `become: sudo`",
     ),
     (
-        r"Cannot connect to the Docker daemon|Couldn't connect to Docker daemon|error during connect",
+        r"Cannot connect to the Docker daemon|Error while fetching server API version|Couldn't connect to Docker daemon|error during connect",
         "the docker daemon does not answer",
         "see `systemctl status docker` on the host",
     ),
@@ -168,6 +168,11 @@ const DOCKER: &[(&str, &str, &str)] = &[
         r"the image (\S+) is made for (\S+), and the engine of the host is (\S+)",
         "the image `$1` is made for $2, and the host is $3",
         "give an image that is made for the host's platform, or for several",
+    ),
+    (
+        r"(?s)no matching manifest for ([^\s:]+).*the image (\S+) was not fetched",
+        "the image `$2` is not made for $1, which the host is",
+        "give an image that is made for the host's platform, or for several: `docker buildx build --platform ...`",
     ),
     (
         r"the image registry (\S+) does not let (\S+) in: (?:[^\n]*\n)*?[^\n]*(?i:unauthorized|denied|incorrect)",
@@ -229,7 +234,7 @@ const DOCKER: &[(&str, &str, &str)] = &[
     (
         r"(?i)unable to find user (\S+):",
         "the image has no user `$1`",
-        "give `user` as a number, or a user that is in the image",
+        "give a `user` that the image has in its /etc/passwd",
     ),
     (
         r"(?i)The Compose file .* is invalid|validating [^:\n]+: |additional propert\w+ .* not allowed|yaml: |contains an invalid type",

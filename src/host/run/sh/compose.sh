@@ -41,7 +41,7 @@ do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so
   known_names && { ! has_image "$3" || is_ours "$3"; } || whose=theirs
   if [ "$how" = always ] || ! has_image "$3"; then
     [ "$how" != never ] || { printf 'the image %s is not on the host, and may not be pulled\n' "$3"; return 1; }
-    fetch "$3" || return
+    fetch "$3" || { printf 'the image %s was not fetched\n' "$3"; return 1; }
     say note "fetched $3: $(bounded 60 docker image inspect --format '{{join .RepoDigests " "}}' -- "$3")"
   fi
   [ "$whose" = theirs ] || remember "$1" "$3"
