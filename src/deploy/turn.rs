@@ -110,7 +110,10 @@ pub(super) fn question(record: &Record, base: Option<String>) -> Question {
 fn is_another(before: &SeenUnit, now: &SeenUnit) -> bool {
     match (before.since_boot, now.since_boot) {
         _ if before.restarts != now.restarts => true,
-        (Some(before), Some(now)) => before != now,
+        // When a container began is told in whole seconds; the clocks of two looks differ by less than two.
+        (Some(began), Some(begins)) => {
+            began != begins && (before.pid != now.pid || began.abs_diff(begins) > Duration::from_secs(2))
+        }
         _ => before.pid != now.pid,
     }
 }
@@ -157,4 +160,32 @@ pub fn state(unit: &SeenUnit) -> String {
         text.push_str(&format!(", {}, exit status {}", unit.result, unit.status));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_began_at_another_time_as_another_process_is_another() {
+        let unit = |millis: u64, pid: u32, restarts: u32| SeenUnit {
+            since_boot: Some(Duration::from_millis(millis)),
+            pid,
+            restarts,
+            ..SeenUnit::default()
+        };
+        let before = unit(60_000, 7, 0);
+        for (now, another) in [
+            (unit(60_000, 7, 0), false),
+            // The clock was read in another part of its second.
+            (unit(60_830, 7, 0), false),
+            // A program may hand its place on to a process of its own.
+            (unit(60_000, 8, 0), false),
+            (unit(60_830, 8, 0), true),
+            (unit(63_000, 7, 0), true),
+            (unit(60_000, 7, 1), true),
+        ] {
+            assert_eq!(is_another(&before, &now), another, "{now:?}");
+        }
+    }
 }
