@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::hostile::values;
 
 use super::kit::{Bench, Machine, port};
-use super::{engines, kill, table, trial};
+use super::{engines, kill, several, table, trial};
 
 /// So many points of each kind of death in an ordinary run.
 const SAMPLE: usize = 1;
@@ -99,7 +99,7 @@ fn one_life(machine: &Machine, operations: &AtomicUsize) {
     let bench = Bench::new("dock", std::slice::from_ref(machine));
     let (port, host) = (port(), machine.name.as_str());
     let name = format!("{}-web", bench.id);
-    let write = |version: &str| bench.registry(&service(&bench, "web", host, port, version, ""));
+    let write = |version: &str| bench.registry(&service(&bench, "web", host, port, version, several::LIMITS));
     let verb = |words: &[&str], code: i32| {
         let ran = bench.run(words).exits(code);
         if operations.fetch_add(1, Ordering::SeqCst) > 0 || !bench.answer(machine, port).is_empty() {
@@ -139,6 +139,7 @@ fn one_life(machine: &Machine, operations: &AtomicUsize) {
     verb(&["start", &name], 0);
     verb(&["restart", &name], 0);
     answers("one");
+    several::as_written(&bench, machine, &name);
     let said = bench.run(&["exec", &name, "--", "sh", "-c", "printf %s \"$ODD\"; exit 7"]);
     assert_eq!((said.code, said.out.trim_end()), (Some(7), "a\"b $$ 'c' \u{2028} \\ d"), "{}", said.err);
     assert!(bench.run(&["status", &name]).exits(0).out.contains("active (running)"));
@@ -168,7 +169,7 @@ pub(super) fn containers(machine: &Machine, bench: &Bench) -> String {
     ))
 }
 
-const COMPOSE: &str = r#"version: "3.7"
+pub(super) const COMPOSE: &str = r#"version: "3.7"
 services:
   web:
     image: trial/http:1
@@ -273,40 +274,9 @@ fn tables(machines: Vec<Machine>) -> Result<(), Failed> {
             table::full_disk(machine, service).expect("a full disk");
         }
         if full && newer {
-            named(machine); // docker-compose 1.29 knows no `name` in its files.
+            several::named(machine); // docker-compose 1.29 knows no `name` in its files.
         }
     })
-}
-
-/// A compose file that names its project finds the volumes that it had before portoser came.
-fn named(machine: &Machine) {
-    let bench = Bench::new("named", std::slice::from_ref(machine));
-    let (port, name) = (port(), format!("{}-shop", bench.id));
-    let own = format!("portoser-{}-own", bench.id);
-    let text = COMPOSE.replace("PORT", &port.to_string()).replace("./uploads:/uploads", "data:/uploads");
-    std::fs::create_dir(bench.at("shop")).expect("a folder");
-    std::fs::write(bench.at("shop/compose.yml"), format!("name: {own}\n{text}")).expect("a compose file");
-    let index = |text: &str| std::fs::write(bench.at("shop/index"), text).expect("a file");
-    bench.registry(&format!(
-        "  {name}:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \
-             port: {port}\n",
-        machine.name
-    ));
-    let data = format!("/var/lib/docker/volumes/{own}_data/_data/canary");
-    machine.inside(&format!(
-            "docker volume create --label com.docker.compose.project={own} --label com.docker.compose.volume=data {own}_data; \
-             echo alive >{data}"
-        ));
-    for (text, words) in [("one", ["deploy", "--all"]), ("two", ["deploy", "--all"]), ("one", ["rollback", &name])] {
-        index(text);
-        bench.run(&words).exits(0);
-        assert_eq!(bench.answer(machine, port), text);
-        let said = bench.run(&["exec", &name, "--", "cat", "/uploads/canary"]).exits(0);
-        assert_eq!(said.out.trim(), "alive");
-    }
-    assert!(bench.run(&["status", &name]).exits(0).out.contains("active (running)"));
-    bench.run(&["remove", &name, "--yes"]).exits(0);
-    assert_eq!(machine.inside(&format!("cat {data}")).trim(), "alive");
 }
 
 fn killed(machines: Vec<Machine>) -> Result<(), Failed> {

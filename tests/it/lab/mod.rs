@@ -30,6 +30,7 @@ mod python;
 mod record;
 mod rescue;
 mod sent;
+mod several;
 mod stack;
 mod store;
 mod table;
@@ -69,6 +70,7 @@ pub fn trials() -> Vec<Trial> {
         record::trials(),
         rescue::trials(),
         sent::trials(),
+        several::trials(),
         stack::trials(),
         venv::trials(),
     ]

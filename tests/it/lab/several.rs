@@ -1,0 +1,124 @@
+//! More of containers: limits and signals as they are written, a project under a name of its own, and a service on two hosts.
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+use super::docker::{COMPOSE, containers, image, side_by_side};
+use super::engines;
+use super::kit::{Bench, Machine, full, machines, port};
+
+pub fn trials() -> Vec<Trial> {
+    vec![Trial::ignorable_test("lab::containers_on_several_hosts_come_back_together", || {
+        let Some(machines) = machines().filter(|_| full()) else {
+            return Ok(Completion::ignored_with("no lab with PORTOSER_LAB_FULL=1"));
+        };
+        canary(&machines)?;
+        Ok(Completion::Completed)
+    })]
+}
+
+/// What an engine is told beside the image, as YAML of a service.
+pub(super) const LIMITS: &str = "    limits: { memory: 64MiB, cpu: 0.5, files: 512, tasks: 64 }\n    \
+    restart: { policy: on-failure, max: 4 }\n    log: { max_size: 1MiB }\n    reload: SIGHUP\n";
+
+const TOLD: &str = "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} \
+    {{range .HostConfig.Ulimits}}{{.Name}}={{.Soft}}:{{.Hard}}{{end}} {{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}} \
+    {{index .HostConfig.LogConfig.Config \"max-size\"}} {{.Config.StopSignal}} {{.Config.StopTimeout}}";
+
+/// The one container of a service is as `LIMITS` says; it hears a signal, and what it says is heard.
+pub(super) fn as_written(bench: &Bench, machine: &Machine, name: &str) {
+    let told =
+        machine.inside(&format!("docker inspect -f '{TOLD}' $(docker ps -q --filter label=portoser.service={name})"));
+    assert_eq!(
+        told.trim(),
+        "67108864 500000000 64 nofile=512:512 on-failure:4 1048576 SIGTERM 1",
+        "on {}",
+        machine.name
+    );
+    bench.run(&["exec", name, "--", "sh", "-c", "echo heard of it >/proc/1/fd/1"]).exits(0);
+    let said = bench.run(&["logs", name]).exits(0).out;
+    assert!(said.lines().any(|line| line.ends_with("heard of it")), "{said}");
+    let before = containers(machine, bench);
+    bench.run(&["reload", name]).exits(0);
+    assert_eq!(containers(machine, bench), before, "a signal starts nothing");
+}
+
+/// A compose file that names its project finds the volumes that it had before portoser came.
+pub(super) fn named(machine: &Machine) {
+    let bench = Bench::new("named", std::slice::from_ref(machine));
+    let (port, name) = (port(), format!("{}-shop", bench.id));
+    let own = format!("portoser-{}-own", bench.id);
+    let text = COMPOSE.replace("PORT", &port.to_string()).replace("./uploads:/uploads", "data:/uploads");
+    std::fs::create_dir(bench.at("shop")).expect("a folder");
+    std::fs::write(bench.at("shop/compose.yml"), format!("name: {own}\n{text}")).expect("a compose file");
+    let index = |text: &str| std::fs::write(bench.at("shop/index"), text).expect("a file");
+    bench.registry(&format!(
+        "  {name}:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \
+             port: {port}\n",
+        machine.name
+    ));
+    let data = format!("/var/lib/docker/volumes/{own}_data/_data/canary");
+    machine.inside(&format!(
+            "docker volume create --label com.docker.compose.project={own} --label com.docker.compose.volume=data {own}_data; \
+             echo alive >{data}"
+        ));
+    for (text, words) in [("one", ["deploy", "--all"]), ("two", ["deploy", "--all"]), ("one", ["rollback", &name])] {
+        index(text);
+        bench.run(&words).exits(0);
+        assert_eq!(bench.answer(machine, port), text);
+        let said = bench.run(&["exec", &name, "--", "cat", "/uploads/canary"]).exits(0);
+        assert_eq!(said.out.trim(), "alive");
+    }
+    assert!(bench.run(&["status", &name]).exits(0).out.contains("active (running)"));
+    bench.run(&["remove", &name, "--yes"]).exits(0);
+    assert_eq!(machine.inside(&format!("cat {data}")).trim(), "alive");
+}
+
+/// A service on two hosts goes to one of them first; where the second one fails, both come back.
+fn canary(machines: &[Machine]) -> Result<(), Failed> {
+    let machines = engines(machines);
+    side_by_side(&machines, image)?;
+    let [first, second] = machines.as_slice() else { return Err("two hosts with an engine are needed".into()) };
+    let bench = Bench::new("both", &machines);
+    let (port, gate) = (port(), format!("/var/tmp/{}-gate", bench.id));
+    let write = |version: &str| {
+        bench.registry(&format!(
+            "  {}-web:\n    type: docker\n    hosts: [{}, {}]\n    image: trial/http:1\n    pull: never\n    \
+             command: [sh, -c, \"exec httpd -f -p 80 -h /www\"]\n    port: {port}\n    ports: [\"{port}:80\"]\n    \
+             volumes: [\"./www:/www:ro\", \"{gate}:/gate:ro\"]\n    files: {{ www/index.html: {{ text: {version} }} }}\n    \
+             healthcheck: {{ test: [CMD-SHELL, \"! ls /gate/{version}\"], interval: 1s, retries: 1, start_period: 0s }}\n    \
+             checks: [{{ unit: true }}]\n    stop: {{ timeout: 1s }}\n    deploy: {{ canary: 1, batch: 1 }}\n",
+            bench.id, first.name, second.name
+        ));
+    };
+    let answers = |version: &str| {
+        for machine in &machines {
+            assert_eq!(bench.answer(machine, port), version, "on {}", machine.name);
+            assert_eq!(bench.amiss(machine), "", "on {}", machine.name);
+        }
+    };
+    for machine in &machines {
+        machine.inside(&format!("mkdir {gate}"));
+    }
+    write("one");
+    bench.run(&["deploy", "--all"]).exits(0);
+    answers("one");
+    write("two");
+    // The second host has what the new version takes for a fault.
+    second.inside(&format!("touch {gate}/two"));
+    let back = bench.run(&["deploy", "--all", "--events", "--no-auto-heal"]).exits(5);
+    assert_eq!(back.ended("rolled-back"), 2, "{}", back.out);
+    answers("one");
+    // The canary fails, and the other one is not touched.
+    first.inside(&format!("touch {gate}/two"));
+    second.inside(&format!("rm {gate}/two"));
+    let canary = bench.run(&["deploy", "--all", "--events", "--no-auto-heal"]).exits(5);
+    assert_eq!((canary.ended("rolled-back"), canary.ended("not-touched")), (1, 1), "{}", canary.out);
+    answers("one");
+    first.inside(&format!("rm {gate}/two"));
+    bench.run(&["deploy", "--all"]).exits(0);
+    answers("two");
+    for machine in &machines {
+        machine.inside(&format!("rm -r {gate}"));
+    }
+    Ok(())
+}
