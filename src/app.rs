@@ -69,6 +69,11 @@ impl App {
     #[must_use]
     pub fn ground(&self, run: &RunId, verb: &str, stop: CancellationToken) -> (Arc<Ground>, UnboundedReceiver<Event>) {
         let (tell, events) = unbounded_channel();
+    /// Ends what nobody listens to any more on all hosts, and the connections. It takes some seconds at most.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
         let (pool, registry) = (self.pool.clone(), self.registry.clone());
         let reach: Reach = Arc::new(move |name| {
             let (pool, registry) = (pool.clone(), registry.clone());

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::playbook::library;
 use crate::cli::registry::{Thing, thing};
-use crate::cli::{Exit, Face, Failure, block_on, safe, session};
+use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::deploy::Selection;
 use crate::heal::{Diagnosis, Observation, Problem, Sight, diagnose, unknown_looks};
 use crate::model::{FailureKind, RunId};
@@ -34,11 +34,11 @@ impl Diagnose {
         warn(face, &app.registry);
         let library = library(face, &app.registry.file)?;
         let run = app.run_id();
-        let found = block_on(async |stop| {
+        let found = session::looking(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "diagnose", stop.soon.clone());
             events.close();
             diagnose(&ground, &selection, &library).await.map_err(|fault| session::failed("looking", &fault))
-        })??;
+        })?;
         if let Some(file) = &self.bundle {
             bundle(file, &run, &document(&found))?;
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::import::source;
-use crate::cli::{Exit, Face, Failure, block_on, safe, session};
+use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::model::{FailureKind, HostName};
 use crate::plan::{Left, Offer, Offered, offer};
 use crate::registry::{self, Edit};
@@ -49,10 +49,10 @@ pub(super) fn ask(face: &Face, host: &HostName) -> Result<Offer, Failure> {
         return Err(crate::cli::registry::unknown("host", host.as_str(), known));
     }
     let run = app.run_id();
-    let found = block_on(async |stop| {
+    let found = session::looking(&app, async |stop| {
         let (ground, mut events) = app.ground(&run, "discover", stop.soon.clone());
         events.close();
-        crate::deploy::discover(&ground, host).await
+        Ok(crate::deploy::discover(&ground, host).await)
     })?;
     let found = found.map_err(|unseen| {
         let doing = format!("asking `{}` for what runs there", host);

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::cli::{Exit, Face, Failure, block_on, session, stream};
+use crate::cli::{Exit, Face, Failure, session, stream};
 use crate::deploy::{Selection, exec};
 use crate::model::{FailureKind, HostName, ServiceName};
 use crate::registry::parse_duration;
 
 /// Run words in a service's release, with its environment and as its user
 ///
-/// Output and exit code pass through; so does standard input, when it is not a terminal.
+/// Output and exit code pass through, and words that run longer than `--timeout` are ended on the host, with 5; so does standard input, when it is not a terminal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Exec {
     /// The service
@@ -41,17 +41,20 @@ impl Exec {
             ..Selection::default()
         };
         let run = app.run_id();
-        block_on(async |stop| {
+        session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "exec", stop.soon.clone());
             events.close();
-            let all = exec(&ground, &selection, self.words).await;
+            let all = tokio::select! {
+                all = exec(&ground, &selection, self.words) => all,
+                () = stop.soon.cancelled() => return Err(session::stopped()),
+            };
             let mut all = all.map_err(|fault| session::failed("looking for the release", &fault))?;
             let Some(mut words) = all.pop() else {
                 return Err(Failure::say(FailureKind::Refused, format!("`{}` is not on the host", self.service))
                     .hint(format!("run `portoser deploy {}`", self.service)));
             };
             words.cmd = words.cmd.within(self.timeout);
-            stream::through(face, &ground, &words, &stop).await
-        })?
+            stream::through(face, &ground, &words, stop).await
+        })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::deploy::Which;
 use crate::cli::stream::{Lines, code, print};
-use crate::cli::{Exit, Face, Failure, block_on, session};
+use crate::cli::{Exit, Face, Failure, session};
 use crate::deploy::{Heard, LogTerms, Turns, logs, side_by_side};
 use crate::model::FailureKind;
 use crate::registry::parse_duration;
@@ -33,10 +33,13 @@ impl Logs {
         let selection = self.which.selection();
         let app = session::look(face)?;
         let run = app.run_id();
-        block_on(async |stop| {
+        session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "logs", stop.soon.clone());
             events.close();
-            let all = logs(&ground, &selection, terms).await;
+            let all = tokio::select! {
+                all = logs(&ground, &selection, terms) => all,
+                () = stop.soon.cancelled() => return Err(session::stopped()),
+            };
             let all = all.map_err(|fault| session::failed("looking for logs", &fault))?;
             if all.is_empty() {
                 return Err(Failure::say(FailureKind::Usage, "none of these services is on its hosts")
@@ -73,14 +76,14 @@ impl Logs {
                         err.rest().iter().for_each(|line| warn(face, &labels[number], line));
                         worst = worst.max(if code(&end) == 0 { 0 } else { FailureKind::Internal.code() });
                     }
-                    Heard::Lost(why, hint) => {
-                        warn(face, &labels[number], &format!("{why} (hint: {hint})"));
-                        worst = worst.max(FailureKind::Unreachable.code());
+                    Heard::Lost(cut) => {
+                        warn(face, &labels[number], &format!("{} (hint: {})", cut.why, cut.hint));
+                        worst = worst.max(cut.kind().code());
                     }
                 }
             }
             Ok(Exit(worst))
-        })?
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::deploy::Which;
-use crate::cli::{Exit, Face, Failure, block_on, safe, session};
+use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::deploy::{Request, prepare, prepare_back};
 use crate::host::Fetch;
 use crate::model::{HostName, ServiceName};
@@ -58,7 +58,7 @@ pub(super) fn look_only(
 ) -> Result<Arc<plan::Plan>, Failure> {
     let app = session::open(face)?;
     let run = app.run_id();
-    let prepared = block_on(async |stop| {
+    let prepared = session::looking(&app, async |stop| {
         let (ground, mut events) = app.ground(&run, "plan", stop.soon.clone());
         events.close();
         let prepared = match back {
@@ -67,8 +67,8 @@ pub(super) fn look_only(
         };
         let prepared = prepared.map_err(|fault| session::failed("planning", &fault))?;
         ground.part(&prepared.survey.far).await;
-        Ok::<_, Failure>(prepared)
-    })??;
+        Ok(prepared)
+    })?;
     let registry = face.registry()?;
     for (host, why) in &prepared.survey.cordoned {
         face.warn(safe(&format!("{host} is left out, as it is cordoned: {why}")));

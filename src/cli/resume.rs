@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::app::{App, digest};
 use crate::cli::deploy::Manner;
 use crate::cli::turn::{Resumed, Ways};
-use crate::cli::{Exit, Face, Failure, Flags, attach, block_on, deploy, said, session, turn};
+use crate::cli::{Exit, Face, Failure, Flags, attach, deploy, said, session, turn};
 use crate::deploy::{Remembered, Request, Want, records};
 use crate::journal::{HistoryEntry, Journal, Run};
 use crate::model::{FailureKind, HostName, Outcome, ServiceName};
@@ -154,18 +154,13 @@ fn changed(face: &Face, app: &App, run: &Run) {
 fn over(face: &Face, app: &App, run: &Run) -> Result<Remembered, Failure> {
     let hosts = attach::remembered(app, &run.id)?;
     let own = app.run_id();
-    let heard = block_on(async |stop| {
+    let heard = session::looking(app, async |stop| {
         let (ground, mut events) = app.ground(&own, "resume", stop.soon.clone());
         events.close();
-        let heard = tokio::select! {
-            heard = records(&ground, hosts, Want::Runs) => heard,
-            () = stop.soon.cancelled() => {
-                return Err(Failure::say(FailureKind::Interrupted, "stopped before anything was touched"));
-            }
-        };
+        let heard = records(&ground, hosts, Want::Runs).await;
         heard.part(&ground).await;
         Ok(heard)
-    })??;
+    })?;
     attach::unseen(face, &heard);
     if heard.lives(&run.id) {
         return Err(Failure::say(FailureKind::Locked, heard.line(&run.id)).doing("going on with a run").hint(format!(

@@ -8,8 +8,8 @@ use crate::cli::list::label;
 use crate::cli::render::duration;
 use crate::cli::stream::{Lines, code, print};
 use crate::cli::table::table;
-use crate::cli::{Exit, Face, Failure, Stop, block_on, safe, session};
-use crate::deploy::{Ground, Heard, Turns, Words, side_by_side};
+use crate::cli::{Exit, Face, Failure, Stop, safe, session};
+use crate::deploy::{Cut, Ground, Heard, Turns, Words, side_by_side};
 use crate::model::{Cmd, FailureKind, HostName};
 use crate::registry::{Registry, parse_duration};
 use crate::transport::End;
@@ -17,7 +17,8 @@ use crate::transport::End;
 /// Run words on hosts, side by side, and show how they ended
 ///
 /// They run as root where the registry says `become: sudo`. Ends with 0 when they ended so on every host, with 4 when a host
-/// could not be reached, and else with the highest exit code.
+/// could not be reached, and else with the highest exit code; words that ran longer than `--timeout` are ended on the host, and count
+/// as 5.
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
     /// On this host; may be given several times
@@ -43,7 +44,7 @@ pub(super) struct Run {
 /// What came of it on one host.
 #[derive(Debug, Default)]
 pub(super) struct Ran {
-    ended: Option<Result<End, (String, String)>>,
+    ended: Option<Result<End, Cut>>,
     took: Duration,
     out: Vec<String>,
     err: Vec<String>,
@@ -66,10 +67,10 @@ impl Run {
         });
         let words: Vec<Words> = words.collect();
         let run = app.run_id();
-        let results = block_on(async |stop| {
+        let results = session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "run", stop.soon.clone());
             events.close();
-            gather(face, &ground, words, &stop).await
+            Ok(gather(face, &ground, words, stop).await)
         })?;
         show(face, &hosts, &results);
         Ok(exit(&results))
@@ -120,8 +121,8 @@ pub(super) async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: 
                 result.ended = Some(Ok(end));
                 (result.open.0.rest().into_iter().collect(), result.open.1.rest().into_iter().collect())
             }
-            Heard::Lost(why, hint) => {
-                result.ended = Some(Err((why, hint)));
+            Heard::Lost(cut) => {
+                result.ended = Some(Err(cut));
                 (Vec::new(), Vec::new())
             }
         };
@@ -143,7 +144,7 @@ fn show(face: &Face, hosts: &[HostName], results: &[Ran]) {
         let all = hosts.iter().zip(results).map(|(host, result)| {
             let (code, why) = match &result.ended {
                 Some(Ok(end)) => (Some(code(end)), None),
-                Some(Err((why, _))) => (None, Some(why.as_str())),
+                Some(Err(cut)) => (None, Some(cut.why.as_str())),
                 None => (None, Some("stopped")),
             };
             json!({
@@ -159,14 +160,15 @@ fn show(face: &Face, hosts: &[HostName], results: &[Ran]) {
             Some(Ok(End::Code(0))) => "ok".into(),
             Some(Ok(End::Code(code))) => format!("exit {code}"),
             Some(Ok(End::Signal(signal))) => signal.clone(),
-            Some(Err((why, _))) => format!("unreachable: {why}"),
+            Some(Err(cut)) if cut.overdue => "ended, as its time was over".into(),
+            Some(Err(cut)) => format!("unreachable: {}", cut.why),
             None => "stopped".into(),
         };
         [host.to_string(), duration(result.took), ended]
     };
     table(face, ["HOST", "TOOK", "RESULT"], &hosts.iter().zip(results).map(row).collect::<Vec<_>>());
     let mut hints: Vec<&str> =
-        results.iter().filter_map(|result| Some(result.ended.as_ref()?.as_ref().err()?.1.as_str())).collect();
+        results.iter().filter_map(|result| Some(result.ended.as_ref()?.as_ref().err()?.hint.as_str())).collect();
     face.flush();
     hints.sort_unstable();
     hints.dedup();
@@ -177,9 +179,9 @@ fn exit(results: &[Ran]) -> Exit {
     if results.iter().any(|result| result.ended.is_none()) {
         return Exit(FailureKind::Interrupted.code());
     }
-    if results.iter().any(|result| matches!(result.ended, Some(Err(_)))) {
+    if results.iter().any(|result| matches!(&result.ended, Some(Err(cut)) if !cut.overdue)) {
         return Exit(FailureKind::Unreachable.code());
     }
-    let codes = results.iter().filter_map(|result| result.ended.as_ref()?.as_ref().ok()).map(code);
-    Exit(codes.max().unwrap_or_default())
+    let one = |ended: &Result<End, Cut>| ended.as_ref().map_or_else(|cut| cut.kind().code(), code);
+    Exit(results.iter().filter_map(|result| result.ended.as_ref()).map(one).max().unwrap_or_default())
 }

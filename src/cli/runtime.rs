@@ -25,9 +25,11 @@ pub fn block_on<T>(work: impl AsyncFnOnce(Stop) -> T) -> Result<T, Failure> {
         .map_err(|error| Failure::new(FailureKind::Internal, &error).doing("starting the runtime"))?;
     let stop = Stop::default();
     let ended = runtime.block_on(async {
+        // A signal that comes as soon as the work has begun must find that it is waited for.
         tokio::select! {
-            ended = work(stop.clone()) => ended,
+            biased;
             never = listen(&stop) => match never {},
+            ended = work(stop.clone()) => ended,
         }
     });
     // A task that is stuck in a call of the system does not hold up the end.

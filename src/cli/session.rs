@@ -8,13 +8,16 @@ use std::time::Instant;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::app::{App, record};
-use crate::cli::{Exit, Face, Failure, Stop, prompt, render, safe};
+use crate::cli::{Exit, Face, Failure, Stop, block_on, prompt, render, safe};
 use crate::deploy::{Ended, Fault, Ground, verdict};
 use crate::journal::Journal;
 use crate::model::{Event, FailureKind, RunId, Secret, ServiceName, SystemClock};
 use crate::registry::Registry;
 use crate::transport::Options;
 use crate::transport::ssh::{HostKeys, Question, ShownKey};
+
+/// What the first Ctrl-C is answered with.
+const STOPPING: &str = "stopping: the step in hand is finished or undone on every host; Ctrl-C once more leaves";
 
 /// Puts the app together from the global flags, for a verb that changes something: what it does must be written down.
 pub(super) fn open(face: &Face) -> Result<App, Failure> {
@@ -83,6 +86,43 @@ pub(super) fn failed(doing: &str, fault: &Fault) -> Failure {
     Failure::new(fault.kind(), fault).doing(doing).lines(fault.lines()).hints(fault.hints())
 }
 
+/// Runs a verb that only looks: the first Ctrl-C ends it, and what it asks hosts ends there, too.
+pub(super) fn looking<T>(app: &App, work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) -> Result<T, Failure> {
+    block_on(async |stop| {
+        let ended = tokio::select! {
+            biased;
+            () = stop.soon.cancelled() => Err(stopped()),
+            ended = work(&stop) => ended,
+        };
+        if stop.soon.is_cancelled() {
+            leave(app, &stop).await;
+        }
+        ended
+    })?
+}
+
+/// Runs a verb that passes words on to hosts, and ends by itself soon after the first Ctrl-C: the words end on the hosts, too.
+pub(super) fn passing<T>(app: &App, work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) -> Result<T, Failure> {
+    block_on(async |stop| {
+        let ended = work(&stop).await;
+        leave(app, &stop).await;
+        ended
+    })?
+}
+
+/// What a verb that was stopped says when it has changed nothing.
+pub(super) fn stopped() -> Failure {
+    Failure::say(FailureKind::Interrupted, "stopped; nothing was changed")
+}
+
+/// To end a command on a host takes a moment, which a second Ctrl-C cuts short.
+async fn leave(app: &App, stop: &Stop) {
+    tokio::select! {
+        () = app.close() => {}
+        () = stop.now.cancelled() => {}
+    }
+}
+
 /// Carries a run from its beginning in the journal to its exit code: what `job` does is told, shown and written down.
 pub(super) async fn carry(
     face: &Face,
@@ -99,6 +139,11 @@ pub(super) async fn carry(
     let (ground, events) = app.ground(run, verb, stop.soon.clone());
     let (onward, shown) = unbounded_channel();
     let began = Instant::now();
+    let say_so = async {
+        stop.soon.cancelled().await;
+        ground.tell(Event::Note { host: None, text: STOPPING.into() });
+        std::future::pending().await
+    };
     let work = async {
         let ended = tokio::select! {
             biased;
@@ -122,15 +167,19 @@ pub(super) async fn carry(
     ended.map(Exit)
 }
 
-/// What the registry protects needs its typed name, or `--approve NAME`. `names` are the services that will change.
+/// What the registry protects needs its typed name, or `--approve NAME`. `names` are the services that will change; where none
+/// does, nothing is asked.
 pub(super) fn approve<'a>(
     face: &Face,
     app: &App,
     names: impl IntoIterator<Item = &'a ServiceName>,
     approved: &[String],
 ) -> Result<(), Failure> {
-    let protected =
-        names.into_iter().filter(|name| app.registry.services.get(*name).is_some_and(|service| service.protected));
+    let mut names = names.into_iter().peekable();
+    if names.peek().is_none() {
+        return Ok(());
+    }
+    let protected = names.filter(|name| app.registry.services.get(*name).is_some_and(|service| service.protected));
     let mut wanted: Vec<String> = protected.map(ToString::to_string).collect();
     if app.registry.protected
         && let Some(environment) = &app.registry.environment

@@ -1,6 +1,6 @@
 //! `portoser ssh`: a session on a host, or words on it.
 
-use crate::cli::{Exit, Face, Failure, block_on, session, stream};
+use crate::cli::{Exit, Face, Failure, session, stream};
 use crate::deploy::Words;
 use crate::model::{Cmd, FailureKind, HostName};
 
@@ -29,7 +29,7 @@ impl Ssh {
             return Err(crate::cli::registry::unknown("host", self.name.as_str(), known));
         };
         let run = app.run_id();
-        block_on(async |stop| match Cmd::from_words(self.words) {
+        session::passing(&app, async |stop| match Cmd::from_words(self.words) {
             None => {
                 let ended = app.hand_over(host).await;
                 let failed =
@@ -41,8 +41,8 @@ impl Ssh {
                 events.close();
                 let label = self.name.to_string();
                 let words = Words { label, host: self.name, cmd: cmd.within(WITHIN), root: false };
-                stream::through(face, &ground, &words, &stop).await
+                stream::through(face, &ground, &words, stop).await
             }
-        })?
+        })
     }
 }

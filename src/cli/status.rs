@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::deploy::Which;
 use crate::cli::render::{duration, short};
 use crate::cli::table::table;
-use crate::cli::{Exit, Face, Failure, block_on, session};
+use crate::cli::{Exit, Face, Failure, session};
 use crate::deploy::{Found, Standing, state, status};
 use crate::model::FailureKind;
 use crate::plan::Health;
@@ -27,11 +27,11 @@ impl Status {
         selection.all |= selection.services.is_empty() && selection.labels.is_empty() && selection.hosts.is_empty();
         let app = session::look(face)?;
         let run = app.run_id();
-        let all = block_on(async |stop| {
+        let all = session::looking(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "status", stop.soon.clone());
             events.close();
             status(&ground, &selection).await.map_err(|fault| session::failed("looking", &fault))
-        })??;
+        })?;
         if face.flags.json || face.flags.events {
             face.document(&json!({ "services": all.iter().map(document).collect::<Vec<_>>() }));
         } else {

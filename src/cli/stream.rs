@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc::Sender;
 
 use crate::cli::{Exit, Face, Failure, Stop, safe};
-use crate::deploy::{Ground, Heard, Words, pass, start};
+use crate::deploy::{Cut, Ground, Heard, Words, pass, start};
 use crate::model::FailureKind;
 use crate::transport::{End, Running};
 
@@ -65,8 +65,11 @@ pub(super) async fn through(
     words: &Words,
     stop: &Stop,
 ) -> Result<Exit, Failure> {
-    let lost = |(why, hint): (String, String)| Failure::say(FailureKind::Unreachable, why).hint(hint);
-    let (far, Running { input, output }) = start(ground, words).await.map_err(lost)?;
+    let lost = |cut: Cut| Failure::say(cut.kind(), cut.why).hint(cut.hint);
+    let (far, Running { input, output }) = tokio::select! {
+        started = start(ground, words) => started.map_err(lost)?,
+        () = stop.soon.cancelled() => return Err(crate::cli::session::stopped()),
+    };
     let feed = async {
         if !std::io::stdin().is_terminal() {
             forward(input).await;
@@ -78,7 +81,7 @@ pub(super) async fn through(
         Heard::Out(bytes) => face.raw(&bytes),
         Heard::Err(bytes) => drop(std::io::stderr().lock().write_all(&bytes)),
         Heard::End(end) => ended = Some(Ok(Exit(code(&end)))),
-        Heard::Lost(why, hint) => ended = Some(Err(lost((why, hint)))),
+        Heard::Lost(cut) => ended = Some(Err(lost(cut))),
     });
     let interrupted = tokio::select! {
         () = hear => false,

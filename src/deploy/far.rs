@@ -153,7 +153,7 @@ impl Far {
 fn told<S>(ran: Result<Ran, Lost>) -> Result<Got<S>, Miss> {
     match ran {
         Ok(ran) => Ok(Got::Ran(ran)),
-        Err(Lost::TimedOut { .. }) => Err(Miss::Overdue),
+        Err(Lost::TimedOut { .. } | Lost::Overdue { .. }) => Err(Miss::Overdue),
         Err(lost) => Err(Miss::Unseen(lost.to_string())),
     }
 }

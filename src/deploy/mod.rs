@@ -57,7 +57,7 @@ pub use source::{SourceFault, tree};
 pub use status::{Found, Standing, status};
 pub use turn::state;
 pub use walk::{Ended, Looking, Pace, SecondLook};
-pub use words::{Heard, LogTerms, Turns, Words, exec, logs, pass, side_by_side, start};
+pub use words::{Cut, Heard, LogTerms, Turns, Words, exec, logs, pass, side_by_side, start};
 
 use std::collections::BTreeSet;
 

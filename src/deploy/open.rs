@@ -14,6 +14,7 @@ use crate::deploy::image::Shelf;
 use crate::deploy::login;
 use crate::deploy::prepare::{Prepared, by_host};
 use crate::deploy::push::push;
+use crate::deploy::quiet::abandon;
 use crate::deploy::rescue::{RESCUE, Rescue};
 use crate::deploy::state::{HostEnd, Lock};
 use crate::deploy::walk::{Ended, Pace, Part, SecondLook, Walk};
@@ -116,17 +117,17 @@ async fn open(
             }
             Locks::Stale => {
                 let ticket = drives.values().find_map(|drive| drive.now().ticket).or(ticket);
-                abandon(drives).await;
+                abandon(&drives.into_values().collect::<Vec<_>>()).await;
                 return Ok(Opened::Stale(ticket));
             }
             Locks::Yield => {
-                abandon(drives).await;
+                abandon(&drives.into_values().collect::<Vec<_>>()).await;
                 // An odd pause keeps two young runs from meeting again and again.
                 let odd = u32::from(terms.run.as_str().bytes().next_back().unwrap_or_default() % 8);
                 tokio::time::sleep(PAUSE + PAUSE / 8 * odd).await;
             }
             Locks::Fault(fault) => {
-                abandon(drives).await;
+                abandon(&drives.into_values().collect::<Vec<_>>()).await;
                 ground.part(&prepared.survey.far).await;
                 return Err(fault);
             }
@@ -253,14 +254,17 @@ async fn locks(ground: &Ground, drives: &Drives) -> Locks {
     }
     let mut ours = 0;
     let mut waiting = BTreeMap::new();
-    while let Some(found) = waits.join_next().await {
-        let (host, state) = match found {
-            Ok(found) => found,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    loop {
+        let found = tokio::select! {
+            biased;
+            () = ground.stop.cancelled() => return Locks::Fault(Fault::Interrupted),
+            found = waits.join_next() => found,
         };
-        if ground.stop.is_cancelled() {
-            return Locks::Fault(Fault::Interrupted);
-        }
+        let (host, state) = match found {
+            None => return Locks::Ours,
+            Some(Ok(found)) => found,
+            Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
+        };
         match (&state.end, &state.lost, state.lock) {
             (Some(HostEnd::Stale), _, _) => return Locks::Stale,
             (Some(HostEnd::LockTimeout), _, _) => {
@@ -291,17 +295,6 @@ async fn locks(ground: &Ground, drives: &Drives) -> Locks {
                 });
             }
         }
-    }
-    Locks::Ours
-}
-
-/// Ends runs that have touched nothing.
-async fn abandon(drives: Drives) {
-    for drive in drives.values() {
-        drive.order(Order::Stop);
-    }
-    for drive in drives.values() {
-        drive.finished().await;
     }
 }
 

@@ -96,7 +96,7 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
         // Which texts a host is asked for depends on what is here.
         sources.open = source::open(&sources);
         let texts = Arc::new(compared(&ground.registry, &services, &sources));
-        let survey = look(ground, &services, &hosts, Depth::Texts(texts), Whom::Open).await;
+        let survey = look(ground, &services, &hosts, Depth::Texts(texts), Whom::Open).await?;
         source::read_compared(&survey, &mut sources);
         ((sources, held), survey)
     } else {
@@ -145,7 +145,7 @@ pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Targ
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
     started(ground, &services, &hosts);
     let survey = match request.only_look {
-        true => look(ground, &services, &hosts, Depth::Past, Whom::Open).await,
+        true => look(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
         false => quiet(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
     };
     let aim = Aim::Back { target: target.clone(), overwrite: request.overwrite };

@@ -12,23 +12,26 @@ use crate::deploy::ground::Ground;
 use crate::deploy::state::HostEnd;
 use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::Seen;
-use crate::host::run::{Compression, HostRun};
+use crate::host::run::{Compression, HostRun, Order};
 use crate::model::{HostName, ServiceName};
 
 /// How long bringing earlier runs to their end may take.
 const SETTLE: Duration = Duration::from_secs(300);
 
-/// Looks, and sets aside the hosts that are out of service where they are to be left alone.
+/// Looks, as long as nobody stops it, and sets aside the hosts that are out of service where they are to be left alone.
 pub(super) async fn look(
     ground: &Arc<Ground>,
     services: &BTreeSet<ServiceName>,
     hosts: &BTreeSet<HostName>,
     depth: Depth,
     whom: Whom,
-) -> Survey {
-    let mut found = survey(ground, services, hosts, depth).await;
+) -> Result<Survey, Fault> {
+    let mut found = tokio::select! {
+        found = survey(ground, services, hosts, depth) => found,
+        () = ground.stop.cancelled() => return Err(Fault::Interrupted),
+    };
     set_aside(ground, &mut found, whom);
-    found
+    Ok(found)
 }
 
 /// Waits until no other run is at work on the hosts, and brings those that stopped in the middle to their end: what they left
@@ -41,7 +44,7 @@ pub(super) async fn quiet(
     depth: Depth,
     whom: Whom,
 ) -> Result<Survey, Fault> {
-    let mut survey = look(ground, services, hosts, depth.clone(), whom).await;
+    let mut survey = look(ground, services, hosts, depth.clone(), whom).await?;
     let until = Instant::now() + ground.wait_lock;
     loop {
         let noisy = |seen: &Seen| seen.busy || !seen.unfinished.is_empty();
@@ -61,12 +64,16 @@ pub(super) async fn quiet(
                 drives.push((host, Drive::start(ground.clone(), far.clone(), stageless(ground, seen, wait)), seen));
             }
         }
-        for (host, drive, seen) in drives {
+        for (host, drive, seen) in &drives {
             let state = tokio::select! {
                 state = drive.finished_within(wait + SETTLE + stop * 2) => state,
-                () = ground.stop.cancelled() => return Err(Fault::Interrupted),
+                () = ground.stop.cancelled() => {
+                    let drives: Vec<Drive> = drives.iter().map(|(_, drive, _)| drive.clone()).collect();
+                    abandon(&drives).await;
+                    return Err(Fault::Interrupted);
+                }
             };
-            let host = host.clone();
+            let host = HostName::clone(host);
             match (state.end, state.lost) {
                 (Some(HostEnd::LockTimeout), _) => {
                     return Err(Fault::Locked { host, holder: seen.holder.clone().unwrap_or_default() });
@@ -76,7 +83,7 @@ pub(super) async fn quiet(
                 (None, why) => return Err(Fault::Gone { host, why: why.unwrap_or_else(|| "no answer".into()) }),
             }
         }
-        let again = look(ground, services, &hosts, depth.clone(), whom).await;
+        let again = look(ground, services, &hosts, depth.clone(), whom).await?;
         survey.far.extend(again.far);
         survey.seen.retain(|host, _| !hosts.contains(host));
         survey.seen.extend(again.seen);
@@ -89,4 +96,14 @@ pub(super) async fn quiet(
 fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
     let run = HostRun::stageless(&ground.run, &seen.facts.base, &ground.who, wait);
     Start { run, trees: Vec::new(), compression: Compression::None }
+}
+
+/// Ends runs that have touched nothing.
+pub(super) async fn abandon(drives: &[Drive]) {
+    for drive in drives {
+        drive.order(Order::Stop);
+    }
+    for drive in drives {
+        drive.finished().await;
+    }
 }

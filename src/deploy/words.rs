@@ -12,7 +12,7 @@ use crate::deploy::ground::Ground;
 use crate::deploy::select::{Selection, select};
 use crate::deploy::survey::{Depth, survey};
 use crate::host::{Layout, Record, Seen, Supervisor};
-use crate::model::{Cmd, HostName, Scope};
+use crate::model::{Cmd, FailureKind, HostName, Scope};
 use crate::transport::{End, Lost, Running, Said};
 
 /// A piece of what a source says.
@@ -21,8 +21,30 @@ pub enum Heard {
     Out(Vec<u8>),
     Err(Vec<u8>),
     End(End),
-    /// The host was lost, or never reached: why, and the next move.
-    Lost(String, String),
+    /// It came to no end of its own.
+    Lost(Cut),
+}
+
+/// Why words came to no end of their own.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    pub why: String,
+    /// The next move.
+    pub hint: String,
+    /// Their time was over, and they were ended on the host; otherwise the host was lost, or never reached.
+    pub overdue: bool,
+}
+
+impl Cut {
+    fn of(lost: &Lost) -> Self {
+        Self { why: lost.to_string(), hint: lost.hint(), overdue: matches!(lost, Lost::Overdue { .. }) }
+    }
+
+    /// The kind, which gives the exit code.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        if self.overdue { FailureKind::RolledBack } else { FailureKind::Unreachable }
+    }
 }
 
 /// Words on one host, with the label of what they say.
@@ -68,7 +90,7 @@ pub fn side_by_side(
     for (number, words) in all.into_iter().enumerate() {
         let (ground, tell) = (ground.clone(), tell.clone());
         tasks.spawn(async move {
-            let lost = |lost: Lost| drop(tell.send((number, Heard::Lost(lost.to_string(), lost.hint()))));
+            let lost = |lost: Lost| drop(tell.send((number, Heard::Lost(Cut::of(&lost)))));
             let (far, visit) = match ground.visit(&words.host).await {
                 Ok(reached) => reached,
                 Err(why) => return lost(why),
@@ -102,10 +124,10 @@ pub async fn pass(mut output: UnboundedReceiver<Said>, mut tell: impl FnMut(Hear
             Said::Out(bytes) => tell(Heard::Out(bytes)),
             Said::Err(bytes) => tell(Heard::Err(bytes)),
             Said::End(end) => return tell(Heard::End(end)),
-            Said::Lost(lost) => return tell(Heard::Lost(lost.to_string(), lost.hint())),
+            Said::Lost(lost) => return tell(Heard::Lost(Cut::of(&lost))),
         }
     }
-    tell(Heard::Lost("the command ended without a word".into(), "run it again".into()));
+    tell(Heard::Lost(Cut::of(&Lost::Link { what: "the command ended without a word".into() })));
 }
 
 /// The words that read the logs of what is selected. Hosts that cannot be seen are a fault.
@@ -227,8 +249,8 @@ async fn records(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<(Hos
 }
 
 /// Starts words on one host, with their input.
-pub async fn start(ground: &Arc<Ground>, words: &Words) -> Result<(Far, Running), (String, String)> {
-    let lost = |lost: Lost| (lost.to_string(), lost.hint());
+pub async fn start(ground: &Arc<Ground>, words: &Words) -> Result<(Far, Running), Cut> {
+    let lost = |lost: Lost| Cut::of(&lost);
     let far = ground.reach(&words.host).await.map_err(lost)?;
     let running = far.link.start(&words.cmd, words.root).await.map_err(lost)?;
     Ok((far, running))

@@ -22,7 +22,8 @@ const INPUT_PIECES: usize = 16;
 /// After the exit the output may still be in the pipe; a process left behind may hold it open for ever.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-const CANCEL: Duration = Duration::from_secs(10);
+/// How long the end of a cancelled command may take.
+pub(super) const CANCEL: Duration = Duration::from_secs(10);
 
 /// This machine.
 pub struct Local {
@@ -33,13 +34,13 @@ pub struct Local {
 }
 
 impl Local {
-    /// This machine under the name of `host`. Where it says `become: sudo` and we are root already, sudo is left out.
-    pub(super) async fn new(host: &Host, options: &Options) -> Self {
+    /// This machine under the name of `host`; `tasks` keeps what listens to its commands. Where it says `become: sudo` and we are root already, sudo is left out.
+    pub(super) async fn new(host: &Host, options: &Options, tasks: Arc<TaskTracker>) -> Self {
         let root = match host.r#become {
             Become::Sudo if !is_root().await => Rights::Sudo(options.become_password.clone()),
             Become::Sudo | Become::None => Rights::Plain,
         };
-        Self { name: host.name.clone(), user: options.local_user.clone(), root, tasks: Arc::default() }
+        Self { name: host.name.clone(), user: options.local_user.clone(), root, tasks }
     }
 }
 

@@ -15,6 +15,9 @@ pub enum Lost {
     Unreachable { address: String, says: String },
     #[error("{what} took longer than {} s", .after.as_secs_f64())]
     TimedOut { what: String, after: Duration },
+    /// A command's own deadline passed, and it was ended on the host.
+    #[error("{what} ran longer than {} s, and was ended", .after.as_secs_f64())]
+    Overdue { what: String, after: Duration },
     /// The server showed a key that is not trusted.
     #[error("{0}")]
     HostKey(Box<ShownKey>),
@@ -63,6 +66,9 @@ impl Lost {
             Self::TimedOut { .. } => {
                 "the host may be down, overloaded or behind a firewall; try `ssh HOST true`".into()
             }
+            Self::Overdue { .. } => {
+                "see on the host what it waits for; where the verb has `--timeout`, it can be given more time".into()
+            }
             Self::HostKey(key) => key.hint(),
             Self::Config(_, hint) => hint.clone(),
             Self::Authentication { user, tried, .. } if tried.is_empty() => {
@@ -107,7 +113,11 @@ impl Lost {
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Link { .. } | Self::Busy { .. } | Self::TimedOut { .. } | Self::Channel { .. } => true,
+            Self::Link { .. }
+            | Self::Busy { .. }
+            | Self::TimedOut { .. }
+            | Self::Overdue { .. }
+            | Self::Channel { .. } => true,
             Self::Jump { source, .. } => source.retryable(),
             _ => false,
         }

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
 use crate::model::Secret;
 use crate::registry::{Connection, Host, Registry};
 
@@ -54,13 +57,15 @@ impl Options {
 pub struct Pool {
     options: Options,
     links: Links,
+    /// What listens to the commands on this machine.
+    tasks: Arc<TaskTracker>,
 }
 
 impl Pool {
     /// A pool without any connection yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, links: Links::default() }
+        Self { options, links: Links::default(), tasks: Arc::default() }
     }
 
     /// The way to `host`: the connection that is there and still open, or a new one. Connections end when the last
@@ -70,7 +75,7 @@ impl Pool {
     /// Why the host cannot be had; what may be tried again was tried again already.
     pub async fn connect(&self, host: &Host, registry: &Registry) -> Result<Arc<dyn Transport>, Lost> {
         match host.connection {
-            Connection::Local => Ok(Arc::new(Local::new(host, &self.options).await)),
+            Connection::Local => Ok(Arc::new(Local::new(host, &self.options, self.tasks.clone()).await)),
             Connection::Ssh => self.links.connect(host, registry, &self.options).await,
         }
     }
@@ -95,6 +100,12 @@ impl Pool {
             Connection::Local => Err(Lost::Local(format!("`{}` is this machine; you are there already", host.name))),
             Connection::Ssh => super::ssh::hand_over(host, registry, &self.options).await,
         }
+    }
+
+    /// Ends everything that nobody listens to any more, on all hosts, and then the connections. It has an end.
+    pub async fn close(&self) {
+        self.tasks.close();
+        tokio::join!(self.links.close(), async { drop(timeout(super::local::CANCEL, self.tasks.wait()).await) });
     }
 
     /// What could not be read in the known_hosts files that were looked at so far; such lines are skipped.

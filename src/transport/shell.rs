@@ -294,7 +294,7 @@ pub(super) fn late(cmd: &Cmd) -> Lost {
     if shown.len() < line.len() {
         shown.push('…');
     }
-    Lost::TimedOut { what: format!("`{shown}`"), after: cmd.within }
+    Lost::Overdue { what: format!("`{shown}`"), after: cmd.within }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::history::list;
 use crate::cli::runs::{counted, when};
 use crate::cli::table::table;
-use crate::cli::{Exit, Face, Failure, attach, block_on, safe, session};
+use crate::cli::{Exit, Face, Failure, attach, safe, session};
 use crate::deploy::{PastRun, Remembered, Want, records};
 use crate::model::{FailureKind, HostName, RunId, ServiceName};
 
@@ -23,17 +23,13 @@ pub(super) fn ask(face: &Face, service: Option<&ServiceName>, want: Want) -> Res
         },
     };
     let own = app.run_id();
-    let heard = block_on(async |stop| {
+    let heard = session::looking(&app, async |stop| {
         let (ground, mut events) = app.ground(&own, "history", stop.soon.clone());
         events.close();
-        tokio::select! {
-            heard = records(&ground, hosts, want) => {
-                heard.part(&ground).await;
-                Ok(heard)
-            }
-            () = stop.soon.cancelled() => Err(Failure::say(FailureKind::Interrupted, "asking the hosts was stopped")),
-        }
-    })??;
+        let heard = records(&ground, hosts, want).await;
+        heard.part(&ground).await;
+        Ok(heard)
+    })?;
     attach::unseen(face, &heard);
     Ok(heard)
 }

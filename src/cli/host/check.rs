@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::table::table;
-use crate::cli::{Exit, Face, Failure, block_on, safe, session};
+use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::deploy::{Checked, check_hosts};
 use crate::host::{Facts, Init};
 use crate::model::{FailureKind, HostName};
@@ -31,10 +31,10 @@ impl Check {
         let named = self.names.len();
         let names = if self.names.is_empty() { app.registry.hosts.keys().cloned().collect() } else { self.names };
         let run = app.run_id();
-        let all = block_on(async |stop| {
+        let all = session::looking(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "host check", stop.soon.clone());
             events.close();
-            check_hosts(&ground, &names).await
+            Ok(check_hosts(&ground, &names).await)
         })?;
         let whole = face.flags.verbose > 0 || named == 1;
         if face.flags.json || face.flags.events {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ValueEnum;
 use serde_json::json;
 
-use crate::cli::{Exit, Face, Failure, block_on, prompt, run, safe, session};
+use crate::cli::{Exit, Face, Failure, prompt, run, safe, session};
 use crate::deploy::{Words, lacks, needed};
 use crate::host::prepare::{Thing, bring};
 use crate::model::{FailureKind, HostName};
@@ -54,10 +54,13 @@ impl Prepare {
         let asked: BTreeMap<_, _> =
             names.iter().map(|name| (name.clone(), &needed(&app.registry, name) | &more)).collect();
         let id = app.run_id();
-        block_on(async |stop| {
+        session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&id, "host prepare", stop.soon.clone());
             events.close();
-            let found = lacks(&ground, asked.clone()).await;
+            let found = tokio::select! {
+                found = lacks(&ground, asked.clone()) => found,
+                () = stop.soon.cancelled() => return Err(session::stopped()),
+            };
             let whole = found.values().all(|lacking| lacking.as_ref().is_ok_and(BTreeSet::is_empty));
             if whole || self.only_look {
                 show(face, &found);
@@ -69,11 +72,14 @@ impl Prepare {
                 let things = lacking.as_ref().ok().filter(|things| !things.is_empty())?;
                 Some(Words { label: host.to_string(), host: host.clone(), cmd: bring(things), root: true })
             });
-            run::gather(face, &ground, words.collect(), &stop).await;
+            run::gather(face, &ground, words.collect(), stop).await;
+            if stop.soon.is_cancelled() {
+                return Err(Failure::say(FailureKind::Interrupted, "stopped; `host prepare` once more does the rest"));
+            }
             let found = lacks(&ground, asked).await;
             show(face, &found);
             Ok(exit(&found, false))
-        })?
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::{Exit, Face, Failure, block_on, prompt, safe, session};
+use crate::cli::{Exit, Face, Failure, prompt, safe, session};
 use crate::model::{FailureKind, HostName};
 use crate::transport::Lost;
 use crate::transport::ssh::ShownKey;
@@ -29,8 +29,7 @@ impl Trust {
             let known = app.registry.hosts.keys().map(|name| name.as_str());
             return Err(crate::cli::registry::unknown("host", self.name.as_str(), known));
         };
-        let key = block_on(async |_| app.host_key(host).await)?;
-        let key = key.map_err(|lost| failed(&lost))?;
+        let key = session::looking(&app, async |_| app.host_key(host).await.map_err(|lost| failed(&lost)))?;
         match key.verdict {
             Verdict::Trusted => face.talk(safe(&key.to_string())),
             Verdict::Unknown => {

@@ -105,7 +105,7 @@ pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<
                 Some((_, Heard::Out(bytes))) => out.extend(bytes),
                 Some((_, Heard::Err(bytes))) => err.extend(bytes),
                 Some((_, Heard::End(ended))) => end = Some(Ok(ended)),
-                Some((_, Heard::Lost(why, hint))) => end = Some(Err((why, hint))),
+                Some((_, Heard::Lost(cut))) => end = Some(Err(cut)),
                 None => return (out, err, end),
             }
         }
@@ -117,7 +117,7 @@ pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<
             let why = String::from_utf8_lossy(&err).trim().to_owned();
             Err(Failure::say(FailureKind::Usage, why).doing(doing))
         }
-        Some(Err((why, hint))) => Err(Failure::say(FailureKind::Unreachable, why).doing(doing).hint(hint)),
+        Some(Err(cut)) => Err(Failure::say(cut.kind(), cut.why).doing(doing).hint(cut.hint)),
         None => Err(Failure::say(FailureKind::Interrupted, "stopped").doing(doing)),
     }
 }

@@ -22,6 +22,9 @@ use super::target::Target;
 /// How long the server or the agent may take over one attempt. A person's own time is not counted.
 const ATTEMPT: Duration = Duration::from_secs(15);
 
+/// How often a server may ask on; one that asks for ever would hold a person for ever.
+const QUESTIONS: u32 = 16;
+
 /// sshd hangs up after MaxAuthTries failures, 6 by default.
 const MOST_TRIES: usize = 6;
 
@@ -335,7 +338,7 @@ impl<'a> Login<'a> {
         self.tried.push("keyboard-interactive".into());
         let start = self.handle.authenticate_keyboard_interactive_start(self.target.user.clone(), None);
         let mut response = timeout(ATTEMPT, start).await.map_err(|_| late())?.map_err(lost)?;
-        loop {
+        for _ in 0..QUESTIONS {
             let prompts = match response {
                 Response::Success => return Ok(true),
                 Response::Failure { remaining_methods, partial_success } => {
@@ -356,6 +359,8 @@ impl<'a> Login<'a> {
             let respond = self.handle.authenticate_keyboard_interactive_respond(answers);
             response = timeout(ATTEMPT, respond).await.map_err(|_| late())?.map_err(lost)?;
         }
+        self.offered.remove(MethodKind::KeyboardInteractive);
+        Ok(false)
     }
 }
 

@@ -45,8 +45,10 @@ pub(super) struct Connection {
     handle: Handle<Client>,
     seen: Arc<Mutex<Seen>>,
     sessions: Arc<Semaphore>,
-    /// The tasks that listen to channels.
-    pub(super) tasks: TaskTracker,
+    /// The tasks that listen to commands.
+    pub(super) commands: TaskTracker,
+    /// The tasks that carry streams.
+    streams: TaskTracker,
     /// Ends the stream under the connection.
     cut: CancellationToken,
     /// Counts the connections that go through this one.
@@ -100,7 +102,8 @@ impl Connection {
             handle: reached.handle,
             seen: reached.seen,
             sessions: Arc::new(Semaphore::new(SESSIONS)),
-            tasks: TaskTracker::new(),
+            commands: TaskTracker::new(),
+            streams: TaskTracker::new(),
             cut: reached.cut.disarm(),
             riders: Arc::default(),
             _through: through.map(|hop| (hop.riders.clone(), hop)),
@@ -168,7 +171,7 @@ impl Connection {
         let open = self.handle.channel_open_direct_tcpip(address, port.into(), "127.0.0.1", 0);
         let to = format!("{address}:{port}");
         match timeout(within, open).await {
-            Ok(Ok(channel)) => Ok(Box::new(super::stream::pump(channel, &self.tasks))),
+            Ok(Ok(channel)) => Ok(Box::new(super::stream::pump(channel, &self.streams))),
             Ok(Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed))) => {
                 Err(Lost::Refused { address: to })
             }
@@ -180,16 +183,21 @@ impl Connection {
         }
     }
 
-    /// Ends the connection in good order: the commands' tasks have a moment to end, then the stream is cut. A hop that
-    /// others go through stays until they are gone.
+    /// Ends the connection in good order: commands that nobody listens to any more are ended on the host first, which takes a
+    /// channel; then the server is told, and the stream is cut. A hop that others go through stays until they are gone.
     pub(super) async fn close(&self) {
         if Arc::strong_count(&self.riders) > 1 {
             return;
         }
         self.sessions.close();
-        self.tasks.close();
+        self.commands.close();
+        self.streams.close();
+        if self.is_open() {
+            let _ = timeout(CLOSE, self.commands.wait()).await;
+        }
         let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
-        let _ = timeout(CLOSE, self.tasks.wait()).await;
+        let both = async { tokio::join!(self.commands.wait(), self.streams.wait()) };
+        let _ = timeout(CLOSE, both).await;
         self.cut.cancel();
     }
 }

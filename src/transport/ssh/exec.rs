@@ -28,16 +28,24 @@ pub(super) async fn start(connection: &Arc<Connection>, cmd: &Cmd, rights: Right
     let user = &connection.target.user;
     let order = Order::new(cmd.words(), &rights, user)?;
     let until = Instant::now() + cmd.within;
-    let late = || shell::late(cmd);
-    let (channel, seat) = timeout(cmd.within, connection.session()).await.map_err(|_| late())??;
+    let full = |_| Lost::TimedOut { what: "waiting for a free session on the connection".into(), after: cmd.within };
+    let (channel, seat) = timeout(cmd.within, connection.session()).await.map_err(full)??;
     let (input, pieces) = mpsc::channel(INPUT_PIECES);
     let (said, output) = mpsc::unbounded_channel();
     let lost = |error: russh::Error| connection.lost(&error.to_string());
     channel.exec(false, order.line).await.map_err(lost)?;
     let (reader, writer) = channel.split();
-    let task =
-        Task { connection: connection.clone(), reader, said, ear: order.ear, rights, late: late(), until, _seat: seat };
-    connection.tasks.spawn(task.run(writer, order.ahead, pieces));
+    let task = Task {
+        connection: connection.clone(),
+        reader,
+        said,
+        ear: order.ear,
+        rights,
+        late: shell::late(cmd),
+        until,
+        _seat: seat,
+    };
+    connection.commands.spawn(task.run(writer, order.ahead, pieces));
     Ok(Running { input, output })
 }
 

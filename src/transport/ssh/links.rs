@@ -154,6 +154,28 @@ impl Links {
         Ok(())
     }
 
+    /// Ends all connections in good order, side by side; what goes through others before those.
+    pub(in crate::transport) async fn close(&self) {
+        let places: Vec<Arc<Place>> = self.places.lock().await.values().cloned().collect();
+        let mut all = Vec::new();
+        for place in places {
+            // Who is making a connection holds its place, and has no command there yet.
+            if let Ok(last) = place.last.try_lock() {
+                all.extend(last.connection.upgrade());
+            }
+        }
+        let most = all.iter().map(|connection| connection.target.jump.len()).max().unwrap_or_default();
+        for hops in (0..=most).rev() {
+            let (far, near): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.target.jump.len() == hops);
+            all = near;
+            let mut closing: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
+            for connection in far {
+                closing.spawn(async move { connection.close().await });
+            }
+            while closing.join_next().await.is_some() {}
+        }
+    }
+
     /// What could not be read in the known_hosts files so far.
     pub(in crate::transport) async fn warnings(&self) -> Vec<String> {
         let known = self.known.lock().await;

@@ -1,6 +1,7 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
 mod adopt;
+mod asked;
 mod beside;
 mod cordon;
 mod counted;
@@ -31,6 +32,7 @@ mod record;
 mod rescue;
 mod sent;
 mod several;
+mod signals;
 mod stack;
 mod store;
 mod table;
@@ -43,6 +45,7 @@ use kit::Machine;
 pub fn trials() -> Vec<Trial> {
     [
         adopt::trials(),
+        asked::trials(),
         beside::trials(),
         cordon::trials(),
         discover::trials(),
@@ -71,6 +74,7 @@ pub fn trials() -> Vec<Trial> {
         rescue::trials(),
         sent::trials(),
         several::trials(),
+        signals::trials(),
         stack::trials(),
         venv::trials(),
     ]

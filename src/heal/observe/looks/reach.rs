@@ -25,7 +25,7 @@ fn kind(lost: &Lost) -> &'static str {
         Lost::Resolve { .. } => "resolve",
         Lost::Refused { .. } => "refused",
         Lost::Unreachable { .. } => "unreachable",
-        Lost::TimedOut { .. } => "silent",
+        Lost::TimedOut { .. } | Lost::Overdue { .. } => "silent",
         Lost::HostKey(_) => "key",
         Lost::Authentication { .. } => "login",
         Lost::NoShell { .. } => "shell",
