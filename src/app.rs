@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deploy::{Ground, Reach};
 use crate::engine;
+use crate::host::{Hooks, Record};
 use crate::journal::{Journal, JournalError, OpenRun, StartOfRun};
 use crate::model::{Clock, Event, RunId, hex, sha256};
 use crate::plan::{Action, Plan};
-use crate::registry::{Host, Registry};
+use crate::registry::{Host, Mask, Registry};
 use crate::transport::ssh::ShownKey;
 use crate::transport::{Lost, Options, Pool, Seats};
 
@@ -35,6 +36,8 @@ pub struct App {
     pub wait_lock: Duration,
     /// The run that the next one goes on with.
     pub resumes: Option<RunId>,
+    /// What must not be shown of what hosts say.
+    pub mask: Arc<Mask>,
     pool: Arc<Pool>,
     seats: Seats,
 }
@@ -46,7 +49,8 @@ impl App {
         let who = format!("{}@{}", options.local_user, machine());
         let (registry, pool) = (Arc::new(registry), Arc::new(Pool::new(options)));
         let seats = Seats::new(registry.at_once.unwrap_or_else(at_once));
-        Self { registry, journal, clock, who, wait_lock: WAIT_LOCK, resumes: None, pool, seats }
+        let mask = Arc::new(Mask::of(&registry));
+        Self { registry, journal, clock, who, wait_lock: WAIT_LOCK, resumes: None, mask, pool, seats }
     }
 
     /// A new run's id.
@@ -65,15 +69,15 @@ impl App {
         self.pool.hand_over(host, &self.registry).await
     }
 
-    /// The ground of a run, and the stream of what happens on it.
-    #[must_use]
-    pub fn ground(&self, run: &RunId, verb: &str, stop: CancellationToken) -> (Arc<Ground>, UnboundedReceiver<Event>) {
-        let (tell, events) = unbounded_channel();
     /// Ends what nobody listens to any more on all hosts, and the connections. It takes some seconds at most.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
+    /// The ground of a run, and the stream of what happens on it.
+    #[must_use]
+    pub fn ground(&self, run: &RunId, verb: &str, stop: CancellationToken) -> (Arc<Ground>, UnboundedReceiver<Event>) {
+        let (tell, events) = unbounded_channel();
         let (pool, registry) = (self.pool.clone(), self.registry.clone());
         let reach: Reach = Arc::new(move |name| {
             let (pool, registry) = (pool.clone(), registry.clone());
@@ -97,6 +101,7 @@ impl App {
             reach,
             seats: self.seats.clone(),
             tell,
+            mask: self.mask.clone(),
             stop,
             guest: None,
         };
@@ -124,7 +129,7 @@ impl App {
     pub fn remember(&self, run: &RunId, plan: &Plan) -> Result<(), JournalError> {
         let moving = plan.changes.iter().filter(|change| change.action != Action::Nothing);
         for record in moving.flat_map(|change| change.before_record.iter().chain([&change.record])) {
-            self.journal.record_release(run, record)?;
+            self.journal.record_release(run, &masked(record, &self.mask))?;
         }
         Ok(())
     }
@@ -147,6 +152,17 @@ pub async fn record(run: &OpenRun, mut events: UnboundedReceiver<Event>, onward:
             break;
         }
     }
+}
+
+/// A record as this machine keeps it. The host's own holds what its checks send; here it is kept for people to read.
+fn masked(record: &Record, mask: &Mask) -> Record {
+    let masked = serde_json::to_value(record).map(|mut value| {
+        mask.json(&mut value);
+        value
+    });
+    // Masked texts are texts, so that it can be read again.
+    let bare = || Record { checks: Vec::new(), units: Vec::new(), hooks: Hooks::default(), ..record.clone() };
+    masked.and_then(serde_json::from_value).unwrap_or_else(|_| bare())
 }
 
 /// The SHA-256 of a registry's file, in hexadecimal; none when it cannot be read any more.

@@ -10,16 +10,16 @@ use tokio::time::Instant;
 use super::http::{BODY, request_text, talk};
 use super::shown::last_line;
 use super::{ADDRESS, Need, Ran, Verdict};
-use crate::model::{Cmd, Http, Tls};
+use crate::model::{Cmd, Http, Secret, Tls};
 
-/// Sends the request in its last argument, and prints what comes back.
+/// Sends the request that it reads on its standard input, and prints what comes back.
 const PYTHON_HTTP: &str = "\
 import socket,ssl,sys
-a,p,t,n,ca,most,q=sys.argv[1:8]
+a,p,t,n,ca,most=sys.argv[1:7]
 try:
  s=socket.create_connection((a,int(p)),float(t))
  if n: s=ssl.create_default_context(cadata=ca or None).wrap_socket(s,server_hostname=n)
- s.sendall(q.encode())
+ s.sendall(sys.stdin.buffer.read())
  k=int(most)
  while k>0:
   b=s.recv(65536)
@@ -43,7 +43,7 @@ pub(super) fn http(http: &Http, within: Duration, tools: &BTreeSet<String>) -> R
     let has = |tool: &str| tools.contains(tool);
     let pinned = http.tls.as_ref().and_then(|tls| tls.ca.as_deref());
     if has("curl") && pinned.is_none() {
-        return Ok(Need::Run(cut(curl(http, within))));
+        return Ok(Need::Told(cut(curl(http, within)), curl_headers(http)));
     }
     if has("python3") {
         let ca = match pinned {
@@ -51,15 +51,17 @@ pub(super) fn http(http: &Http, within: Duration, tools: &BTreeSet<String>) -> R
                 .map_err(|e| Verdict::Unseen(format!("cannot read the authorities in {}: {e}", file.display())))?,
             None => String::new(),
         };
-        return Ok(Need::Run(python(http, within, ca)?));
+        return Ok(Need::Told(python(http, within, ca), Secret::new(request_text(http)?.into_bytes())));
     }
-    if has("wget") && http.tls.is_none() {
+    // It takes headers as words only, which everybody on the host can read.
+    if has("wget") && http.tls.is_none() && http.send.is_empty() {
         return Ok(Need::Run(cut(wget(http, within))));
     }
     let wants = match &http.tls {
         Some(Tls { ca: Some(_), .. }) => "python3",
         Some(Tls { ca: None, .. }) => "curl or python3",
-        None => "curl, python3 or wget",
+        None if http.send.is_empty() => "curl, python3 or wget",
+        None => "curl or python3, which alone keep the headers that are sent from the list of processes,",
     };
     Err(Verdict::Unseen(format!("the host has no {wants} to ask with")))
 }
@@ -82,17 +84,25 @@ fn curl(http: &Http, within: Duration) -> Cmd {
     }
     let host = http.host.as_deref().unwrap_or(authority);
     cmd = cmd.arg("-H").arg(format!("Host: {host}"));
-    for (name, value) in &http.send {
-        cmd = cmd.arg("-H").arg(format!("{name}: {value}"));
-    }
+    cmd = cmd.args(["--config", "-"]);
     cmd.arg("--path-as-is").arg(format!("{scheme}://{authority}:{port}{}", http.path))
 }
 
-fn python(http: &Http, within: Duration, ca: String) -> Result<Cmd, Verdict> {
+/// The headers as lines of curl's configuration, where `\\` and `"` are escaped within quotes (curl(1), --config). A line break
+/// cannot be in a header; the registry refuses it.
+fn curl_headers(http: &Http) -> Secret {
+    let line = |(name, value): (&String, &String)| {
+        let header = format!("{name}: {value}").replace('\\', "\\\\").replace('"', "\\\"");
+        format!("header = \"{header}\"\n")
+    };
+    Secret::new(http.send.iter().map(line).collect::<String>().into_bytes())
+}
+
+fn python(http: &Http, within: Duration, ca: String) -> Cmd {
     let name = http.tls.as_ref().map(|tls| tls.name.clone()).unwrap_or_default();
     let seconds = within.as_secs_f64().to_string();
-    let words = [ADDRESS.into(), http.port.to_string(), seconds, name, ca, MOST.to_string(), request_text(http)?];
-    Ok(Cmd::new("python3").args(["-c", PYTHON_HTTP]).args(words))
+    let words = [ADDRESS.into(), http.port.to_string(), seconds, name, ca, MOST.to_string()];
+    Cmd::new("python3").args(["-c", PYTHON_HTTP]).args(words)
 }
 
 /// The options that GNU's and busybox's wget share; the head of the answer comes on standard error.
@@ -100,9 +110,6 @@ fn wget(http: &Http, within: Duration) -> Cmd {
     let seconds = within.as_secs().max(1).to_string();
     let mut cmd = Cmd::new("wget").args(["-S", "-O", "-", "-Y", "off", "-T", &seconds]);
     cmd = cmd.arg("--header").arg(format!("Host: {}", http.host.as_deref().unwrap_or(ADDRESS)));
-    for (name, value) in &http.send {
-        cmd = cmd.arg("--header").arg(format!("{name}: {value}"));
-    }
     cmd.arg(format!("http://{ADDRESS}:{}{}", http.port, http.path))
 }
 

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::host::Supervisor;
-use crate::model::{Ask, Check, Cmd, From, Scope};
+use crate::model::{Ask, Check, Cmd, From, Scope, Secret};
 
 pub use tls::over_tls;
 pub use verdict::{Bad, Good, Verdict};
@@ -64,6 +64,8 @@ pub enum Need {
     Connect { address: String, port: u16 },
     /// What these words say on the host, as root where the host's `become` says so.
     Run(Cmd),
+    /// The same of words that read this on their standard input, where nobody else on the host can see it.
+    Told(Cmd, Secret),
     /// The same of words that a supervisor answers at once, and that are asked again and again.
     State(Cmd),
 }
@@ -112,6 +114,7 @@ fn need(check: &Check, subject: &Subject) -> Result<Need, Verdict> {
     }
     .map(|need| match need {
         Need::Run(cmd) => Need::Run(cmd.within(check.timeout)),
+        Need::Told(cmd, input) => Need::Told(cmd.within(check.timeout), input),
         Need::State(cmd) => Need::State(cmd.within(check.timeout)),
         connect @ Need::Connect { .. } => connect,
     })
@@ -135,7 +138,7 @@ where
     };
     let begun = Instant::now();
     // A connection must stand within the timeout; words end themselves, so their fetcher gets time to say so.
-    let until = if matches!(need, Need::Run(_) | Need::State(_)) {
+    let until = if matches!(need, Need::Run(_) | Need::Told(..) | Need::State(_)) {
         begun + check.timeout + GRACE
     } else {
         begun + check.timeout

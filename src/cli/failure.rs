@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::face::{Face, say};
 use crate::cli::safe;
 use crate::model::FailureKind;
+use crate::registry::Mask;
 
 /// The exit code of a verb that said all there is to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,15 @@ impl Failure {
             source = error.source();
         }
         Self::of(kind, chain)
+    }
+
+    /// The same without what must not be shown.
+    #[must_use]
+    pub fn masked(mut self, mask: &Mask) -> Self {
+        let Parts { chain, hints, lines, details, .. } = &mut *self.0;
+        chain.iter_mut().chain(hints).chain(lines).for_each(|text| *text = mask.text(text));
+        details.iter_mut().for_each(|details| mask.json(details));
+        self
     }
 
     /// A failure in words: lower case, what was being done.

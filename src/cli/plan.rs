@@ -113,7 +113,7 @@ fn fetched((image, fetch): &(String, Result<Fetch, String>)) -> serde_json::Valu
 /// The plan as a document.
 fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> serde_json::Value {
     let changes = plan.changes.iter().map(|change| {
-        let steps: Vec<String> = change.steps.iter().map(ToString::to_string).collect();
+        let steps: Vec<String> = change.steps.iter().map(|step| mask.text(&step.to_string())).collect();
         let reasons: Vec<String> = change.reasons.iter().map(|reason| mask.text(reason)).collect();
         let texts = change.texts.iter().map(|one| json!({ "path": one.path, "diff": mask.text(&one.diff) }));
         let interruption = pace.get(&(change.service.clone(), change.host.clone())).map(Duration::as_secs_f64);

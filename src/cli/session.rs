@@ -148,7 +148,8 @@ pub(super) async fn carry(
         let ended = tokio::select! {
             biased;
             () = stop.now.cancelled() => Err(Failure::say(FailureKind::Interrupted, "left; the hosts settle by themselves")),
-            ended = job(ground.clone()) => ended,
+            never = say_so => never,
+            ended = job(ground.clone()) => ended.map_err(|failure| failure.masked(&app.mask)),
         };
         let kind = match &ended {
             Ok(ended) => verdict(ended, stop.soon.is_cancelled()),

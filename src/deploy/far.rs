@@ -130,18 +130,19 @@ impl Far {
                 Err(Lost::Refused { .. }) => Err(Miss::Refused),
                 Err(lost) => Err(Miss::Unseen(lost.to_string())),
             },
-            Need::Run(cmd) => told(self.ran(&cmd).await),
+            Need::Run(cmd) => told(self.ran(&cmd, &[]).await),
+            Need::Told(cmd, input) => told(self.ran(&cmd, input.reveal_for_sending()).await),
             Need::State(cmd) => told(self.asker.ask(&self.link, &cmd).await),
         }
     }
 
     /// What a command on the host prints, whatever it exits with.
     pub(super) async fn said(&self, cmd: &Cmd) -> Result<Vec<u8>, Lost> {
-        self.ran(cmd).await.map(|ran| ran.out)
+        self.ran(cmd, &[]).await.map(|ran| ran.out)
     }
 
-    async fn ran(&self, cmd: &Cmd) -> Result<Ran, Lost> {
-        let reply = self.link.start(cmd, true).await?.finish(Vec::new()).await?;
+    async fn ran(&self, cmd: &Cmd, input: &[u8]) -> Result<Ran, Lost> {
+        let reply = self.link.start(cmd, true).await?.finish(input.to_vec()).await?;
         let code = match reply.end {
             End::Code(code) => Some(code),
             End::Signal(_) => None,

@@ -13,7 +13,7 @@ use crate::deploy::far::Far;
 use crate::journal::Journal;
 use crate::model::{Clock, Event, HostName, RunId};
 use crate::plan::Engine;
-use crate::registry::Registry;
+use crate::registry::{Mask, Registry};
 use crate::transport::{Lost, Patience, Seat, Seats, Transport};
 
 /// How long a guest waits for a host on which it is none: the one that let it in waits, too.
@@ -45,6 +45,8 @@ pub struct Ground {
     /// For the hosts that are visited at once.
     pub seats: Seats,
     pub tell: UnboundedSender<Event>,
+    /// What must not be shown of what hosts say.
+    pub mask: Arc<Mask>,
     /// Cancelled when the user wants the run to end in good order.
     pub stop: CancellationToken,
     /// The run in whose locks this one works, where it has them.
@@ -59,8 +61,10 @@ pub struct Guest {
 }
 
 impl Ground {
-    /// Tells what happened. When nobody listens any more, the run goes on all the same.
-    pub fn tell(&self, event: Event) {
+    /// Tells what happened, without what must not be shown: all that is said of a run goes through here. When nobody listens any
+    /// more, the run goes on all the same.
+    pub fn tell(&self, mut event: Event) {
+        event.each_text(|text| *text = self.mask.text(text));
         let _ = self.tell.send(event);
     }
 
@@ -90,6 +94,7 @@ impl Ground {
             reach: self.reach.clone(),
             seats: self.seats.clone(),
             tell: tokio::sync::mpsc::unbounded_channel().0,
+            mask: self.mask.clone(),
             stop: self.stop.clone(),
             guest: self.guest.clone(),
         }

@@ -86,7 +86,11 @@ fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostNam
     let Some(there) = seen.services.get(service) else { return Ok(Found::default()) };
     let uptime = seen.facts.uptime;
     let mut found = Found { uptime, release: there.current.clone(), drift: there.drift.clone(), ..Found::default() };
-    found.health = survey.health.get(&(service.clone(), host.clone())).cloned();
+    found.health = survey.health.get(&(service.clone(), host.clone())).cloned().map(|health| match health {
+        Health::Good => Health::Good,
+        Health::Bad(says) => Health::Bad(ground.mask.text(&says)),
+        Health::Unseen(says) => Health::Unseen(ground.mask.text(&says)),
+    });
     let engine = |record: &Record| ground.engines.iter().find(|engine| engine.name() == record.engine);
     match &there.record {
         Some(Ok(record)) => {

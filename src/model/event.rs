@@ -95,6 +95,37 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Changes every text that was made of what hosts, services or steps say.
+    pub fn each_text(&mut self, change: impl Fn(&mut String)) {
+        match self {
+            Self::Failed { error, hint, evidence, .. } => {
+                change(error);
+                hint.iter_mut().chain(evidence).for_each(change);
+            }
+            Self::Checked { check, says, .. } => {
+                change(check);
+                change(says);
+            }
+            Self::Step { what: text, .. } | Self::Undoing { why: text, .. } | Self::Note { text, .. } => change(text),
+            Self::Started { .. }
+            | Self::Looking { .. }
+            | Self::Looked { .. }
+            | Self::Found { .. }
+            | Self::Settling { .. }
+            | Self::Settled { .. }
+            | Self::Waiting { .. }
+            | Self::Locked { .. }
+            | Self::Sending { .. }
+            | Self::Switched { .. }
+            | Self::Soaking { .. }
+            | Self::Proven { .. }
+            | Self::Ended { .. }
+            | Self::Finished { .. } => {}
+        }
+    }
+}
+
 /// A time as seconds with three decimals.
 mod seconds {
     use std::time::Duration;

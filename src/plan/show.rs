@@ -127,7 +127,7 @@ fn promise(change: &Change, service: Option<&Service>, manner: &Manner<'_>) -> S
         let _ = writeln!(text, "\n      way back: {word}: {}", promise.way_back);
     }
     for (number, step) in change.steps.iter().enumerate().filter(|_| manner.steps) {
-        let _ = writeln!(text, "      {:>2}. {step}", number + 1);
+        let _ = writeln!(text, "      {:>2}. {}", number + 1, manner.mask.text(&step.to_string()));
     }
     text
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
+use crate::model::Ask;
 use crate::registry::Registry;
 
 /// What is written in the place of a secret.
@@ -23,10 +25,17 @@ static NAMED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     .collect()
 });
 
+/// A header whose value is not for everybody.
+static HEADER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)auth|cookie|passw|secret|token|key|session|signature|credential").ok());
+
 /// A name of a variable whose value is not for everybody.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)passw|passphrase|secret|token|api_?key|private_?key|credential|_url$|_dsn$").ok()
 });
+
+/// What stands where the rest of a long text was cut off.
+const CUT: char = '…';
 
 /// The shortest value that is looked for; shorter ones would mask ordinary words.
 const SHORTEST: usize = 5;
@@ -45,8 +54,15 @@ impl Mask {
         let all = services.chain(registry.hosts.values().flat_map(|host| &host.env));
         let secret = |name: &str| SECRET.as_ref().is_none_or(|pattern| pattern.is_match(name));
         let kept = all.filter(|(name, value)| secret(name) && !value.contains("${"));
-        let lines = kept.flat_map(|(_, value)| value.lines().chain([value.as_str()]));
-        Self { secrets: lines.filter(|line| line.len() >= SHORTEST).map(str::to_owned).collect() }
+        let checks = registry.services.values().flat_map(|service| &service.checks);
+        let asked = checks.filter_map(|check| if let Ask::Http(http) = &check.ask { Some(&http.send) } else { None });
+        let sent = asked.flatten().filter(|(name, _)| HEADER.as_ref().is_none_or(|pattern| pattern.is_match(name)));
+        // Of `Bearer TOKEN` the token alone is what an answer may repeat.
+        let sent = sent.flat_map(|(_, value)| value.split_whitespace().chain([value.as_str()]));
+        let lines = kept.flat_map(|(_, value)| value.lines().chain([value.as_str()])).chain(sent);
+        // What a host says may come with its odd characters escaped.
+        let ways = lines.flat_map(|line| [line.to_owned(), line.escape_debug().to_string()]);
+        Self { secrets: ways.filter(|line| line.len() >= SHORTEST).collect() }
     }
 
     /// The text without what must not be shown.
@@ -61,11 +77,38 @@ impl Mask {
                 text = text.replace(secret.as_str(), MASK);
             }
         }
+        if text.contains(CUT) {
+            text = self.without_beginnings(text);
+        }
         for (number, pattern) in NAMED.iter().enumerate() {
             let by = if number == 1 { format!("${{1}}{MASK}@") } else { format!("${{1}}{MASK}") };
             text = pattern.replace_all(&text, by.as_str()).into_owned();
         }
         text
+    }
+
+    /// A text that was cut may end with the beginning of a secret.
+    fn without_beginnings(&self, text: String) -> String {
+        let pieces = text.split_inclusive(CUT).map(|piece| {
+            let Some(head) = piece.strip_suffix(CUT) else { return piece.to_owned() };
+            let beginnings = self.secrets.iter().flat_map(|secret| {
+                let ends = secret.char_indices().map(|(at, _)| at).filter(|at| *at >= SHORTEST);
+                ends.map(|at| &secret[..at])
+            });
+            let longest = beginnings.filter(|beginning| head.ends_with(beginning)).max_by_key(|one| one.len());
+            longest.map_or_else(|| piece.to_owned(), |one| format!("{}{MASK}{CUT}", &head[..head.len() - one.len()]))
+        });
+        pieces.collect()
+    }
+
+    /// Masks all texts of a document; keys stay as they are.
+    pub fn json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.text(text),
+            Value::Array(all) => all.iter_mut().for_each(|one| self.json(one)),
+            Value::Object(all) => all.values_mut().for_each(|one| self.json(one)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 }
 
@@ -82,6 +125,8 @@ mod tests {
         assert_eq!(said(r#"{"api_key": "abc", "a": 1}"#), r#"{"api_key": "[masked]", "a": 1}"#);
         assert_eq!(said("connect postgres://app:s3cret@db:5432/x"), "connect postgres://app:[masked]@db:5432/x");
         assert_eq!(said("Authorization: Bearer abcdefgh12345"), "Authorization: Bearer [masked]");
+        assert_eq!(said("it said hunter2hun…"), "it said [masked]…");
+        assert_eq!(said("it said hunt…"), "it said hunt…");
         assert_eq!(said("KeyError: 'DATABASE_URL'"), "KeyError: 'DATABASE_URL'");
     }
 }

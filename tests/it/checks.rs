@@ -70,16 +70,24 @@ async fn fetch(need: Need) -> Result<Got<TcpStream>, Miss> {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Err(Miss::Refused),
             Err(error) => Err(Miss::Unseen(error.to_string())),
         },
-        Need::Run(cmd) | Need::State(cmd) => run(&cmd).await.map(Got::Ran),
+        Need::Run(cmd) | Need::State(cmd) => run(&cmd, &[]).await.map(Got::Ran),
+        Need::Told(cmd, input) => run(&cmd, input.reveal_for_sending()).await.map(Got::Ran),
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test is its own transport")]
-async fn run(cmd: &Cmd) -> Result<Ran, Miss> {
+async fn run(cmd: &Cmd, input: &[u8]) -> Result<Ran, Miss> {
     let mut child = tokio::process::Command::new("sh");
     // Through a shell, as on a host: the words must survive it.
-    child.args(["-c", &cmd.line()]).stdin(Stdio::null()).kill_on_drop(true);
-    match tokio::time::timeout(cmd.within, child.output()).await {
+    child.args(["-c", &cmd.line()]).stdin(Stdio::piped()).kill_on_drop(true);
+    child.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ran = async {
+        let mut child = child.spawn()?;
+        // Who does not read it has ended already, or will.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut child.stdin.take().expect("a pipe"), input).await;
+        child.wait_with_output().await
+    };
+    match tokio::time::timeout(cmd.within, ran).await {
         Err(_) => Err(Miss::Overdue),
         Ok(Err(error)) => Err(Miss::Unseen(error.to_string())),
         Ok(Ok(output)) => {

@@ -30,6 +30,7 @@ mod push;
 mod python;
 mod record;
 mod rescue;
+mod secrets;
 mod sent;
 mod several;
 mod signals;
@@ -72,6 +73,7 @@ pub fn trials() -> Vec<Trial> {
         python::trials(),
         record::trials(),
         rescue::trials(),
+        secrets::trials(),
         sent::trials(),
         several::trials(),
         signals::trials(),
