@@ -66,11 +66,12 @@ pub(super) fn all_that_answer(
     sample: usize,
 ) -> Result<(), Failed> {
     let service = (service, answer);
-    let (events, lines) = measure(&machines[0], service);
+    let (measured, events, lines) = measure(&machines[0], service);
     let full = super::kit::full();
     let spread = |victim: Victim, count: usize| {
+        // The middle of each part: what dies before the beginning or after the end proves least.
         let every = if full { 1 } else { count.div_ceil(sample) };
-        (0..=count).step_by(every).map(move |number| (victim, number))
+        (every / 2..=count).step_by(every).map(move |number| (victim, number))
     };
     let points: VecDeque<Point> = spread(Victim::Controller, events)
         .chain(spread(Victim::Runner, lines).filter(|(_, line)| *line > 0))
@@ -79,10 +80,12 @@ pub(super) fn all_that_answer(
     let (tried, began) = (points.len(), Instant::now());
     let points = Mutex::new(points);
     let failed = Mutex::new(Vec::new());
-    let lanes: Vec<&Machine> = machines.iter().chain(machines).collect();
+    let mut measured = Some(measured);
     std::thread::scope(|scope| {
-        for machine in lanes {
-            scope.spawn(|| lane(machine, (service, holds), &points, &failed));
+        for machine in machines.iter().chain(machines) {
+            // The first lane goes on where the measure ended.
+            let stand = measured.take();
+            scope.spawn(|| lane((machine, stand), (service, holds), &points, &failed));
         }
     });
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -96,13 +99,12 @@ pub(super) fn all_that_answer(
 
 /// Takes one point after the other; a point that failed ends its bench, and the next begins with a fresh one.
 fn lane(
-    machine: &Machine,
+    (machine, mut stand): (&Machine, Option<Stand>),
     (service, holds): (Kind, Holds),
     points: &Mutex<VecDeque<Point>>,
     failed: &Mutex<Vec<String>>,
 ) {
     let next = || points.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let mut stand: Option<Stand> = None;
     while let Some((victim, number)) = next() {
         let mut one = stand.take().unwrap_or_else(|| Stand::new(machine, service));
         let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -121,11 +123,11 @@ fn lane(
 }
 
 /// How many events a whole change has, and how many lines the host's journal of it.
-fn measure(machine: &Machine, service: Kind) -> (usize, usize) {
+fn measure(machine: &Machine, service: Kind) -> (Stand, usize, usize) {
     let mut stand = Stand::new(machine, service);
     let ran = stand.change().exits(0);
     let lines = machine.inside(&format!("cd {}/runs && wc -l <$(ls | tail -n 1)/journal", stand.bench.base()));
-    (ran.events.len(), lines.trim().parse().expect("a number of lines"))
+    (stand, ran.events.len(), lines.trim().parse().expect("a number of lines"))
 }
 
 /// A stack of two services on one host, reached through a proxy.
