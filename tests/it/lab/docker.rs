@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::hostile::values;
 
 use super::kit::{Bench, Machine, port};
+use super::volume::{self, canary, is_alive};
 use super::{engines, kill, several, table, trial};
 
 /// So many points of each kind of death in an ordinary run.
@@ -44,23 +45,9 @@ pub(super) fn service(bench: &Bench, name: &str, host: &str, port: u16, version:
          volumes: [\"data:/data\", \"./www:/www:ro\"]\n    \
          files: {{ www/index.html: {{ text: \"{version}\" }}, www/{health}: {{ text: ok }} }}\n    \
          env: {{ ODD: \"a\\\"b $$ 'c' \\u2028 \\\\ d\" }}\n    checks: [{{ http: /health, start_period: 2s }}, {{ unit: true }}]\n    \
-         stop: {{ timeout: 1s }}\n{more}",
+         stop: {{ signal: SIGKILL }}\n{more}",
         bench.id
     )
-}
-
-/// Puts a file into the volume of a service, which must then be there for ever.
-fn canary(bench: &Bench, machine: &Machine, name: &str) {
-    machine.inside(&format!("echo alive >{}/canary", volume(bench, name)));
-}
-
-fn volume(bench: &Bench, name: &str) -> String {
-    format!("/var/lib/docker/volumes/portoser-{}-{name}_data/_data", bench.id)
-}
-
-fn is_alive(bench: &Bench, machine: &Machine, name: &str) {
-    let said = machine.inside(&format!("cat {}/canary", volume(bench, name)));
-    assert_eq!(said.trim(), "alive", "the volume's file on {}", machine.name);
 }
 
 /// The engines of a trial: both, or in an ordinary run the one whose name begins so.
@@ -72,8 +59,13 @@ pub(super) fn chosen(machines: &[Machine], usual: &str) -> Vec<Machine> {
 }
 
 fn life(machines: Vec<Machine>) -> Result<(), Failed> {
-    let operations = AtomicUsize::new(0);
-    side_by_side(&chosen(&machines, "trixie"), |machine| one_life(machine, &operations))?;
+    let (operations, both) = (AtomicUsize::new(0), engines(&machines));
+    std::thread::scope(|scope| {
+        let moved = scope.spawn(|| volume::moved_and_killed(&both, &operations));
+        let lived = side_by_side(&chosen(&machines, "trixie"), |machine| one_life(machine, &operations));
+        moved.join().map_err(|why| Failed::from(told(why)))?;
+        lived
+    })?;
     eprintln!("lab: docker: a file in a volume lived through {} operations", operations.into_inner());
     Ok(())
 }
@@ -81,17 +73,19 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
 /// The same on all hosts at once.
 pub(super) fn side_by_side(machines: &[Machine], body: impl Fn(&Machine) + Sync) -> Result<(), Failed> {
     if machines.is_empty() {
-        return Err("the lab has no host with an engine (bookworm-docker, trixie-docker)".into());
+        return Err("the lab has none of the hosts of this trial".into());
     }
     std::thread::scope(|scope| {
         let body = &body;
         let all: Vec<_> = machines.iter().map(|machine| scope.spawn(move || body(machine))).collect();
-        let told = |why: Box<dyn std::any::Any + Send>| {
-            why.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".into())
-        };
         let wrong: Vec<String> = all.into_iter().filter_map(|one| one.join().err().map(told)).collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n\n").into()) }
     })
+}
+
+/// What a thread panicked with.
+fn told(why: Box<dyn std::any::Any + Send>) -> String {
+    why.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".into())
 }
 
 fn one_life(machine: &Machine, operations: &AtomicUsize) {
@@ -328,11 +322,11 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
             .collect();
         let service = json!({
             "type": "docker", "host": machine.name, "image": "trial/http:1", "pull": "never", "command": command, "env": env,
-            "labels": labels, "volumes": ["data:/data"], "stop": { "timeout": "1s" },
+            "labels": labels, "volumes": ["data:/data"], "stop": { "signal": "SIGKILL" },
         });
         bench.registry(&format!("  {}-one: {service}\n", bench.id));
         bench.run(&["deploy", "--all"]).exits(0);
-        let read = |file: &str| machine.inside(&format!("cat {}/{file}", volume(&bench, "one")));
+        let read = |file: &str| machine.inside(&format!("cat {}/{file}", volume::folder(&bench, "one")));
         let got = read("words");
         let got: Vec<&str> = got.split('\0').skip(4).collect();
         assert_eq!(got.len() - 1, words.len(), "the number of words");

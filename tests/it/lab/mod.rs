@@ -38,6 +38,7 @@ mod stack;
 mod store;
 mod table;
 mod venv;
+mod volume;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
