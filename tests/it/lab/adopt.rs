@@ -19,13 +19,13 @@ services:
     ports: ['PORT:80']
     volumes: ['./www:/www:ro']
     restart: unless-stopped
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
   db:
     image: trial/http:1
     build: ./none
     command: [sleep, '100000']
     volumes: ['./data:/data', 'more:/more']
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
 volumes: { more: {} }
 ";
 

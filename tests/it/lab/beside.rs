@@ -20,7 +20,7 @@ fn service(bench: &Bench, name: &str, host: &str, _port: u16, version: &str, mor
          command: [sh, -c, \"{command}\"]\n    networks: [{0}-net]\n    volumes: [\"./www:/www:ro\"]\n    \
          files: {{ www/index.html: {{ text: \"{version}\" }}, www/{health}: {{ text: ok }} }}\n    \
          healthcheck: {{ test: [ls, /www/health], interval: 1s, timeout: 2s, retries: 2, start_period: 1s }}\n    \
-         checks: [{{ unit: true }}]\n    stop: {{ timeout: 1s }}\n{more}",
+         checks: [{{ unit: true }}]\n    stop: {{ signal: SIGKILL }}\n{more}",
         bench.id
     )
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::fixture::sshd::command;
 
+use super::docker::side_by_side;
 use super::kit::{Bench, Machine, port};
 use super::{trial, usual};
 
@@ -38,10 +39,9 @@ fn left(found: &Value, what: &str, why: &str) -> bool {
 }
 
 fn units_and_ports(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = usual(&machines);
-    let bench = Bench::new("found", &machines);
-    let (id, ports) = (bench.id.clone(), [port(), port(), port(), port()]);
-    for machine in &machines {
+    side_by_side(&usual(&machines), |machine| {
+        let bench = Bench::new("found", std::slice::from_ref(machine));
+        let (id, ports) = (bench.id.clone(), [port(), port(), port(), port()]);
         let _gone = Gone(|| {
             machine.inside(&format!(
                 "systemctl disable --now {id}-web {id}-at@{p}; rm -f /etc/systemd/system/{id}-*; systemctl daemon-reload; \
@@ -82,12 +82,12 @@ fn units_and_ports(machines: Vec<Machine>) -> Result<(), Failed> {
         assert!(left(&again, &format!("{web}.service"), &format!("as `{web}`")), "{again}");
         bench.run(&["deploy", &web, &at]).exits(0);
         // Someone without rights sees the units, and says that the owners of ports are not seen.
-        let registry = std::fs::read_to_string(bench.at("registry.yml"))?;
-        std::fs::write(bench.at("registry.yml"), registry.replace("user: deploy\n  become: sudo", "user: plain"))?;
+        let registry = std::fs::read_to_string(bench.at("registry.yml")).expect("the registry");
+        let plain = registry.replace("user: deploy\n  become: sudo", "user: plain");
+        std::fs::write(bench.at("registry.yml"), plain).expect("a registry");
         let found = json(&bench.run(&["discover", host, "--json"]).exits(0).out);
         assert!(left(&found, &format!("port {} (an unknown", ports[2]), "cannot be seen"), "{found}");
-    }
-    Ok(())
+    })
 }
 
 /// The engine of this machine, which the lab runs in; the containers are made and never started.

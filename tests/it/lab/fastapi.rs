@@ -20,7 +20,11 @@ fn fastapi(machines: Vec<Machine>) -> Result<(), Failed> {
     let machines = [pip, uv];
     let bench = Bench::new("fast", &machines);
     let (port, index) = (port(), port());
-    let _indexes: Vec<Index> = machines.iter().map(|machine| Index::new(&bench, machine, index)).collect();
+    let _indexes: Vec<Index> = std::thread::scope(|scope| {
+        let all = machines.iter().map(|machine| scope.spawn(|| Index::new(&bench, machine, index)));
+        let all: Vec<_> = all.collect();
+        all.into_iter().map(|one| one.join().expect("an index")).collect()
+    });
     machines[1].inside(&format!(
         "cd /opt/{id} && python3 -m zipfile -e files/uv-*.whl uv && install uv/*/scripts/uv /usr/local/bin/uv",
         id = bench.id

@@ -6,6 +6,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::fixture::delay_proxy::DelayProxy;
 
+use super::docker::side_by_side;
 use super::kit::{self, Bench, Machine, Ran, port};
 use super::{kill, table, trial, usual};
 
@@ -47,8 +48,8 @@ fn disk(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn causes(machines: Vec<Machine>) -> Result<(), Failed> {
-    for machine in usual(&machines) {
-        let bench = Bench::new("cause", std::slice::from_ref(&machine));
+    side_by_side(&usual(&machines), |machine| {
+        let bench = Bench::new("cause", std::slice::from_ref(machine));
         let rows = [
             ("run: [/opt/none]", "hint: correct the first word of `run`"),
             ("run: [/bin/sleep, \"9\"]\n    user: nobody-here", "hint: create the user there"),
@@ -62,8 +63,7 @@ fn causes(machines: Vec<Machine>) -> Result<(), Failed> {
             bench.registry(&service);
             said(&bench.run(&["deploy", "--all"]), 5, &[words]);
         }
-    }
-    Ok(())
+    })
 }
 
 /// systemd says that it cannot forget the failure; the unit rests all the same, as it did before.
@@ -104,19 +104,18 @@ fn filled(machines: Vec<Machine>) -> Result<(), Failed> {
 
 /// It comes up, and dies while its check is asked; the unit's log says why.
 fn crashed(machines: Vec<Machine>) -> Result<(), Failed> {
-    for machine in usual(&machines) {
-        let (bench, port) = (Bench::new("crashed", std::slice::from_ref(&machine)), port());
+    side_by_side(&usual(&machines), |machine| {
+        let (bench, port) = (Bench::new("crashed", std::slice::from_ref(machine)), port());
         bench.registry(&format!(
             "  {}-one:\n    type: native\n    host: {}\n    port: {port}\n    \
-             run: [/bin/sh, -c, \"sleep 2; echo the cellar is flooded; exit 7\"]\n    \
+             run: [/bin/sh, -c, \"sleep 4; echo the cellar is flooded; exit 7\"]\n    \
              restart: {{ policy: never }}\n    checks: [{{ tcp: {port} }}]\n",
             bench.id, machine.name
         ));
         let ran = bench.run(&["deploy", "--all"]);
         said(&ran, 5, &["| the cellar is flooded"]);
         assert!(ran.err.contains("exit code 7"), "{}", ran.err);
-    }
-    Ok(())
+    })
 }
 
 fn reloaded(machines: Vec<Machine>) -> Result<(), Failed> {

@@ -304,11 +304,12 @@ done
 "#;
 
 const CLEAN: &str = r#"if command -v docker >/dev/null; then
-  for c in $(docker ps -aq --filter name=portoser-ID); do docker rm -f "$c"; done >/dev/null 2>&1
-  for v in $(docker volume ls -q --filter name=portoser-ID); do docker volume rm "$v"; done >/dev/null 2>&1
-  for n in $(docker network ls -q --filter name=ID); do docker network rm "$n"; done >/dev/null 2>&1
-  docker images --format '{{.Repository}}:{{.Tag}}' | grep '^portoser/ID' | while read -r i; do docker rmi "$i"; done >/dev/null 2>&1
-fi
+  all() { [ $# -lt 3 ] || docker "$@"; }
+  all rm -f $(docker ps -aq --filter name=portoser-ID)
+  all volume rm $(docker volume ls -q --filter name=portoser-ID)
+  all network rm $(docker network ls -q --filter name=ID)
+  all rmi $(docker images --format '{{.Repository}}:{{.Tag}}' | grep '^portoser/ID')
+fi >/dev/null 2>&1
 for r in BASE/runs/*/runner; do [ -e "$r" ] && read -r p x <"$r" && [ ! -e "${r%runner}end" ] && kill -9 "$p"; done 2>/dev/null
 systemctl stop 'portoser-ID-*' 2>/dev/null
 rm -f /etc/systemd/system/portoser-ID-* /etc/systemd/system/*.wants/portoser-ID-*

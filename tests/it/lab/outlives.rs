@@ -21,13 +21,13 @@ services:
     command: ["sh", "-c", "exec httpd -f -p 80 -h /www"]
     ports: ["PORT:80"]
     volumes: ["./www:/www:ro", MOUNT]
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
   db:
     image: trial/http:${TAG:-1}
     command: ["sleep", "100000"]
     environment: { TOKEN: "$TOKEN" }
     volumes: ["./store:/store", { type: bind, source: more, target: /more }]
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
 "#;
 
 /// A value that stands in the project as compose reads it.

@@ -22,7 +22,7 @@ fn service(bench: &Bench, machine: &Machine, port: u16, reference: &str, more: &
     format!(
         "  {}-app:\n    type: docker\n    host: {}\n    image: {reference}\n    command: [sh, -c, \"exec httpd -f -p 80 -h /www\"]\n    \
          port: {port}\n    ports: [\"{port}:80\"]\n    checks: [{{ http: /, start_period: 5s }}, {{ unit: true }}]\n    \
-         stop: {{ timeout: 1s }}\n{more}",
+         stop: {{ signal: SIGKILL }}\n{more}",
         bench.id, machine.name
     )
 }

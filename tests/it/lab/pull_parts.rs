@@ -18,11 +18,11 @@ const COMPOSE: &str = r#"services:
     image: STORE/app:1
     command: ["sh", "-c", "exec httpd -f -p 80 -h /www"]
     ports: ["PORT:80"]
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
   made:
     build: .
     command: ["sh", "-c", "exec httpd -f -p 80 -h /www"]
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
 "#;
 
 /// A service of that file.

@@ -121,7 +121,7 @@ impl Sent {
         self.bench.registry(&format!(
             "  {id}-web:\n    type: docker\n    host: {host}\n    image: trial/sent:1\n    push: {push}\n    \
              command: [sh, -c, \"exec httpd -f -p 80 -h /www\"]\n    port: {port}\n    ports: [\"{port}:80\"]\n    \
-             checks: [{{ http: /, start_period: 5s }}, {{ unit: true }}]\n    stop: {{ timeout: 1s }}\n"
+             checks: [{{ http: /, start_period: 5s }}, {{ unit: true }}]\n    stop: {{ signal: SIGKILL }}\n"
         ));
     }
 

@@ -17,12 +17,12 @@ const COMPOSE: &str = r#"services:
     build: .
     command: ["sh", "-c", "exec httpd -f -p 80 -h /www"]
     ports: ["PORT:80"]
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
   db:
     image: trial/http:1
     command: ["sleep", "100000"]
     volumes: ["data:/data"]
-    stop_grace_period: 1s
+    stop_signal: SIGKILL
 volumes: { data: {} }
 "#;
 

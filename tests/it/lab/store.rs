@@ -1,5 +1,8 @@
 //! A real image registry on a lab host, of its own for each trial: engines take it without TLS, as it is on the loopback address.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use crate::fixture::sshd::command;
 
 use super::kit::{Bench, Machine, PATIENCE, port, wait};
@@ -7,6 +10,28 @@ use super::kit::{Bench, Machine, PATIENCE, port, wait};
 /// What lets `lab` in where a registry wants to know who asks; below, its bcrypt as htpasswd writes it.
 pub const PASSWORD: &str = "lab-secret";
 const HTPASSWD: &str = "lab:$2b$05$abcdefghijklmnopqrstuuPtNTphIlilWp9q1wz4rhnWoBpMvGZkq";
+
+/// Where its program is on a host, and the hosts that have it: it stays for the next one.
+const PROGRAM: &str = "/usr/local/bin/trial-registry";
+static THERE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Brings the program to a host, once.
+fn bring(machine: &Machine) {
+    let mut there = THERE.lock().unwrap_or_else(PoisonError::into_inner);
+    if there.contains(&machine.container) {
+        return;
+    }
+    let fetched = command(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/registry.sh")).output();
+    let fetched = fetched.expect("registry.sh");
+    assert!(fetched.status.success(), "registry.sh: {}", String::from_utf8_lossy(&fetched.stderr));
+    let program = String::from_utf8_lossy(&fetched.stdout).trim().to_owned();
+    // Another program of trials may run the one that is there.
+    let beside = format!("{PROGRAM}-{}", std::process::id());
+    let copied = command("docker").args(["cp", &program, &format!("{}:{beside}", machine.container)]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "docker cp");
+    machine.inside(&format!("mv -f {beside} {PROGRAM}"));
+    there.insert(machine.container.clone());
+}
 
 /// The registry. It goes when this goes.
 pub struct Store {
@@ -19,16 +44,10 @@ pub struct Store {
 impl Store {
     /// Starts one; a private one lets nobody in without a password.
     pub fn new(machine: &Machine, bench: &Bench, private: bool) -> Self {
-        let fetched = command(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/registry.sh")).output();
-        let fetched = fetched.expect("registry.sh");
-        assert!(fetched.status.success(), "registry.sh: {}", String::from_utf8_lossy(&fetched.stderr));
-        let program = String::from_utf8_lossy(&fetched.stdout).trim().to_owned();
+        bring(machine);
         let port = port();
         let store = Self { machine: machine.clone(), id: format!("store-{}-{port}", bench.id), port, private };
         let id = &store.id;
-        let copied =
-            command("docker").args(["cp", &program, &format!("{}:/usr/local/bin/{id}", machine.container)]).status();
-        assert!(copied.is_ok_and(|status| status.success()), "docker cp");
         let auth = if private {
             format!("auth: {{ htpasswd: {{ realm: lab, path: /var/tmp/{id}/htpasswd }} }}")
         } else {
@@ -51,8 +70,7 @@ impl Store {
 
     pub fn start(&self) {
         let (id, port) = (&self.id, self.port);
-        let run =
-            format!("systemd-run --quiet --collect --unit={id} /usr/local/bin/{id} serve /var/tmp/{id}/config.yml");
+        let run = format!("systemd-run --quiet --collect --unit={id} {PROGRAM} serve /var/tmp/{id}/config.yml");
         let said = self.machine.inside(&run);
         let open = format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}' && echo open");
         wait(&format!("the registry answers ({said})"), PATIENCE, || self.machine.inside(&open).contains("open"));
@@ -105,7 +123,7 @@ impl Drop for Store {
     fn drop(&mut self) {
         let id = &self.id;
         self.machine.inside(&format!(
-            "systemctl stop {id}; rm -rf /var/tmp/{id} /usr/local/bin/{id}; \
+            "systemctl stop {id}; rm -rf /var/tmp/{id}; \
              docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep '^{}/' | xargs -r docker rmi",
             self.name()
         ));

@@ -28,7 +28,7 @@ pub fn mixed(machine: &Machine) -> Stack {
         bench.at("box/compose.yml"),
         format!(
             "services:\n  main:\n    image: trial/http:1\n    command: [sh, -c, \"touch /data/well; [ ! -e /data/hog ] || exec tail /dev/zero; exec httpd -f -p 80 -h /data\"]\n    \
-             ports: [\"{boxed}:80\"]\n    volumes: [\"data:/data\"]\n    restart: unless-stopped\n    stop_grace_period: 1s\n    \
+             ports: [\"{boxed}:80\"]\n    volumes: [\"data:/data\"]\n    restart: unless-stopped\n    stop_signal: SIGKILL\n    \
              healthcheck: {{ test: [CMD, cat, /data/well], interval: 1s, retries: 2, start_period: 1s }}\nvolumes: {{ data: {{}} }}\n"
         ),
     )
