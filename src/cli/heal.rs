@@ -64,7 +64,7 @@ const REMIND: Duration = Duration::from_secs(24 * 3600);
 
 impl Heal {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let cure = Cure { risk: self.risk.map(Risk::from), only_look: self.dry_run };
+        let cure = Cure { risk: self.risk.map(Risk::from), at_most: None, only_look: self.dry_run };
         go(face, "heal", |registry| selection(registry, &self.names), cure, false)
     }
 }
@@ -83,7 +83,8 @@ pub(super) fn go(
     let library = Arc::new(library(face, &app.registry.file)?);
     let run = app.run_id();
     let request = json!({
-        "services": selection.services, "hosts": selection.hosts, "all": selection.all, "dry_run": cure.only_look,
+        "services": selection.services, "hosts": selection.hosts, "labels": selection.labels, "all": selection.all,
+        "dry_run": cure.only_look,
     });
     let (mut found, asked) = (None, request.to_string());
     let job = async |ground: Arc<Ground>| {

@@ -1,11 +1,14 @@
 //! `portoser sweep`: one pass over everything, for cron.
 
+use crate::cli::deploy::label;
 use crate::cli::diagnose::selection;
 use crate::cli::heal::go;
 use crate::cli::{Exit, Face, Failure, session};
+use crate::deploy::Selection;
 use crate::heal::Cure;
 use crate::journal::Lease;
 use crate::model::FailureKind;
+use crate::registry::{HealPolicy, Registry};
 
 /// Heal everything once, and say nothing when all is well; for cron
 ///
@@ -21,6 +24,12 @@ pub(super) struct Sweep {
     /// Every service and every host, as when none is named
     #[arg(long, conflicts_with = "names")]
     all: bool,
+    /// Services that carry this label; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label, conflicts_with = "all")]
+    label: Vec<(String, String)>,
+    /// Do no more than this, whatever the registry allows
+    #[arg(long, value_name = "POLICY")]
+    heal: Option<PolicyWord>,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -30,8 +39,37 @@ impl Sweep {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         // Who only looks is in nobody's way.
         let _lease = if self.dry_run { None } else { Some(lease(face)?) };
-        let cure = Cure { risk: None, only_look: self.dry_run };
-        go(face, "sweep", |registry| selection(registry, &self.names), cure, true)
+        let cure = Cure { risk: None, at_most: self.heal.map(HealPolicy::from), only_look: self.dry_run };
+        let select = |registry: &Registry| {
+            let mut selection = selection(registry, &self.names)?;
+            selection.all &= self.label.is_empty();
+            Ok(Selection { labels: self.label.clone(), ..selection })
+        };
+        go(face, "sweep", select, cure, true)
+    }
+}
+
+/// A policy as it is typed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum PolicyWord {
+    /// Problems are told
+    Observe,
+    /// Problems are told, with what would be done
+    Suggest,
+    /// Remedies without risk are applied
+    Safe,
+    /// Remedies that interrupt a service are applied, too
+    Full,
+}
+
+impl From<PolicyWord> for HealPolicy {
+    fn from(word: PolicyWord) -> Self {
+        match word {
+            PolicyWord::Observe => Self::Observe,
+            PolicyWord::Suggest => Self::Suggest,
+            PolicyWord::Safe => Self::Safe,
+            PolicyWord::Full => Self::Full,
+        }
     }
 }
 

@@ -77,7 +77,7 @@ impl Watch {
         let request = json!({ "services": selection.services, "hosts": selection.hosts, "all": selection.all, "interval": self.interval.as_secs() });
         let (mut before, mut books) = (digest(&file), Arc::new(library(face, &file)?));
         let (mut over, mut complained) = (Over::Stopped, None);
-        let cure = Cure { risk: None, only_look: self.dry_run };
+        let cure = Cure { only_look: self.dry_run, ..Cure::default() };
         let board = Board::new(face);
         let job = async |ground: Arc<Ground>| {
             loop {

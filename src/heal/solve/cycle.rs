@@ -34,6 +34,8 @@ const SEATS: usize = 32;
 pub struct Cure {
     /// The risk that a person takes now, whatever the policy says.
     pub risk: Option<Risk>,
+    /// No more than this, whatever the registry allows.
+    pub at_most: Option<HealPolicy>,
     /// Nothing is done; what would be done is told.
     pub only_look: bool,
 }
@@ -272,10 +274,11 @@ impl Healer {
         service.map(|service| service.heal.clone()).or_else(own).unwrap_or_default()
     }
 
-    /// The most that the host allows, with its own breaker and windows.
+    /// The most that the host and the one who asks allow, with the host's own breaker and windows.
     pub(super) fn of_host(&self, name: &HostName) -> Heal {
         let host = self.ground.registry.hosts.get(name);
-        let most = host.and_then(|host| host.heal_most).unwrap_or(HealPolicy::Full);
+        let most = host.and_then(|host| host.heal_most).into_iter().chain(self.cure.at_most).min();
+        let most = most.unwrap_or(HealPolicy::Full);
         Heal { policy: most, ..host.map(|host| host.heal.clone()).unwrap_or_default() }
     }
 

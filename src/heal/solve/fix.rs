@@ -132,7 +132,7 @@ pub async fn fix(
     wish.is_open(&ground.registry)?;
     let selection =
         Selection { services: vec![wish.service.clone()], hosts: vec![wish.host.clone()], ..Selection::default() };
-    let cure = Cure { risk: Some(Risk::Ask), only_look: false };
+    let cure = Cure { risk: Some(Risk::Ask), ..Cure::default() };
     let healer = Healer::new(ground, &selection, (library, journal), cure)?;
     let first = healer.look(&healer.services, &healer.hosts).await;
     let lost = |one: &&Observation| one.look == "reach" && one.host == wish.host && one.sight != Sight::Good;

@@ -85,6 +85,13 @@ fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     let left = bench.run(&["heal", "--json"]).exits(8);
     assert!(told(&left).0.is_empty() && left.out.contains("the policy is `suggest`"), "{}", left.out);
     assert_eq!(systemctl("is-active").trim(), "inactive");
+    // A sweep may be held back further, and never goes beyond it.
+    let held = bench.run(&["sweep", "--heal", "full", "--json"]).exits(8);
+    assert!(told(&held).0.is_empty() && held.out.contains("the policy is `suggest`"), "{}", held.out);
+    write(&bench, "full", "one");
+    let held = bench.run(&["sweep", "--heal", "observe", "--json"]).exits(8);
+    assert!(told(&held).0.is_empty() && held.out.contains("the policy is `observe`"), "{}", held.out);
+    write(&bench, "suggest", "one");
     // A person may go beyond it.
     let healed = bench.run(&["heal", "--risk", "safe", "--json"]).exits(0);
     assert_eq!(told(&healed).0, [("unit-stopped".into(), "helped".into())], "{}", healed.out);
