@@ -64,7 +64,11 @@ impl Machine {
 
 /// The hosts that `PORTOSER_LAB` names; `None` without a lab.
 pub fn machines() -> Option<Vec<Machine>> {
-    let file = std::env::var_os("PORTOSER_LAB")?;
+    Some(machines_of(std::path::Path::new(&std::env::var_os("PORTOSER_LAB")?)))
+}
+
+/// The hosts of an inventory.
+pub fn machines_of(file: &std::path::Path) -> Vec<Machine> {
     let text = std::fs::read_to_string(file).expect("the inventory");
     let lab: Value = serde_json::from_str(&text).expect("an inventory");
     let text = |host: &Value, key: &str| host[key].as_str().unwrap_or_default().to_owned();
@@ -83,7 +87,7 @@ pub fn machines() -> Option<Vec<Machine>> {
             .filter_map(|key| Some(key.as_str()?.to_owned()))
             .collect(),
     };
-    Some(lab["hosts"].as_array().into_iter().flatten().map(machine).collect())
+    lab["hosts"].as_array().into_iter().flatten().map(machine).collect()
 }
 
 /// A registry, a home and a state folder of their own, and a base folder on each host that is theirs alone.

@@ -28,6 +28,7 @@ mod pull;
 mod pull_parts;
 mod push;
 mod python;
+mod reboot;
 mod record;
 mod rescue;
 mod secrets;
@@ -72,6 +73,7 @@ pub fn trials() -> Vec<Trial> {
         pull_parts::trials(),
         push::trials(),
         python::trials(),
+        reboot::trials(),
         record::trials(),
         rescue::trials(),
         secrets::trials(),
