@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Mutex;
 
 use crate::app::App;
-use crate::deploy::{Distress, Ground, Rescue, Selection};
+use crate::deploy::{Distress, Ground, Rescue, Selection, select};
 use crate::heal::playbook::Library;
-use crate::heal::{HealFault, Healing, Refrained, Treated, clear_way};
+use crate::heal::{HealFault, Healing, Refrained, Treated, clear_way, notify};
 use crate::journal::{Journal, Verdict};
 use crate::model::Event;
 
@@ -53,10 +53,27 @@ impl Healers {
     async fn clear(&self, (ground, told): (&Arc<Ground>, &Arc<Ground>), selection: &Selection) -> bool {
         let library = self.library(told);
         match clear_way((ground, told), selection, &library, &self.journal).await {
-            Ok(healing) => tell(told, &healing),
+            Ok(healing) => {
+                self.notify(told, selection, healing.clone()).await;
+                tell(told, &healing)
+            }
             // What cannot be healed is no reason not to go on: the deploy has the last word.
             Err(HealFault::Deploy(fault)) => note(told, format!("nothing is healed: {fault}")),
             Err(HealFault::Journal(error)) => note(told, format!("nothing is healed: {error}")),
+        }
+    }
+
+    /// Tells those who are told of news. How what is being deployed stands is the deploy's own news.
+    async fn notify(&self, told: &Ground, selection: &Selection, mut healing: Healing) {
+        let own = select(&told.registry, selection).map(|(services, _)| services).unwrap_or_default();
+        healing.refrained.retain(|one| !one.problem.service.as_ref().is_some_and(|name| own.contains(name)));
+        match notify(&told.registry, &self.journal, &healing, told.clock.now()).await {
+            Ok((_, complaints)) => complaints.into_iter().for_each(|complaint| {
+                note(told, complaint);
+            }),
+            Err(fault) => {
+                note(told, format!("nobody is told: {fault}"));
+            }
         }
     }
 

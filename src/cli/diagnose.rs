@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use crate::cli::playbook::library;
 use crate::cli::registry::{Thing, thing};
 use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::deploy::Selection;
-use crate::heal::{Diagnosis, Observation, Problem, Sight, diagnose, unknown_looks};
+use crate::heal::{Diagnosis, HealFault, Observation, Problem, Refrained, Sight, WOULD, diagnose, unknown_looks};
 use crate::model::{FailureKind, RunId};
 use crate::registry::Registry;
 
@@ -32,20 +33,23 @@ impl Diagnose {
         let app = session::look(face)?;
         let selection = selection(&app.registry, &self.names)?;
         warn(face, &app.registry);
-        let library = library(face, &app.registry.file)?;
+        let library = Arc::new(library(face, &app.registry.file)?);
         let run = app.run_id();
-        let found = session::looking(&app, async |stop| {
+        let (found, outlook) = session::looking(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "diagnose", stop.soon.clone());
             events.close();
-            diagnose(&ground, &selection, &library).await.map_err(|fault| session::failed("looking", &fault))
+            diagnose(&ground, &selection, &library, &app.journal).await.map_err(|fault| match fault {
+                HealFault::Deploy(fault) => session::failed("looking", &fault),
+                HealFault::Journal(error) => Failure::from(error),
+            })
         })?;
         if let Some(file) = &self.bundle {
-            bundle(file, &run, &document(&found))?;
+            bundle(file, &run, &document(&found, &outlook))?;
         }
         if face.flags.json || face.flags.events {
-            face.document(&document(&found));
+            face.document(&document(&found, &outlook));
         } else {
-            show(face, &found);
+            show(face, &found, &outlook);
         }
         Ok(if !found.problems.is_empty() {
             Exit(FailureKind::Unhealthy.code())
@@ -94,7 +98,19 @@ pub(super) fn place(host: impl std::fmt::Display, service: Option<&impl std::fmt
     service.map_or_else(|| host.to_string(), |service| format!("{service} on {host}"))
 }
 
-fn show(face: &Face, found: &Diagnosis) {
+/// What `heal` would choose for a root, and what holds it; nothing where it would be done.
+fn chosen<'a>(
+    outlook: &'a [Refrained],
+    root: &Problem,
+) -> impl Iterator<Item = (&'a String, Option<&'a String>)> + use<'a> {
+    let same = |one: &&Refrained| {
+        one.problem.host == root.host && one.problem.service == root.service && one.problem.name == root.name
+    };
+    let why = outlook.iter().find(same).map(|one| one.why.as_slice()).unwrap_or_default();
+    why.iter().map(|(what, why)| (what, Some(why).filter(|why| *why != WOULD)))
+}
+
+fn show(face: &Face, found: &Diagnosis, outlook: &[Refrained]) {
     let line = |text: String| face.data(safe(&text));
     for (number, root) in found.problems.iter().enumerate().filter(|(_, problem)| problem.is_root()) {
         let kind = if root.latent { "LATENT " } else { "PROBLEM" };
@@ -108,10 +124,10 @@ fn show(face: &Face, found: &Diagnosis) {
         for above in found.brings_about(number).into_iter().map(|number| &found.problems[number]) {
             line(format!("  brings about  {}: {}", place(&above.host, above.service.as_ref()), above.because));
         }
-        for (deed, risk) in root.deeds.iter().map(|deed| (deed, risk(root))) {
-            line(format!("  would  {deed} ({risk})"));
+        for (what, held) in chosen(outlook, root) {
+            line(held.map_or_else(|| format!("  would  {what}"), |why| format!("  would  not {what}: {why}")));
         }
-        if root.deeds.is_empty() {
+        if chosen(outlook, root).next().is_none() {
             line("  would  do nothing: only a person can mend it".into());
         }
         root.fingerprint.iter().for_each(|print| line(format!("  fingerprint {print}: no playbook knows the cause")));
@@ -129,26 +145,22 @@ fn show(face: &Face, found: &Diagnosis) {
     line(format!("score {} of 100: {good} good, {bad} bad, {unseen} unseen", found.score()));
 }
 
-fn risk(problem: &Problem) -> &'static str {
-    match problem.risk {
-        crate::heal::playbook::Risk::Safe => "safe",
-        crate::heal::playbook::Risk::Disruptive => "disruptive",
-        crate::heal::playbook::Risk::Ask => "a person must agree",
-    }
-}
-
 fn evidence<'a>(found: &'a Diagnosis, problem: &'a Problem) -> impl Iterator<Item = &'a Observation> {
     problem.evidence.iter().filter_map(|number| found.observations.get(*number))
 }
 
-fn document(found: &Diagnosis) -> Value {
+fn document(found: &Diagnosis, outlook: &[Refrained]) -> Value {
     let problem = |(number, one): (usize, &Problem)| {
         let would: Vec<Value> = one
             .deeds
             .iter()
             .map(|deed| json!({ "do": { deed.verb(): deed.object() }, "says": deed.to_string(), "risk": deed.risk(), "way_back": deed.way_back() }))
             .collect();
-        let why = match (one.is_root(), one.deeds.is_empty()) {
+        let remedies: Vec<Value> = match one.is_root() {
+            true => chosen(outlook, one).map(|(what, held)| json!({ "says": what, "held_by": held })).collect(),
+            false => Vec::new(),
+        };
+        let why = match (one.is_root(), remedies.is_empty()) {
             (false, _) => "it follows from another problem, and only the root is treated",
             (true, true) => "only a person can mend it",
             (true, false) => "diagnose only looks",
@@ -156,7 +168,7 @@ fn document(found: &Diagnosis) -> Value {
         json!({
             "number": number, "name": one.name, "host": one.host, "service": one.service, "because": one.because,
             "root": one.is_root(), "follows": one.follows, "symptom": one.symptom, "latent": one.latent, "sure": one.sure,
-            "risk": one.risk, "would": would, "not_done_as": why, "hint": one.hint, "fingerprint": one.fingerprint,
+            "risk": one.risk, "would": would, "remedies": remedies, "not_done_as": why, "hint": one.hint, "fingerprint": one.fingerprint,
             "evidence": one.evidence,
         })
     };

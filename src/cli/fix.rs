@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::diagnose::place;
-use crate::cli::heal::RiskWord;
+use crate::cli::heal::{RiskWord, failed as healing_failed};
 use crate::cli::playbook::library;
 use crate::cli::registry::{service, unknown};
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::Ground;
 use crate::heal::playbook::{Deed, Risk};
-use crate::heal::{FixFault, Fixed, fix};
+use crate::heal::{FixFault, Fixed, fix, notify};
 use crate::journal::Verdict;
 use crate::model::{FailureKind, HostName, ServiceName};
 use crate::registry::{Registry, parse_duration};
@@ -79,6 +79,9 @@ impl Fix {
         let mut fixed = None;
         let job = async |ground: Arc<Ground>| {
             let done = fix(&ground, &library, &app.journal, &wish).await.map_err(failed)?;
+            let told = notify(&ground.registry, &app.journal, &done.healing, app.clock.now()).await;
+            let (_, complaints) = told.map_err(healing_failed)?;
+            complaints.iter().for_each(|complaint| face.warn(safe(complaint)));
             let ended = judge(&done, !wish.undo.is_empty());
             fixed = Some(done);
             ended.map(|()| Vec::new())

@@ -19,14 +19,6 @@ pub struct Diagnosis {
     pub problems: Vec<Problem>,
 }
 
-/// Looks at the selection with all that it needs, and judges.
-pub async fn diagnose(ground: &Arc<Ground>, selection: &Selection, library: &Library) -> Result<Diagnosis, Fault> {
-    let (services, hosts) = reach(&ground.registry, selection)?;
-    let (diagnosis, far) = look(ground, &services, &hosts, library).await;
-    ground.part(&far).await;
-    Ok(diagnosis)
-}
-
 /// Looks at these services on these hosts, and judges. The connections stay open.
 pub(super) async fn look(
     ground: &Arc<Ground>,

@@ -14,11 +14,12 @@ mod sight;
 mod solve;
 
 pub use analyze::{Pattern, Problem, World, analyze};
-pub use diagnose::{Diagnosis, diagnose, unknown_looks};
+pub use diagnose::{Diagnosis, unknown_looks};
 pub use news::{News, word as news_word};
 pub use notify::notify;
 pub use observe::{Observed, look_names, observe};
 pub use sight::{Observation, Sight};
 pub use solve::{
-    Cure, Fix, FixFault, Fixed, HealFault, Healing, Held, Refrained, Treated, Wish, clear_way, fix, heal, may,
+    Cure, Fix, FixFault, Fixed, HealFault, Healing, Held, Refrained, Treated, WOULD, Wish, clear_way, diagnose, fix,
+    heal, may,
 };

@@ -10,6 +10,7 @@ mod cause;
 mod checks;
 mod cli;
 mod demo;
+mod diagnose;
 mod fixture;
 mod git;
 mod heal;
@@ -45,6 +46,7 @@ fn main() {
         checks::trials(),
         cli::trials(),
         demo::trials(),
+        diagnose::trials(),
         git::trials(),
         heal::trials(),
         hostile::trials(),

@@ -92,10 +92,11 @@ fn told(place: &Place<'_>) -> Outcome {
     assert_eq!((again.out.as_str(), again.err.as_str()), ("", ""));
     assert!(place.want(8, &["sweep", "-v"])?.out.contains("LEFT"));
     assert_eq!(all().len(), 1);
-    std::fs::write(place.folder.join("good"), "")?;
-    let well = place.want(0, &["sweep"])?;
+    // A person's words tell of it like any remedy.
+    let well = place.want(0, &["fix", "above", "--", "touch", &place.at("good")])?;
     assert!(well.err.contains("not told: `/bin/false` ended with"), "{}", well.err);
-    assert_eq!(all().iter().map(|line| kinds(line)).next_back(), Some(vec!["healed above".to_owned()]));
+    let last = all().iter().map(|line| kinds(line)).next_back();
+    assert_eq!(last, Some(vec!["healed above".to_owned(), "learned above".to_owned()]));
     // It comes back within the cool-down: it is known, and not told.
     std::fs::remove_file(place.folder.join("good"))?;
     place.want(8, &["sweep"])?;

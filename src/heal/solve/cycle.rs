@@ -2,7 +2,7 @@
 //! as each changes what the next look sees; it ends when all is well or nothing more may be done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -145,6 +145,26 @@ pub async fn heal(
 ) -> Result<Healing, HealFault> {
     let healer = Healer::new(ground, selection, (library, journal), cure)?;
     Ok(Arc::new(healer.willing()).rounds().await?)
+}
+
+/// Looks at the selection with all that it needs, also at what nobody wants to be healed, and judges: what is the matter, and for each
+/// root what `heal` would choose, and what holds it. Changes nothing.
+///
+/// # Errors
+/// When the selection means nothing, or the journal cannot be read.
+pub async fn diagnose(
+    ground: &Arc<Ground>,
+    selection: &Selection,
+    library: &Arc<Library>,
+    journal: &Journal,
+) -> Result<(Diagnosis, Vec<Refrained>), HealFault> {
+    let cure = Cure { only_look: true, ..Cure::default() };
+    let healer = Arc::new(Healer::new(ground, selection, (library, journal), cure)?);
+    let found = healer.clone().rounds().await;
+    let kept = std::mem::take(&mut *healer.kept.lock().unwrap_or_else(PoisonError::into_inner));
+    ground.part(&kept).await;
+    let found = found?;
+    Ok((found.last, found.refrained))
 }
 
 /// Heals what a deploy of these services would stumble over: their hosts, what they need, and what holds their ports or closes

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::deploy::{Fault, Ground, Selection};
 use crate::heal::learn::Noted;
+use crate::heal::left::aside;
 use crate::heal::playbook::{Deed, Library, Risk, Source};
 use crate::heal::solve::choose::runs;
-use crate::heal::solve::cycle::{Cure, Healer, same};
+use crate::heal::solve::cycle::{Cure, Healer, Healing, Treated, same};
 use crate::heal::solve::deed::way;
 use crate::heal::solve::remedy::{Remedy, plan};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
@@ -47,6 +48,8 @@ pub struct Fixed {
     pub steps: Vec<Deed>,
     /// The file that it was written into.
     pub noted: Option<Noted>,
+    /// The same as a healing, for those who are told of news.
+    pub healing: Healing,
 }
 
 /// Why nothing was tried, or nothing could be told of it.
@@ -162,5 +165,18 @@ pub async fn fix(
         let finding = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (took, since));
         noted = healer.told(&problem, healer.write(&finding));
     }
-    Ok(Fixed { problem, verdict, took, says, steps, noted })
+    let last = healer.look(&healer.services, &healer.hosts).await;
+    let treated = Treated {
+        problem: problem.clone(),
+        remedy: "fix".to_owned(),
+        did: steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then "),
+        verdict,
+        took,
+        says: says.clone(),
+        noted: noted.clone(),
+    };
+    let cut = ground.stop.is_cancelled();
+    let aside = aside(ground, &last);
+    let healing = Healing { first, last, treated: vec![treated], refrained: Vec::new(), aside, cut };
+    Ok(Fixed { problem, verdict, took, says, steps, noted, healing })
 }

@@ -15,6 +15,7 @@ mod remedy;
 mod space;
 
 pub(super) use cycle::same;
-pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, heal};
+pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, diagnose, heal};
 pub use fix::{Fix, FixFault, Fixed, fix};
 pub use may::{Held, Wish, may};
+pub use remedy::WOULD;

@@ -131,9 +131,12 @@ fn backward(prepared: Prepared, remedy: &Remedy) -> Result<Prepared, String> {
     }
 }
 
+/// What is said of a remedy that is only looked for, and that nothing holds.
+pub const WOULD: &str = "it would be done";
+
 /// What would come of a remedy that may be applied, as far as a plan tells.
 pub(super) async fn would(ground: &Arc<Ground>, remedy: &Remedy) -> String {
-    let says = "it would be done".to_owned();
+    let says = WOULD.to_owned();
     if !remedy.ways.contains(&Way::Back) {
         return says;
     }

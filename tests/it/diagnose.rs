@@ -1,0 +1,49 @@
+//! What a diagnosis says beside what is the matter: what would be done, what holds it, and the bundle for a ticket.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use crate::verbs::{Place, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial("diagnose::it_says_what_heal_would_choose_and_what_holds_it", chosen)]
+}
+
+fn chosen(place: &Place<'_>) -> Result<(), Failed> {
+    let file = place.folder.join("registry.yml");
+    let text = std::fs::read_to_string(&file)?
+        .replace("  down: { address: 127.0.0.1, port: 1 }\n", "")
+        .replace("GREETING: \"it's $(me)\"", "PASSWORD: hunter2-and-more")
+        .replace("echo up; exec", "echo error: wrong password $PASSWORD; exec");
+    let with = |policy: &str| {
+        std::fs::write(&file, format!("{text}defaults: {{ heal: {{ apart: 50ms, policy: {policy} }} }}\n"))
+    };
+    with("safe")?;
+    place.want(0, &["deploy", "--all"])?;
+    std::fs::remove_file(place.folder.join("good"))?;
+    let says = |policy: &str, wanted: &str| {
+        with(policy)?;
+        let said = place.want(8, &["diagnose", "above"])?.out;
+        assert!(said.contains(wanted), "{policy}: {said}");
+        Ok::<_, Failed>(())
+    };
+    // What is off is looked at all the same, and `heal` would not touch it.
+    says("off", "  would  not restart the unit: healing is off here")?;
+    says("suggest", "  would  not restart the unit: the policy is `suggest`")?;
+    says("safe", "  would  not restart the unit: it interrupts the service, and the policy is `safe`")?;
+    says("full", "  would  restart the unit\n")?;
+    // There is nothing to go back to.
+    says("full", "  would  not go back to the release that was proven before: ")?;
+    let bundle = place.folder.join("bundle.json");
+    place.want(8, &["diagnose", "above", "--bundle", &bundle.to_string_lossy()])?;
+    let text = std::fs::read_to_string(&bundle)?;
+    assert!(!text.contains("hunter2") && text.contains("wrong password"), "{text}");
+    assert_eq!(std::fs::metadata(&bundle)?.permissions().mode() & 0o777, 0o600);
+    let document: Value = serde_json::from_str(&text)?;
+    let problems = document["diagnosis"]["problems"].as_array().cloned().unwrap_or_default();
+    let held: Vec<&Value> = problems.iter().flat_map(|one| one["remedies"].as_array()).flatten().collect();
+    assert!(held.iter().any(|one| one["says"] == "restart the unit" && one["held_by"].is_null()), "{text}");
+    Ok(())
+}
