@@ -6,29 +6,60 @@ use super::{Need, Ran, Subject, Verdict};
 use crate::host::Supervisor;
 use crate::model::{Cmd, Scope};
 
-/// The lines since the start of each unit's current invocation; the last of them, if there are many.
+/// Prints what `said` says as two parts, each with an end that is known: from the start on, and the last of it. `said` takes the
+/// words that make it say the last lines only.
+const PARTS: &str = r#"
+parts() { said | head -c 262144; printf '\n%s\n' "@portoser-${1:-gap}"; shift; said "$@" | tail -c 262144; printf '\n@portoser-end\n'; }
+"#;
+
+/// The lines since the start of each unit's current invocation.
 const JOURNAL: &str = r#"
 scope=$1; shift
+said() {
+  if [ "$scope" = --user ]; then journalctl --user --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"
+  else journalctl --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"; fi
+}
 for unit; do
   id=$(systemctl "$scope" show -p InvocationID --value -- "$unit") || exit
-  [ -n "$id" ] || continue
-  if [ "$scope" = --user ]; then
-    journalctl --user --no-pager -o cat -n 2000 "_SYSTEMD_INVOCATION_ID=$id" || exit
-  else
-    journalctl --no-pager -o cat -n 2000 "_SYSTEMD_INVOCATION_ID=$id" || exit
-  fi
-done | tail -c 262144"#;
+  [ -z "$id" ] || parts gap -n 2000
+done"#;
 
-/// The log files of supervised processes.
-const FILES: &str = r#"for folder; do tail -c 262144 "$folder/log" || exit; done"#;
+/// The log files of supervised processes, from where the last start found their end: the loop wrote that down, and where that is
+/// in the file that was turned over since.
+const FILES: &str = r#"
+said() {
+  case $before in '' | lost) ;; *) tail -c "+$((before + 1))" "$folder/log.1" ;; esac
+  tail -c "+$((from + 1))" "$folder/log"
+}
+for folder; do
+  [ -r "$folder/log" ] || { echo "$folder/log is not there" >&2; exit 1; }
+  from=0 before=
+  if [ -e "$folder/log.start" ]; then read -r from before <"$folder/log.start"; fi
+  if [ "$before" = lost ]; then parts lost; else parts gap; fi
+done"#;
+
+/// The log files of jobs, from where the last start by portoser found their end. launchd starts them again by itself, too.
+const JOBS: &str = r#"
+service=$1 last=$2 number=0
+said() { tail -c "+$((from + 1))" "$file"; }
+while [ $((number += 1)) -le "$last" ]; do
+  file=$service/log.$number from=0
+  [ -r "$file" ] || { echo "$file is not there" >&2; exit 1; }
+  if [ -e "$file.start" ]; then read -r from <"$file.start"; fi
+  parts gap
+done"#;
 
 /// What the containers of a project said since each was started.
 const CONTAINERS: &str = r#"
 all=$(docker ps -aq --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False) || exit
+said() { docker logs --since "$at" "$@" "$one" 2>&1; }
 for one in $all; do
   at=$(docker inspect --format '{{.State.StartedAt}}' "$one") || exit
-  docker logs --since "$at" --tail 2000 "$one" 2>&1 || exit
-done | tail -c 262144"#;
+  parts gap --tail 2000
+done"#;
+
+/// The length of each part at most.
+const PART: usize = 262_144;
 
 /// What journalctl prints instead of nothing.
 const NO_ENTRIES: &str = "-- No entries --";
@@ -37,17 +68,44 @@ const EVIDENCE: usize = 5;
 
 pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
     let units = subject.units.iter().cloned();
-    match subject.supervisor {
+    let script = |text: &str| Cmd::new("sh").args(["-c".to_owned(), format!("{PARTS}{text}"), "sh".into()]);
+    Ok(Need::Run(match subject.supervisor {
         Supervisor::Systemd => {
             let scope = if subject.scope == Scope::User { "--user" } else { "--system" };
-            Ok(Need::Run(Cmd::new("sh").args(["-c", JOURNAL, "sh", scope]).args(units)))
+            script(JOURNAL).arg(scope).args(units)
         }
-        Supervisor::Process => Ok(Need::Run(Cmd::new("sh").args(["-c", FILES, "sh"]).args(units))),
-        Supervisor::Compose => {
-            Ok(Need::Run(Cmd::new("sh").args(["-c", CONTAINERS, "sh", super::unit::project(subject)])))
+        Supervisor::Process => script(FILES).args(units),
+        Supervisor::Compose => script(CONTAINERS).arg(super::unit::project(subject)),
+        Supervisor::Launchd => {
+            let folder = subject.folder.as_deref().and_then(|folder| folder.rsplit_once("/releases/"));
+            let Some((service, _)) = folder else { return Err(Verdict::Unseen("its folder is not known".into())) };
+            script(JOBS).args([service.to_owned(), subject.units.len().to_string()])
         }
-        Supervisor::Launchd => Err(Verdict::Unseen("log checks are not there for launchd".into())),
+    }))
+}
+
+/// The lines that were read, and whether there are others between them or before them.
+fn lines(text: &str) -> (Vec<&str>, bool) {
+    let (mut all, mut gap) = (Vec::new(), false);
+    for source in text.split("\n@portoser-end\n") {
+        let (head, tail, lost) = match (source.split_once("\n@portoser-gap\n"), source.split_once("\n@portoser-lost\n"))
+        {
+            (Some((head, tail)), _) => (head, tail, false),
+            (None, Some((head, tail))) => (head, tail, true),
+            (None, None) => (source, "", false),
+        };
+        gap |= lost;
+        if head.len() < PART {
+            all.extend(head.lines());
+            continue;
+        }
+        gap = true;
+        // Lines that were cut are none.
+        all.extend(head.lines().rev().skip(1).collect::<Vec<_>>().into_iter().rev());
+        all.extend(tail.lines().skip(usize::from(tail.len() >= PART)));
     }
+    all.retain(|line| *line != NO_ENTRIES);
+    (all, gap)
 }
 
 pub(super) fn judge(pattern: &str, ran: &Ran) -> Verdict {
@@ -56,7 +114,7 @@ pub(super) fn judge(pattern: &str, ran: &Ran) -> Verdict {
         Err(why) => return Verdict::Unseen(why),
     };
     let text = String::from_utf8_lossy(&ran.out);
-    let lines: Vec<&str> = text.lines().filter(|line| *line != NO_ENTRIES).collect();
+    let (lines, gap) = lines(&text);
     if let Some(line) = lines.iter().find(|line| regex.is_match(line)) {
         return Verdict::good(format!("says: {}", shown(line.as_bytes())));
     }
@@ -64,9 +122,13 @@ pub(super) fn judge(pattern: &str, ran: &Ran) -> Verdict {
     if ran.code != Some(0) || (lines.is_empty() && !ran.err.is_empty()) {
         return Verdict::Unseen(format!("the log cannot be read: {}", last_line(&ran.err)));
     }
+    let none = format!("no line of {} matches /{}/", lines.len(), shown(pattern.as_bytes()));
+    if gap {
+        return Verdict::Unseen(format!("{none}, and the log since the start is longer than what is read of it"));
+    }
     let last = &lines[lines.len().saturating_sub(EVIDENCE)..];
     let evidence = last.iter().map(|line| format!("log: {}", shown(line.as_bytes()))).collect();
-    Verdict::bad_with(format!("no line of {} matches /{}/", lines.len(), shown(pattern.as_bytes())), evidence)
+    Verdict::bad_with(none, evidence)
 }
 
 #[cfg(test)]
@@ -84,5 +146,21 @@ mod tests {
         assert!(matches!(judge("ready", &said(0, "", "")), Verdict::Bad(_)));
         assert!(matches!(judge("ready", &said(0, "-- No entries --\n", "you may not see")), Verdict::Unseen(_)));
         assert!(matches!(judge("(", &said(0, "x", "")), Verdict::Unseen(_)));
+    }
+
+    #[test]
+    fn the_line_is_found_at_the_start_of_a_long_log_and_what_is_not_read_is_not_bad() {
+        let noise = "GET / 200\n".repeat(PART / 10 + 1);
+        let long = |first: &str| {
+            let all = format!("{first}\n{noise}");
+            let (head, tail) = (&all[..PART], &all[all.len() - PART..]);
+            format!("{head}\n@portoser-gap\n{tail}\n@portoser-end\n")
+        };
+        assert!(judge("^ready$", &said(0, &long("ready"), "")).is_good());
+        assert!(matches!(judge("^ready$", &said(0, &long("steady"), "")), Verdict::Unseen(_)));
+        let lost = "GET\n\n@portoser-lost\nGET\n\n@portoser-end\n";
+        assert!(matches!(judge("ready", &said(0, lost, "")), Verdict::Unseen(_)));
+        let short = "a\nb\n\n@portoser-gap\na\nb\n\n@portoser-end\n";
+        assert_eq!(judge("ready", &said(0, short, "")).says(), "no line of 2 matches /ready/");
     }
 }

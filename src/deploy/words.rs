@@ -149,7 +149,12 @@ pub async fn logs(ground: &Arc<Ground>, selection: &Selection, terms: LogTerms) 
                 for (number, unit) in (1..).zip(&record.units) {
                     let label =
                         if several { format!("{}@{} {host}", record.service, unit.name) } else { label.clone() };
-                    let file = format!("{}/log", Layout::new(&seen.facts.base).process(&record.service, number));
+                    let layout = Layout::new(&seen.facts.base);
+                    let file = match record.supervisor {
+                        // As its property list has it.
+                        Supervisor::Launchd => format!("{}/log.{number}", layout.service(&record.service)),
+                        _ => format!("{}/log", layout.process(&record.service, number)),
+                    };
                     all.push(Words { label, host: host.clone(), cmd: tail(&file, terms), root: true });
                 }
             }

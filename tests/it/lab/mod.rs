@@ -17,7 +17,9 @@ mod import;
 mod injection;
 mod kill;
 pub mod kit;
+mod launchd;
 mod learn;
+mod log;
 mod mail;
 mod mixed;
 mod others;
@@ -62,7 +64,9 @@ pub fn trials() -> Vec<Trial> {
         import::trials(),
         injection::trials(),
         kill::trials(),
+        launchd::trials(),
         learn::trials(),
+        log::trials(),
         mail::trials(),
         mixed::trials(),
         others::trials(),

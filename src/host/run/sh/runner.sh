@@ -3,6 +3,10 @@
 base=$1 id=$2 run=$1/runs/$2 signs=$1/runs/$2 tickets=$1/queue leases=$1/lock uid=${4:-$(id -u)} rename='' limit='' wake='' ticker='' patient='bounded 60' loaded='' looked='' up=0.00
 umask 077
 cd /
+launchd=no # as the look has it, from which the steps were made
+if [ ! -d /run/systemd/system ] || ! command -v systemctl >/dev/null; then
+  ! command -v launchctl >/dev/null || launchd=yes
+fi
 
 clock() { # /proc/uptime is read without a process, and does not jump
   epoch=$(date +%s)

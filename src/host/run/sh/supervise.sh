@@ -13,7 +13,15 @@ settings() {
 keep_log() { # turns the log over when it has grown too large; the process goes on writing to the same file
   size=$(wc -c <"$folder/log") || return
   [ "$size" -gt "$log_max" ] || return
-  cp "$folder/log" "$folder/log.1" && : >"$folder/log"
+  cp "$folder/log" "$folder/log.1" && : >"$folder/log" || return
+  from=0 before=''
+  if [ -e "$folder/log.start" ]; then read -r from before <"$folder/log.start"; fi
+  # What the process said first lies in the other file now; at the second turn it is gone.
+  if [ -n "$before" ]; then start_of_log "0 lost"; else start_of_log "0 $from"; fi
+}
+
+start_of_log() { # WORDS: where in the log that begins what the process of now says
+  printf '%s\n' "$1" >"$folder/log.start.tmp" && mv -f "$folder/log.start.tmp" "$folder/log.start"
 }
 
 write() { # FILE PID
@@ -45,6 +53,7 @@ loop() {
   stop='' count=0 since=0
   . "$folder/supervise"
   while :; do
+    start_of_log $(wc -c <"$folder/log")
     (trap - TERM; launch "$@") </dev/null >>"$folder/log" 2>&1 &
     child=$!
     write pid $child

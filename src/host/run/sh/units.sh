@@ -133,8 +133,19 @@ job() { # SCOPE LABEL: sets what `look` sets
   done <"$run/show"
 }
 
+log_of_job() { # LABEL: writes down where in the job's log that begins what it says from now on
+  name=${1#portoser-} number=1
+  case $name in *.*) number=${name##*.} name=${name%.*} ;; esac
+  file=$base/services/$name/log.$number
+  [ -d "$base/services/$name" ] || return 0
+  size=0
+  [ ! -e "$file" ] || size=$(wc -c <"$file")
+  printf '%s\n' $size >"$file.start"
+}
+
 change_job() { # SCOPE LABEL CHANGE
   job "$1" "$2"
+  case $3 in start | restart) log_of_job "$2" ;; esac
   loaded=yes
   [ -s "$run/show" ] || loaded=''
   case $3 in

@@ -1,0 +1,66 @@
+//! A check of the log is about what was said since the start: neither a long log nor the release before changes its verdict.
+
+use libtest_mimic::{Failed, Trial};
+
+use super::kit::{Bench, Machine, PATIENCE, port, wait};
+use super::{trial, usual};
+use crate::fixture::mixed::SERVER;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_log_check_is_about_this_start_under_systemd", |machines| all(&usual(&machines)[0])),
+        trial("a_log_check_is_about_this_start_without_an_init_system", |machines| {
+            match machines.iter().find(|one| one.image == "plain") {
+                Some(one) => all(one),
+                None => {
+                    eprintln!("skipped: lab::log: no host without an init system in this lab");
+                    Ok(())
+                }
+            }
+        }),
+    ]
+}
+
+/// The usual service; it says when it is ready, and much when it is asked to.
+pub(super) fn talkative() -> String {
+    let ready = "print('ready', sys.argv[1], flush=True)\nwhile True:";
+    let noise = "asked = c.recv(4096)\n        if b'/noise' in asked: [print('noise', n, 'x' * 120) for n in range(6000)]; sys.stdout.flush()";
+    SERVER.replacen("while True:", ready, 1).replacen("asked = c.recv(4096)", noise, 1)
+}
+
+fn all(one: &Machine) -> Result<(), Failed> {
+    let bench = Bench::new("log", std::slice::from_ref(one));
+    let port = port();
+    std::fs::write(bench.at("server.py"), talkative())?;
+    let write = |version: &str, line: &str| {
+        let more = "    log: { lines: 100000, per: 1s }\n";
+        let service = bench.service("one", &[&one.name], port, version, more);
+        bench.registry(
+            &service.replace("{ http: /health }", &format!("{{ http: /health }}, {{ log: '^ready {line}$' }}")),
+        );
+    };
+    let name = format!("{}-one", bench.id);
+    write("one", "one");
+    bench.run(&["deploy", "--all"]).exits(0);
+    // More than is read of it at all.
+    let ask = format!(
+        "python3 -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/noise', timeout=30).read()\""
+    );
+    one.inside(&ask);
+    wait("the noise in the log", PATIENCE, || bench.run(&["logs", &name, "-n", "5"]).out.contains("noise 5999"));
+    let again = bench.run(&["deploy", "--all"]).exits(0);
+    assert!(again.err.contains("nothing to do"), "{}", again.err);
+    bench.run(&["status"]).exits(0);
+    // What was never said in it is not known to be missing, and a healthy service is left alone.
+    write("one", "never");
+    let unseen = bench.run(&["status"]).exits(4);
+    assert!(unseen.out.contains("longer than what is read"), "{}", unseen.out);
+    // The release before said the line that is wanted of this one.
+    write("two", "one");
+    bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
+    assert_eq!(bench.answer(one, port), "one");
+    write("two", "two");
+    bench.run(&["deploy", "--all"]).exits(0);
+    bench.run(&["remove", &name, "--yes"]).exits(0);
+    Ok(())
+}
