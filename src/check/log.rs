@@ -15,6 +15,7 @@ parts() { said | head -c 262144; printf '\n%s\n' "@portoser-${1:-gap}"; shift; s
 /// The lines since the start of each unit's current invocation.
 const JOURNAL: &str = r#"
 scope=$1; shift
+[ "$scope" != --user ] || export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"
 said() {
   if [ "$scope" = --user ]; then journalctl --user --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"
   else journalctl --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"; fi

@@ -23,8 +23,14 @@ pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
     let units = subject.units.iter().cloned();
     Ok(Need::State(match subject.supervisor {
         Supervisor::Systemd => {
-            let scope = if subject.scope == Scope::User { "--user" } else { "--system" };
-            Cmd::new("systemctl").args([scope, "show", "-p", PROPERTIES, "--"]).args(units)
+            let (first, scope) = match subject.scope {
+                Scope::System => (Cmd::new("systemctl"), "--system"),
+                Scope::User => {
+                    let at = format!("XDG_RUNTIME_DIR=/run/user/{}", subject.uid);
+                    (Cmd::new("env").args([at.as_str(), "systemctl"]), "--user")
+                }
+            };
+            first.args([scope, "show", "-p", PROPERTIES, "--"]).args(units)
         }
         Supervisor::Launchd => {
             let domain = if subject.scope == Scope::User { format!("gui/{}", subject.uid) } else { "system".into() };

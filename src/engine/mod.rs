@@ -4,6 +4,7 @@ mod docker;
 mod launchd;
 mod native;
 mod outline;
+mod own_scope;
 mod process;
 mod python;
 mod release;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::{launchd, process, systemd};
+use crate::engine::{launchd, own_scope, process, systemd};
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::host::{FORMAT, Hooks, Init, Layout, OURS, Once, Record, Seen, SeenService, Supervisor, UnitFile, Venv};
 use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote, sha256, spread};
@@ -40,6 +40,7 @@ pub(super) fn unit_names(service: &Service) -> Vec<(Scope, String)> {
 
 /// The release of this shape.
 pub(super) fn wanted(subject: &Subject<'_>, shape: &Shape<'_>) -> Result<Wanted, Refused> {
+    own_scope::possible(subject)?;
     // The id is the digest of the release as it would be with an id of zeros: a release's files may name its own folder.
     let mut parts = Parts::new(subject, shape, &ReleaseId::from_digest(&[0; 32]))?;
     let id = ReleaseId::from_digest(&parts.digest(subject, shape));

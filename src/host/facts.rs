@@ -20,6 +20,8 @@ pub struct Facts {
     pub user: String,
     /// Its home folder.
     pub home: String,
+    /// Whether systemd keeps its services when its last login ends; none where that is not asked.
+    pub linger: Option<bool>,
     /// Seconds since 1970 on the host's clock.
     pub clock: Option<i64>,
     /// How long the host is up.

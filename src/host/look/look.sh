@@ -24,6 +24,11 @@ host() { # BASE TOOL...
   while [ ! -d "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
   near=${near:-/}
   say uid "$uid"; say user "$user"; say home "$HOME"; say base "$base"; say init "$init"; say tools "$tools"
+  if [ "$init" = systemd ] && [ "$uid" != 0 ]; then
+    # A login without PAM has none, and `systemctl --user` finds its manager by it.
+    XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$uid}; export XDG_RUNTIME_DIR
+    if [ -e "/var/lib/systemd/linger/$user" ]; then say linger yes; else say linger no; fi
+  fi
   up=
   { read -r up rest </proc/uptime; } && say uptime "$up"
   say system "$(uname -sm)"; say clock "$(date +%s)"; say disk "$(df -Pk "$near")"

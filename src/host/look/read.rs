@@ -125,6 +125,7 @@ pub(super) fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
         uid: get("uid")?.parse().map_err(|_| LookError::Missing("uid"))?,
         user: get("user")?.into(),
         home: get("home")?.into(),
+        linger: get("linger").ok().map(|says| says == "yes"),
         clock: get("clock")?.parse().ok(),
         uptime: get("uptime").ok().and_then(|text| hundredths(text.split('.'))),
         tools: get("tools")?.split_whitespace().map(str::to_owned).collect(),

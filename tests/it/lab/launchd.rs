@@ -47,7 +47,8 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
     let write = |version: &str, line: &str| {
         let service = bench.service("one", &[&one.name], port, version, "");
         bench.registry(
-            &service.replace("{ http: /health }", &format!("{{ http: /health }}, unit, {{ log: '{line}' }}")),
+            &service
+                .replace("{ http: /health }", &format!("{{ http: /health }}, {{ unit: true }}, {{ log: '{line}' }}")),
         );
     };
     let name = format!("{}-one", bench.id);

@@ -24,6 +24,7 @@ mod mail;
 mod mixed;
 mod others;
 mod outlives;
+mod own_scope;
 mod port;
 mod prepare;
 mod pull;
@@ -70,6 +71,7 @@ pub fn trials() -> Vec<Trial> {
         mail::trials(),
         mixed::trials(),
         others::trials(),
+        own_scope::trials(),
         port::trials(),
         outlives::trials(),
         prepare::trials(),
