@@ -38,6 +38,7 @@ def keep(at):
     """Runs the job, again and again where it says KeepAlive."""
     with open(os.path.join(at, "plist"), "rb") as file:
         job = plistlib.load(file)
+    write("keeper", at, os.getpid())
     while True:
         with open(job["StandardOutPath"], "ab") as log:
             child = subprocess.Popen(
@@ -49,9 +50,10 @@ def keep(at):
         again = job.get("KeepAlive", False)
         if isinstance(again, dict):
             again = code != 0
-        if not again or os.path.exists(os.path.join(at, "leaving")):
-            return
         time.sleep(0.2)
+        # Another keeper may have the place by now.
+        if not again or read("keeper", at) != str(os.getpid()):
+            return
 
 
 def spawn(at):
@@ -64,7 +66,7 @@ def spawn(at):
 
 
 def end(at):
-    write("leaving", at, "")
+    write("keeper", at, "")
     pid = read("pid", at)
     if pid and alive(pid):
         os.kill(int(pid), signal.SIGTERM)
