@@ -16,10 +16,8 @@ parts() { said | head -c 262144; printf '\n%s\n' "@portoser-${1:-gap}"; shift; s
 const JOURNAL: &str = r#"
 scope=$1; shift
 [ "$scope" != --user ] || export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"
-said() {
-  if [ "$scope" = --user ]; then journalctl --user --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"
-  else journalctl --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"; fi
-}
+# Without --user it reads all that this user may: a journal in memory is not split by users.
+said() { journalctl --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"; }
 for unit; do
   id=$(systemctl "$scope" show -p InvocationID --value -- "$unit") || exit
   [ -z "$id" ] || parts gap -n 2000

@@ -166,9 +166,6 @@ pub async fn logs(ground: &Arc<Ground>, selection: &Selection, terms: LogTerms) 
 fn journal(record: &Record, terms: LogTerms) -> Cmd {
     let mut cmd = Cmd::new("journalctl").args(["--quiet", "--no-pager", "--output=short-iso"]);
     let user = record.scope == Scope::User;
-    if user {
-        cmd = cmd.arg("--user");
-    }
     for unit in &record.units {
         let flag = if user { "user-unit" } else { "unit" };
         cmd = cmd.arg(format!("--{flag}={}", unit.name));
