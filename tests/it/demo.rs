@@ -144,7 +144,7 @@ async fn ends_by_a_signal() -> Outcome {
     let cmd = sh("sleep 300").within(Duration::from_millis(300));
     let begun = Instant::now();
     let lost = way.start(&cmd, false).await?.finish(Vec::new()).await;
-    assert!(matches!(lost, Err(Lost::TimedOut { .. })), "{lost:?}");
+    assert!(matches!(lost, Err(Lost::Overdue { .. })), "{lost:?}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     way.close().await;
     stop(host).await

@@ -30,7 +30,7 @@ pub(super) fn as_written(bench: &Bench, machine: &Machine, name: &str) {
         machine.inside(&format!("docker inspect -f '{TOLD}' $(docker ps -q --filter label=portoser.service={name})"));
     assert_eq!(
         told.trim(),
-        "67108864 500000000 64 nofile=512:512 on-failure:4 1048576 SIGTERM 1",
+        "67108864 500000000 64 nofile=512:512 on-failure:4 1048576 SIGKILL 30",
         "on {}",
         machine.name
     );

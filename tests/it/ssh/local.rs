@@ -63,7 +63,7 @@ async fn deadline() -> Outcome {
     let mut running = way.start(&sh(FOR_EVER).within(Duration::from_millis(500)), false).await?;
     let pid = first_line(&mut running).await?;
     match running.output.recv().await {
-        Some(Said::Lost(Lost::TimedOut { .. })) => gone(&pid).await,
+        Some(Said::Lost(Lost::Overdue { .. })) => gone(&pid).await,
         other => Err(format!("{other:?}").into()),
     }
 }

@@ -246,7 +246,7 @@ async fn deadline() -> Outcome {
     let mut running = way.start(&sh(FOR_EVER).within(Duration::from_secs(3)), false).await?;
     let pid = first_line(&mut running).await?;
     match running.output.recv().await {
-        Some(Said::Lost(Lost::TimedOut { .. })) => {}
+        Some(Said::Lost(Lost::Overdue { .. })) => {}
         other => return Err(format!("{other:?}").into()),
     }
     gone(&pid).await
