@@ -11,6 +11,7 @@ use super::http::{BODY, request_text, talk};
 use super::shown::last_line;
 use super::{ADDRESS, Need, Ran, Verdict};
 use crate::model::{Cmd, Http, Secret, Tls};
+use crate::registry::is_private_header;
 
 /// Sends the request that it reads on its standard input, and prints what comes back.
 const PYTHON_HTTP: &str = "\
@@ -54,14 +55,15 @@ pub(super) fn http(http: &Http, within: Duration, tools: &BTreeSet<String>) -> R
         return Ok(Need::Told(python(http, within, ca), Secret::new(request_text(http)?.into_bytes())));
     }
     // It takes headers as words only, which everybody on the host can read.
-    if has("wget") && http.tls.is_none() && http.send.is_empty() {
+    let private = http.send.keys().any(|name| is_private_header(name));
+    if has("wget") && http.tls.is_none() && !private {
         return Ok(Need::Run(cut(wget(http, within))));
     }
     let wants = match &http.tls {
         Some(Tls { ca: Some(_), .. }) => "python3",
         Some(Tls { ca: None, .. }) => "curl or python3",
-        None if http.send.is_empty() => "curl, python3 or wget",
-        None => "curl or python3, which alone keep the headers that are sent from the list of processes,",
+        None if !private => "curl, python3 or wget",
+        None => "curl or python3, which alone keep a header that is a secret from the list of processes,",
     };
     Err(Verdict::Unseen(format!("the host has no {wants} to ask with")))
 }
@@ -110,6 +112,9 @@ fn wget(http: &Http, within: Duration) -> Cmd {
     let seconds = within.as_secs().max(1).to_string();
     let mut cmd = Cmd::new("wget").args(["-S", "-O", "-", "-Y", "off", "-T", &seconds]);
     cmd = cmd.arg("--header").arg(format!("Host: {}", http.host.as_deref().unwrap_or(ADDRESS)));
+    for (name, value) in &http.send {
+        cmd = cmd.arg("--header").arg(format!("{name}: {value}"));
+    }
     cmd.arg(format!("http://{ADDRESS}:{}{}", http.port, http.path))
 }
 

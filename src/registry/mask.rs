@@ -29,6 +29,15 @@ static NAMED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 static HEADER: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)auth|cookie|passw|secret|token|key|session|signature|credential").ok());
 
+/// How a header says by which scheme it proves who asks (the register of IANA, HTTP Authentication Schemes).
+const SCHEMES: &[&str] = &["basic", "bearer", "digest", "negotiate", "token"];
+
+/// Whether the value of a header of this name is not for everybody.
+#[must_use]
+pub fn is_private_header(name: &str) -> bool {
+    HEADER.as_ref().is_none_or(|pattern| pattern.is_match(name))
+}
+
 /// A name of a variable whose value is not for everybody.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)passw|passphrase|secret|token|api_?key|private_?key|credential|_url$|_dsn$").ok()
@@ -56,9 +65,10 @@ impl Mask {
         let kept = all.filter(|(name, value)| secret(name) && !value.contains("${"));
         let checks = registry.services.values().flat_map(|service| &service.checks);
         let asked = checks.filter_map(|check| if let Ask::Http(http) = &check.ask { Some(&http.send) } else { None });
-        let sent = asked.flatten().filter(|(name, _)| HEADER.as_ref().is_none_or(|pattern| pattern.is_match(name)));
-        // Of `Bearer TOKEN` the token alone is what an answer may repeat.
+        let sent = asked.flatten().filter(|(name, _)| is_private_header(name));
+        // Of `Bearer TOKEN` the token alone is what an answer may repeat; the word before it is no secret, and tells of others'.
         let sent = sent.flat_map(|(_, value)| value.split_whitespace().chain([value.as_str()]));
+        let sent = sent.filter(|word| !SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word)));
         let lines = kept.flat_map(|(_, value)| value.lines().chain([value.as_str()])).chain(sent);
         // What a host says may come with its odd characters escaped.
         let ways = lines.flat_map(|line| [line.to_owned(), line.escape_debug().to_string()]);
@@ -128,5 +138,16 @@ mod tests {
         assert_eq!(said("it said hunter2hun…"), "it said [masked]…");
         assert_eq!(said("it said hunt…"), "it said hunt…");
         assert_eq!(said("KeyError: 'DATABASE_URL'"), "KeyError: 'DATABASE_URL'");
+    }
+
+    #[test]
+    fn the_scheme_of_a_header_still_tells_of_the_secrets_of_others() {
+        let text = "version: 1\nhosts: { one: {} }\nservices:\n  api:\n    type: native\n    host: one\n    run: [/bin/x]\n    port: 80\n    \
+                    checks: [{ http: /, send: { Authorization: Bearer ours-ours-ours } }]\n";
+        let file = std::path::Path::new("/registry.yml");
+        let registry = crate::registry::load_text(text, crate::registry::Format::Yaml, file, None).expect("valid");
+        let mask = Mask::of(&registry);
+        assert_eq!(mask.text("we sent ours-ours-ours"), "we sent [masked]");
+        assert_eq!(mask.text("Authorization: Bearer theirs-theirs"), "Authorization: Bearer [masked]");
     }
 }

@@ -40,7 +40,7 @@ pub use healing::{Heal, HealPolicy};
 pub use import::{Around, Fitted, Import, Note, Origin, Outcome, fit, import, name_of};
 pub use load::{format, load, load_all, load_text};
 pub use login::{ImageLogin, SecretRef, server_of};
-pub use mask::Mask;
+pub use mask::{Mask, is_private_header};
 pub use notify::{Mail, MailSecurity, NewsKind, Notify, NotifyTo, Url};
 pub use packages::{Lock, NoLock, lock_of};
 pub use schema::schema;
