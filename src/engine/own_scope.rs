@@ -4,6 +4,7 @@
 use crate::host::Init;
 use crate::model::Scope;
 use crate::plan::{Refused, Subject};
+use crate::registry::Become;
 
 /// Refuses a service in a user's scope on a host where it would run as somebody else, or end with the last login.
 pub(super) fn possible(subject: &Subject<'_>) -> Result<(), Refused> {
@@ -11,7 +12,9 @@ pub(super) fn possible(subject: &Subject<'_>) -> Result<(), Refused> {
     if service.scope != Scope::User {
         return Ok(());
     }
-    if facts.uid == 0 {
+    // Where nothing supervises for a user, the scope means nothing.
+    let supervised = matches!(facts.init, Init::Systemd | Init::Launchd);
+    if supervised && facts.uid == 0 && subject.host.r#become == Become::Sudo {
         return Err(Refused::new(
             "with `scope: user` it belongs to the one who logs in, and portoser works as root there",
             "set `become: none` for the host and a `base` that its user owns; or take `scope: system`, with `user: NAME`",
