@@ -143,7 +143,8 @@ fn is_told(
     if !ended.as_ref().err().is_none_or(judged) {
         return Ok(true);
     }
-    let about = format!("{verb} {} {asked}", app.registry.file.display());
+    let environment = app.registry.environment.as_deref().unwrap_or_default();
+    let about = format!("{verb} {} {environment} {asked}", app.registry.file.display());
     let what = all.into_iter().collect::<Vec<_>>().join("\n");
     let news = app.journal.is_news(&about, &what, REMIND)? || !healing.treated.is_empty();
     let curious = face.format() == Format::Terminal || face.flags.verbose > 0;

@@ -16,6 +16,7 @@ use crate::cli::playbook::library;
 use crate::cli::sweep::lease;
 use crate::cli::{Exit, Face, Failure, Flags, Stop, block_on, safe, session};
 use crate::deploy::Ground;
+use crate::heal::playbook::Library;
 use crate::heal::{Cure, Healing, News, heal, news_word, notify};
 use crate::registry::parse_duration;
 
@@ -60,8 +61,9 @@ impl Watch {
         }
         let _lease = lease(face)?;
         block_on(async |stop| {
+            let mut books = Arc::new(library(face, &face.registry()?.file)?);
             loop {
-                if matches!(self.passes(face, &stop).await?, Over::Stopped) {
+                if matches!(self.passes(face, &stop, &mut books).await?, Over::Stopped) {
                     return Ok(Exit::DONE);
                 }
                 face.talk("the registry was changed; going on with the new one");
@@ -70,12 +72,12 @@ impl Watch {
     }
 
     /// Passes over one registry, as one run of the journal.
-    async fn passes(&self, face: &Face, stop: &Stop) -> Result<Over, Failure> {
+    async fn passes(&self, face: &Face, stop: &Stop, books: &mut Arc<Library>) -> Result<Over, Failure> {
         let app = session::open(face)?;
         let selection = selection(&app.registry, &self.names)?;
         let (run, file) = (app.run_id(), app.registry.file.clone());
         let request = json!({ "services": selection.services, "hosts": selection.hosts, "all": selection.all, "interval": self.interval.as_secs() });
-        let (mut before, mut books) = (digest(&file), Arc::new(library(face, &file)?));
+        let mut before = digest(&file);
         let (mut over, mut complained) = (Over::Stopped, None);
         let cure = Cure { only_look: self.dry_run, ..Cure::default() };
         let board = Board::new(face);
@@ -85,14 +87,14 @@ impl Watch {
                 board.says("looking");
                 // A file that is being written may not be valid yet: what was good last goes on.
                 match library(face, &file) {
-                    Ok(now) => (books, complained) = (Arc::new(now), None),
+                    Ok(now) => (*books, complained) = (Arc::new(now), None),
                     Err(failure) if complained.as_ref() == Some(&failure.text()) => {}
                     Err(failure) => {
                         board.aside(|| still_good(face, "playbooks", &failure));
                         complained = Some(failure.text());
                     }
                 }
-                let healing = heal(&ground, &selection, &books, &app.journal, cure).await.map_err(failed)?;
+                let healing = heal(&ground, &selection, books, &app.journal, cure).await.map_err(failed)?;
                 let told = notify(&ground.registry, &app.journal, &healing, app.clock.now()).await.map_err(failed)?;
                 tell(face, &board, &healing, &told);
                 board.stands(&healing, self.interval);
