@@ -1,19 +1,15 @@
 //! More of containers: limits and signals as they are written, a project under a name of its own, and a service on two hosts.
 
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 
 use super::docker::{COMPOSE, containers, image, side_by_side};
-use super::engines;
-use super::kit::{Bench, Machine, full, machines, port};
+use super::kit::{Bench, Machine, full, port};
+use super::{engines, trial};
 
+/// With `PORTOSER_LAB_FULL`, as it takes two minutes.
 pub fn trials() -> Vec<Trial> {
-    vec![Trial::ignorable_test("lab::containers_on_several_hosts_come_back_together", || {
-        let Some(machines) = machines().filter(|_| full()) else {
-            return Ok(Completion::ignored_with("no lab with PORTOSER_LAB_FULL=1"));
-        };
-        canary(&machines)?;
-        Ok(Completion::Completed)
-    })]
+    let all = vec![trial("containers_on_several_hosts_come_back_together", canary)];
+    if full() { all } else { Vec::new() }
 }
 
 /// What an engine is told beside the image, as YAML of a service.
@@ -74,8 +70,8 @@ pub(super) fn named(machine: &Machine) {
 }
 
 /// A service on two hosts goes to one of them first; where the second one fails, both come back.
-fn canary(machines: &[Machine]) -> Result<(), Failed> {
-    let machines = engines(machines);
+fn canary(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = engines(&machines);
     side_by_side(&machines, image)?;
     let [first, second] = machines.as_slice() else { return Err("two hosts with an engine are needed".into()) };
     let bench = Bench::new("both", &machines);
