@@ -1,5 +1,6 @@
 //! Proving who we are: certificates, the agent, key files, and what a person types. Each attempt counts against the
-//! server's MaxAuthTries, so what is most likely right goes first, and keys that we hold are signed with at once.
+//! server's MaxAuthTries, so what is most likely right goes first. russh asks whether a key is known before it signs with it,
+//! which is a round trip that we cannot save.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
