@@ -88,7 +88,8 @@ impl<'a> Login<'a> {
         if self.prompter.is_some() && self.typed().await? {
             return Ok(());
         }
-        Err(self.failed())
+        // Where the link was cut before anything was tried, nobody refused us.
+        Err(if self.tried.is_empty() && self.handle.is_closed() { self.gone() } else { self.failed() })
     }
 
     fn failed(&self) -> Lost {
