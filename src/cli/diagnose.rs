@@ -103,10 +103,7 @@ fn chosen<'a>(
     outlook: &'a [Refrained],
     root: &Problem,
 ) -> impl Iterator<Item = (&'a String, Option<&'a String>)> + use<'a> {
-    let same = |one: &&Refrained| {
-        one.problem.host == root.host && one.problem.service == root.service && one.problem.name == root.name
-    };
-    let why = outlook.iter().find(same).map(|one| one.why.as_slice()).unwrap_or_default();
+    let why = outlook.iter().find(|one| one.problem.is_same(root)).map(|one| one.why.as_slice()).unwrap_or_default();
     why.iter().map(|(what, why)| (what, Some(why).filter(|why| *why != WOULD)))
 }
 

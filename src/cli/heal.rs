@@ -135,8 +135,7 @@ fn is_told(
 ) -> Result<bool, Failure> {
     let left = healing.left().map(|one| &one.problem).chain(healing.unsure().filter(|one| !healing.is_aside(one)));
     let left = left.map(|one| format!("{} {}", one.name, place(&one.host, one.service.as_ref())));
-    let blind = healing.unseen().filter(|one| !healing.aside.contains(&one.host));
-    let blind = blind.map(|one| format!("{} {} unseen", one.look, place(&one.host, one.service.as_ref())));
+    let blind = healing.blind().map(|one| format!("{} {} unseen", one.look, place(&one.host, one.service.as_ref())));
     let all: BTreeSet<String> = left.chain(blind).collect();
     let well = all.is_empty() && healing.treated.is_empty();
     let judged = |failure: &Failure| matches!(failure.kind(), FailureKind::Unhealthy | FailureKind::Unreachable);
@@ -167,8 +166,7 @@ fn judge(healing: &Healing, news: bool) -> Result<(), Failure> {
         let says = if left == 1 { "1 problem is left".to_owned() } else { format!("{left} problems are left") };
         return Err(Failure::say(FailureKind::Unhealthy, says).hint("`portoser diagnose` shows all that was seen"));
     }
-    let unseen: Vec<&Observation> =
-        healing.unseen().filter(|one| !(news && healing.aside.contains(&one.host))).collect();
+    let unseen: Vec<&Observation> = if news { healing.blind().collect() } else { healing.unseen().collect() };
     if !unseen.is_empty() {
         let which = unseen.iter().take(FEW).map(|one| {
             let of = if one.of.is_empty() { String::new() } else { format!(" {}", one.of) };

@@ -145,7 +145,7 @@ impl Board {
 
     fn stands(&self, healing: &Healing, interval: Duration) {
         let (score, bad) = (healing.last.score(), healing.left().filter(|one| !one.problem.latent).count());
-        let unseen = healing.unseen().filter(|one| !healing.aside.contains(&one.host)).count();
+        let unseen = healing.blind().count();
         let hosts: std::collections::BTreeSet<_> = healing.last.observations.iter().map(|one| &one.host).collect();
         let wrong = if bad == 0 { "all is well".to_owned() } else { format!("{bad} problems are left") };
         let blind = if unseen == 0 { String::new() } else { format!(", {unseen} looks unseen") };

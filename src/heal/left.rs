@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use crate::deploy::Ground;
-use crate::heal::solve::same;
 use crate::heal::{Diagnosis, Healing, Observation, Problem, Refrained, Sight};
 use crate::model::HostName;
 
@@ -32,7 +31,7 @@ impl Healing {
     pub fn is_aside(&self, problem: &Problem) -> bool {
         let all = &self.last.problems;
         let felt =
-            all.iter().position(|one| same(one, problem)).map(|at| self.last.brings_about(at)).unwrap_or_default();
+            all.iter().position(|one| one.is_same(problem)).map(|at| self.last.brings_about(at)).unwrap_or_default();
         self.aside.contains(&problem.host) && felt.iter().all(|at| self.aside.contains(&all[*at].host))
     }
 
@@ -43,12 +42,17 @@ impl Healing {
 
     /// The roots that are left though nothing was decided about them: the looks did not agree on them.
     pub fn unsure(&self) -> impl Iterator<Item = &Problem> {
-        let decided = |problem: &&Problem| self.refrained.iter().any(|one| same(&one.problem, problem));
+        let decided = |problem: &&Problem| self.refrained.iter().any(|one| one.problem.is_same(problem));
         self.last.roots().filter(move |problem| !decided(problem))
     }
 
     /// The looks that could not be taken in the end.
     pub fn unseen(&self) -> impl Iterator<Item = &Observation> {
         self.last.observations.iter().filter(|one| one.sight == Sight::Unseen)
+    }
+
+    /// Those of them that count.
+    pub fn blind(&self) -> impl Iterator<Item = &Observation> {
+        self.unseen().filter(|one| !self.aside.contains(&one.host))
     }
 }

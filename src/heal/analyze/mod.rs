@@ -67,6 +67,12 @@ impl Problem {
         self.fingerprint.clone().unwrap_or_else(|| self.name.clone())
     }
 
+    /// Whether two looks mean the same problem.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.host == other.host && self.service == other.service
+    }
+
     /// Whether it follows from nothing that is known.
     #[must_use]
     pub fn is_root(&self) -> bool {

@@ -305,7 +305,7 @@ impl Healer {
     /// Whether a root is ours to treat.
     pub(super) fn concerns(&self, seen: &Diagnosis, root: &Problem) -> bool {
         let Some(chosen) = &self.way_for else { return true };
-        let number = seen.problems.iter().position(|other| same(root, other));
+        let number = seen.problems.iter().position(|other| root.is_same(other));
         let breaks = !root.latent || number.is_some_and(|number| !seen.brings_about(number).is_empty());
         let own = root.service.as_ref().is_some_and(|service| chosen.contains(service));
         breaks && (!own || root.deeds.iter().any(|deed| !deed.is_part_of_a_deploy()))
@@ -337,7 +337,7 @@ impl Healer {
             Err(why) => return Ok(Err(why)),
         };
         // Whoever was at work there may have mended it while we waited for the host.
-        if asked.elapsed() > FRESH && !self.look_near(problem).await.roots().any(|root| same(root, problem)) {
+        if asked.elapsed() > FRESH && !self.look_near(problem).await.roots().any(|root| root.is_same(problem)) {
             return Ok(Err("it passed by itself".into()));
         }
         if self.ground.stop.is_cancelled() {
@@ -366,9 +366,4 @@ impl Healer {
             evidence: serde_json::json!({ "because": problem.because, "sure": problem.sure }),
         })
     }
-}
-
-/// Whether two looks mean the same problem.
-pub(in crate::heal) fn same(one: &Problem, other: &Problem) -> bool {
-    one.name == other.name && one.host == other.host && one.service == other.service
 }

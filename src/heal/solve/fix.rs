@@ -9,7 +9,7 @@ use crate::heal::learn::Noted;
 use crate::heal::left::aside;
 use crate::heal::playbook::{Deed, Library, Risk, Source};
 use crate::heal::solve::choose::runs;
-use crate::heal::solve::cycle::{Cure, Healer, Healing, Treated, same};
+use crate::heal::solve::cycle::{Cure, Healer, Healing, Treated};
 use crate::heal::solve::deed::way;
 use crate::heal::solve::remedy::{Remedy, plan};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
@@ -151,7 +151,7 @@ pub async fn fix(
     remedy.treatment.remedy.clone_from(&name);
     let run = RunId::fresh(ground.clock.now());
     let ready = plan(ground, library, remedy, run).await.map_err(FixFault::Not)?;
-    if !healer.look_near(&problem).await.roots().any(|root| same(root, &problem)) {
+    if !healer.look_near(&problem).await.roots().any(|root| root.is_same(&problem)) {
         return Err(FixFault::Not("it passed by itself while the host was waited for".into()));
     }
     let began = Instant::now();

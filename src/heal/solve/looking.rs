@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::heal::diagnose::{judge, look};
-use crate::heal::solve::cycle::{Healer, same};
+use crate::heal::solve::cycle::Healer;
 use crate::heal::{Diagnosis, Problem};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
@@ -99,7 +99,7 @@ impl Healer {
             }
             tokio::time::sleep(apart).await;
             last = self.look_again(&last).await;
-            let still = |root: &Problem| last.roots().find(|other| same(root, other)).cloned();
+            let still = |root: &Problem| last.roots().find(|other| root.is_same(other)).cloned();
             // The last look's own words and numbers are what is acted on.
             roots = roots.iter().filter_map(still).collect();
         }

@@ -14,7 +14,6 @@ mod port;
 mod remedy;
 mod space;
 
-pub(super) use cycle::same;
 pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, diagnose, heal};
 pub use fix::{Fix, FixFault, Fixed, fix};
 pub use may::{Held, Wish, may};
