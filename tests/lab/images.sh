@@ -105,12 +105,13 @@ make_archive() { # BASE
   [[ -e $archive ]] && return
   began=$(now)
   say "$base: debootstrap (log: $cache/debootstrap-$base.log)"
-  mkdir -p "$cache/packages-$suite"
+  # Each base has a cache of its own: two debootstraps in one take files away from each other.
+  mkdir -p "$cache/packages-$base"
   tree=$cache/tree-$base
   remove_tree "$tree"
   # Without a mirror named, debootstrap takes its own default.
   if ! debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
-    --cache-dir="$cache/packages-$suite" --include="$(base_packages "$base")" \
+    --cache-dir="$cache/packages-$base" --include="$(base_packages "$base")" \
     "$suite" "$tree" ${PORTOSER_LAB_MIRROR:+"$PORTOSER_LAB_MIRROR"} \
     >"$cache/debootstrap-$base.log" 2>&1 8>&- </dev/null; then
     tail -n 20 "$cache/debootstrap-$base.log" >&2
