@@ -3,24 +3,25 @@
 
 mod caller;
 mod data;
+mod mounted;
 mod own;
+mod parts;
 mod render;
 mod sent;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::engine::{process, release};
-use crate::host::push::Image;
-use crate::host::run::{TreeEntry, TreeKind};
-use crate::host::{FORMAT, Layout, OURS, Record, Seen, SeenService, SeenUnit, Supervisor, UnitFile};
-use crate::model::{
-    Content, Probe, ProjectChange, Pull, ReleaseId, Scope, ServiceName, Sha256, Step, UnitChange, hex, sha256, spread,
-};
+use crate::engine::release;
+use crate::host::run::TreeEntry;
+use crate::host::{Layout, Record, Seen, SeenService, SeenUnit};
+use crate::model::{Probe, ProjectChange, Pull, ReleaseId, Scope, ServiceName, Step, UnitChange, hex, sha256};
 use crate::plan::{self, Engine, Refused, Subject, Wanted};
-use crate::registry::{Kind, Project, Service};
+use crate::registry::{Kind, Service};
+use parts::Parts;
 
 /// How long a project may take until all of it runs; a service that needs longer to be healthy says so in its checks.
-const START: std::time::Duration = std::time::Duration::from_secs(60);
+const START: Duration = Duration::from_secs(60);
 
 /// The engine.
 pub(super) struct Docker;
@@ -35,6 +36,8 @@ struct Rendered {
     ours: Vec<TreeEntry>,
     /// Links into the shared folder, where a compose file keeps data beside itself.
     links: Vec<TreeEntry>,
+    /// Paths in the release that containers mount and only read, each with the name of what lies there.
+    kept: BTreeMap<String, ReleaseId>,
     /// The names of its parts.
     parts: Vec<String>,
     /// The tags of ours, and the image that each pins; `part NAME` where only compose knows it, or builds it.
@@ -85,6 +88,7 @@ impl Engine for Docker {
         }
         steps.push(Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None, from: None });
         steps.push(Step::Run { cmd: release::verify(&folder), undo: None });
+        steps.extend(keep_mounts(record, layout, &folder));
         // All that can fail without harm comes before anything is stopped.
         steps.push(Step::CheckProject { folder: folder.clone() });
         // What ran before the first release is taken over as it runs; an image that is sent is another one.
@@ -150,6 +154,7 @@ impl Engine for Docker {
             Step::Project { project: project(record), folder, change: ProjectChange::Down },
             Step::Remove { path: layout.current(&record.service) },
             Step::Remove { path: layout.releases(&record.service) },
+            Step::Remove { path: layout.mounts(&record.service) },
             Step::Remove { path: layout.proven(&record.service) },
         ]
     }
@@ -178,7 +183,10 @@ impl Engine for Docker {
     fn after(&self, record: &Record, layout: &Layout) -> Vec<Step> {
         let repository = format!("portoser/{}", record.service);
         let pushed = sent::ids(record).map(|id| layout.pushed(id)).collect();
-        vec![Step::PruneImages { repository, folder: layout.releases(&record.service), pushed }]
+        vec![
+            Step::PruneImages { repository, folder: layout.releases(&record.service), pushed },
+            Step::PruneMounts { folder: layout.service(&record.service) },
+        ]
     }
 
     fn blind(&self, seen: &Seen) -> Option<Refused> {
@@ -208,6 +216,20 @@ fn hold(record: &Record, layout: &Layout, adopt: bool) -> Step {
         current: layout.current(&record.service),
         folder: layout.release(&record.service, &record.release),
     }
+}
+
+/// Puts what its containers mount, and only read, to where it lies by its content.
+fn keep_mounts(record: &Record, layout: &Layout, folder: &str) -> Vec<Step> {
+    let mounts = layout.mounts(&record.service);
+    let one = |(path, lies): (&str, &str)| {
+        // The record is the host's, and what lies there is replaced where it differs.
+        let id = ReleaseId::try_from(lies.strip_prefix(&mounts)?.strip_prefix('/')?.to_owned()).ok()?;
+        let into = layout.mount(&record.service, &id);
+        Some(Step::KeepMount { folder: folder.to_owned(), path: path.to_owned(), into })
+    };
+    let all: Vec<Step> = record.mounts().filter_map(one).collect();
+    let above = (!all.is_empty()).then(|| Step::Folder { path: mounts.clone(), mode: 0o755, owner: None });
+    above.into_iter().chain(all).collect()
 }
 
 /// Refuses an image whose data would stay behind with a container. A place of a container has no `:` in it.
@@ -258,103 +280,6 @@ fn word(pull: Pull) -> &'static str {
         Pull::Always => "always",
         Pull::Never => "never",
         Pull::Missing => "missing",
-    }
-}
-
-/// What a release does, for some id: its files, their marks, and its project.
-struct Parts {
-    entries: Vec<TreeEntry>,
-    files: BTreeMap<String, String>,
-    rendered: Rendered,
-    /// The images that are sent from this machine.
-    sent: Vec<Image>,
-}
-
-impl Parts {
-    fn new(subject: &Subject<'_>, id: &ReleaseId) -> Result<Self, Refused> {
-        let Kind::Docker(docker) = &subject.service.kind else {
-            return Err(Refused::new("it is no docker service", "see `portoser schema`"));
-        };
-        let mut entries = plan::tree(subject, id)?;
-        let sent = sent::images(subject, docker)?;
-        let rendered = match &docker.project {
-            Project::Image(image) => {
-                let reference = match docker.push {
-                    Some(_) => sent::named(&sent, &image.reference)?.id.clone(),
-                    None => render::pinned(subject, &image.reference, docker.pull)?,
-                };
-                render::render(subject, image, reference, (id, &entries))?
-            }
-            Project::Compose { path, .. } => own::render(subject, docker, (path, &sent), &entries)?,
-        };
-        data::make_way(&mut entries, &rendered.links);
-        entries.push(TreeEntry { path: OURS.into(), kind: TreeKind::Folder });
-        entries.extend(rendered.links.iter().cloned());
-        entries.extend(rendered.ours.iter().cloned());
-        let env = plan::environment(subject, &plan::variables(subject, id, 1));
-        entries.push(plan::ours("env.sh", Content::secret(process::env_file(&env)), 0o600));
-        let own = matches!(docker.project, Project::Compose { .. });
-        entries.push(plan::ours("compose.sh", Content::open(caller::script(&rendered, own)), 0o644));
-        let images: String = rendered.images.iter().map(|(tag, image)| format!("{tag} {image}\n")).collect();
-        entries.push(plan::ours("images", Content::open(images), 0o644));
-        let marked = entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?)));
-        Ok(Self { files: marked.collect(), entries, rendered, sent })
-    }
-
-    /// What a release does is in its files. Checks, hooks and summary are left out: when only they change, nothing needs to be
-    /// restarted.
-    fn digest(&self, subject: &Subject<'_>) -> Sha256 {
-        let all = (FORMAT, Docker.name(), &subject.service.name, &self.files, &self.rendered.images);
-        let mut text = Vec::with_capacity(4096);
-        // Nothing in it can fail to be written.
-        let _ = serde_json::to_writer(&mut text, &all);
-        sha256(&text)
-    }
-
-    fn finish(self, subject: &Subject<'_>, id: ReleaseId) -> Wanted {
-        let service = subject.service;
-        let variables = plan::variables(subject, &id, 1);
-        let unit = |part: &String| UnitFile {
-            name: format!("{}/{part}", self.rendered.name),
-            path: None,
-            enable: None,
-            text: String::new(),
-        };
-        let mut summary = release::described(subject);
-        if let Kind::Docker(docker) = &service.kind {
-            for (tag, image) in &self.rendered.images {
-                let sent = self.sent.iter().find(|sent| sent.id == *image);
-                let how = if sent.is_some() { sent::PUSH } else { word(docker.pull) };
-                summary.insert(format!("pin {tag}"), format!("{how} {image}"));
-                let one = matches!(docker.project, Project::Image(_));
-                let key = if one { "image".to_owned() } else { format!("image {tag}") };
-                summary.extend(sent.map(|sent| (key, sent.reference.clone())));
-            }
-        }
-        summary.extend(self.rendered.networks.iter().map(|name| (format!("network {name}"), "shared".to_owned())));
-        let adopted = self.rendered.folder.iter().map(|folder| format!("{} in {folder}", self.rendered.name));
-        summary.extend(adopted.map(|project| ("project".to_owned(), project)));
-        summary.extend(self.rendered.beside.then(|| ("beside".to_owned(), "the release before".to_owned())));
-        summary.extend(self.rendered.mounted.iter().map(|all| ("mounts".to_owned(), all.join(":"))));
-        summary.extend(self.rendered.main.iter().map(|part| ("part".to_owned(), part.clone())));
-        let record = Record {
-            format: FORMAT,
-            service: service.name.clone(),
-            engine: Docker.name().into(),
-            supervisor: Supervisor::Compose,
-            scope: Scope::System,
-            units: self.rendered.parts.iter().map(unit).collect(),
-            user: None,
-            checks: spread(&service.checks, service.port, service.instances),
-            hooks: release::hooks(subject, &variables),
-            stop: plan::long_stop(service),
-            venv: None,
-            once: None,
-            summary,
-            files: self.files,
-            release: id,
-        };
-        Wanted { record, files: self.entries, besides: None, images: self.sent }
     }
 }
 

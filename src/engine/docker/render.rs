@@ -55,15 +55,16 @@ pub(super) fn render(
             links.extend(data::link(service.name.as_str(), (&format!("./{path}"), path), false, entries)?);
         }
     }
+    let first = plan::variables(subject, id, 1);
     // A volume without a name goes from a container to its successor of the same name, and to no other.
     let renamed = beside || service.instances > 1;
-    let first = plan::variables(subject, id, 1);
     Ok(Rendered {
         name,
         files: vec![format!("{OURS}/compose.yml")],
         // The environment may be private.
         ours: vec![plan::ours("compose.yml", Content::secret(yaml(&document)), 0o600)],
         links,
+        kept: BTreeMap::new(),
         main: names.first().cloned(),
         parts: names,
         images: BTreeMap::from([(pin, reference)]),

@@ -22,6 +22,7 @@ mod learn;
 mod log;
 mod mail;
 mod mixed;
+mod mounted;
 mod others;
 mod outlives;
 mod own_scope;

@@ -4,6 +4,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::docker::{chosen, containers, image, side_by_side};
 use super::kit::{Bench, Machine, port};
+use super::mounted::conf;
 use super::push::{layer, root, save};
 use super::trial;
 
@@ -21,8 +22,10 @@ const COMPOSE: &str = r#"services:
   db:
     image: trial/http:1
     command: ["sleep", "100000"]
-    volumes: ["data:/data"]
+    volumes: ["data:/data", { type: bind, source: ./conf, target: /conf, read_only: true }]
+    secrets: [key]
     stop_signal: SIGKILL
+secrets: { key: { file: ./conf/key } }
 volumes: { data: {} }
 "#;
 
@@ -36,7 +39,7 @@ struct Shop {
 impl Shop {
     fn new(machine: &Machine) -> Self {
         let shop = Self { bench: Bench::new("shop", std::slice::from_ref(machine)), port: port(), root: root(machine) };
-        std::fs::create_dir(shop.bench.at("shop")).expect("a folder");
+        conf(&shop.bench.at("shop"), "first");
         shop.compose(COMPOSE);
         shop
     }
