@@ -9,7 +9,7 @@ mod parts;
 mod render;
 mod sent;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::release;
@@ -49,8 +49,10 @@ struct Rendered {
     folder: Option<String>,
     /// Whether its containers can run beside those of another release.
     beside: bool,
-    /// Where its containers have mounts, if what an image keeps elsewhere would be lost with the name of a part.
+    /// Where the containers of an image have mounts: what it keeps elsewhere would be lost with the name of a part.
     mounted: Option<Vec<String>>,
+    /// How long the user's own file lets a part take to stop.
+    grace: Option<Duration>,
 }
 
 impl Engine for Docker {
@@ -105,7 +107,7 @@ impl Engine for Docker {
                 steps.push(Step::Network { name: name.to_owned() });
             }
         }
-        steps.extend(check_volumes(record));
+        steps.extend(check_volumes(record).filter(|_| renamed(record, seen)));
         steps.extend(record.hooks.before.iter().map(|hook| plan::hook_step(&folder, hook)));
         steps.push(hold(record, layout, adopt));
         steps.push(Step::Link {
@@ -230,6 +232,17 @@ fn keep_mounts(record: &Record, layout: &Layout, folder: &str) -> Vec<Step> {
     let all: Vec<Step> = record.mounts().filter_map(one).collect();
     let above = (!all.is_empty()).then(|| Step::Folder { path: mounts.clone(), mode: 0o755, owner: None });
     above.into_iter().chain(all).collect()
+}
+
+/// Whether a container gets another name than the one before it had. What it has in a volume without a name goes to its successor of
+/// the same name, and to no other.
+fn renamed(record: &Record, seen: &SeenService) -> bool {
+    let names = |record: &Record| record.units.iter().map(|unit| unit.name.clone()).collect::<BTreeSet<_>>();
+    let new = names(record);
+    match seen.readable().map(names) {
+        Some(old) => runs_beside(record) || (!old.is_subset(&new) && !new.is_subset(&old)),
+        None => runs_beside(record) || seen.current.is_some(),
+    }
 }
 
 /// Refuses an image whose data would stay behind with a container. A place of a container has no `:` in it.

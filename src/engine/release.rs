@@ -188,7 +188,7 @@ impl Parts {
             user: service.user.clone(),
             checks: spread(&service.checks, service.port, service.instances),
             hooks: hooks(subject, &variables),
-            stop: plan::long_stop(service),
+            stop: plan::long_stop(service.stop.timeout),
             venv: shape.venv.clone(),
             once: shape.once.map(|(hook, here)| {
                 let (words, seconds) = filled(hook, &variables);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
@@ -13,7 +14,7 @@ use crate::host::{Layout, OURS};
 use crate::model::{Content, ReleaseId, ServiceName};
 use crate::plan::engine::{Refused, Subject};
 use crate::plan::parsed::Parsed;
-use crate::registry::{self, FileSource, Git, Service};
+use crate::registry::{self, FileSource, Git, STOP_MOST, Service};
 
 /// What was read from this machine's disk for a plan.
 #[derive(Clone, Debug, Default)]
@@ -190,8 +191,8 @@ fn engine() -> Result<Environment<'static>, minijinja::Error> {
 
 /// How many seconds a service may take to stop, where that is more than anybody waits for a stop anyway.
 #[must_use]
-pub fn long_stop(service: &Service) -> Option<u64> {
-    Some(service.stop.timeout.as_secs()).filter(|seconds| *seconds > 60)
+pub fn long_stop(timeout: Duration) -> Option<u64> {
+    Some(timeout.min(STOP_MOST).as_secs()).filter(|seconds| *seconds > 60)
 }
 
 /// The instances of a service, counted from 1.

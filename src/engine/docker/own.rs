@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ use crate::host::run::TreeEntry;
 use crate::host::{Layout, OURS};
 use crate::model::{Content, Hash, ReleaseId, hex};
 use crate::plan::{self, Refused, Subject};
-use crate::registry::{COMPOSE_FILES, Docker, Project, compose_parts, part_fetches, part_image};
+use crate::registry::{COMPOSE_FILES, Docker, Project, compose_parts, parse_duration, part_fetches, part_image};
 
 /// The project of a compose file, which is among the entries of the release.
 pub(super) fn render(
@@ -72,6 +73,7 @@ pub(super) fn render(
         folder: adopted.map(|one| one.folder.clone()),
         beside: false,
         mounted: None,
+        grace: known.values().filter_map(grace).max(),
     })
 }
 
@@ -84,6 +86,11 @@ fn places(
     let (layout, name) = (Layout::new(&subject.facts.base), &subject.service.name);
     let shared = links.keys().map(|path| (path.clone(), format!("{}/{path}", layout.shared(name))));
     shared.chain(kept.iter().map(|(path, id)| (path.clone(), format!("{}/{path}", layout.mount(name, id))))).collect()
+}
+
+/// How long a part may take to stop. What compose fills in, the host asks of the containers that have it.
+fn grace(one: &Value) -> Option<Duration> {
+    parse_duration(one.get("stop_grace_period")?.as_str()?).ok()
 }
 
 /// The name and the text of the compose file.

@@ -105,7 +105,7 @@ impl Parts {
             user: None,
             checks: spread(&service.checks, service.port, service.instances),
             hooks: release::hooks(subject, &variables),
-            stop: plan::long_stop(service),
+            stop: plan::long_stop(service.stop.timeout.max(self.rendered.grace.unwrap_or_default())),
             venv: None,
             once: None,
             summary,

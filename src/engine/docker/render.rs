@@ -56,8 +56,6 @@ pub(super) fn render(
         }
     }
     let first = plan::variables(subject, id, 1);
-    // A volume without a name goes from a container to its successor of the same name, and to no other.
-    let renamed = beside || service.instances > 1;
     Ok(Rendered {
         name,
         files: vec![format!("{OURS}/compose.yml")],
@@ -71,7 +69,8 @@ pub(super) fn render(
         networks: image.networks.clone(),
         folder: None,
         beside,
-        mounted: renamed.then(|| image.volumes.iter().map(|mount| plan::fill(&mount.target, &first)).collect()),
+        mounted: Some(image.volumes.iter().map(|mount| plan::fill(&mount.target, &first)).collect()),
+        grace: None,
     })
 }
 

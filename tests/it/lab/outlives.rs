@@ -141,7 +141,7 @@ fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
         image(machine);
         machine.inside(KEEPS);
         let bench = Bench::new("kept", std::slice::from_ref(machine));
-        let (port, name) = (port(), format!("{}-app", bench.id));
+        let ((port, _), name) = ((port(), port()), format!("{}-app", bench.id));
         let write = |version: &str, more: &str| {
             bench.registry(&format!(
                 "  {name}:\n    type: docker\n    host: {}\n    image: trial/keeps:1\n    pull: never\n    \
@@ -163,29 +163,42 @@ fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
         write("one", "    volumes: [\"./sent:/sent\"]\n");
         let refused = bench.run(&["deploy", "--all"]).exits(9);
         assert!(refused.err.contains("its files are sent with each release"), "{}", refused.err);
-        // One that stops first hands its volumes on, with a name and without one.
+        // One that stops first hands its volumes on, with a name and without one, each instance to the next one of its name.
         let held = format!("    port: {port}\n    volumes: [\"./data:/data\", \"./sent:/sent:ro\"]\n");
+        let twice = format!("{held}    ports: [\"{port}:80\"]\n    instances: 2\n");
         for version in ["one", "two"] {
-            write(version, &held);
+            write(version, &twice);
             bench.run(&["deploy", "--all"]).exits(0);
             inside(&format!("touch /keep/{version} /data/{version}"));
         }
+        let before = containers(machine, &bench);
+        write("three", &held);
+        let refused = bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
+        assert!(
+            refused.err.contains("the image keeps data in `/keep`"),
+            "the only one has another name: {}",
+            refused.err
+        );
+        assert_eq!(containers(machine, &bench), before);
         assert_eq!(
             inside("ls /keep /data").split_whitespace().collect::<Vec<_>>(),
             ["/data:", "one", "two", "/keep:", "one", "two"]
         );
         assert_eq!(bench.amiss(machine), "");
         let gone = bench.run(&["remove", &name, "--yes"]).exits(0);
-        let nameless = gone.err.lines().find(|line| line.contains("the volume ") && line.contains("docker volume rm"));
+        let nameless = gone.err.lines().filter(|line| line.contains("docker volume rm"));
+        let volumes: Vec<&str> =
+            nameless.filter_map(|line| line.split("the volume ").nth(1)?.split(' ').next()).collect();
         assert!(
-            nameless.is_some() && gone.err.contains(&format!("the network {}-net stays", bench.id)),
+            volumes.len() == 2 && gone.err.contains(&format!("the network {}-net stays", bench.id)),
             "{}",
             gone.err
         );
-        let volume = nameless.and_then(|line| line.split("the volume ").nth(1)?.split(' ').next()).expect("its name");
-        assert_eq!(
-            machine.inside(&format!("ls /var/lib/docker/volumes/{volume}/_data; docker volume rm {volume} >/dev/null")),
-            "one\ntwo\n"
+        let left = format!(
+            "cd /var/lib/docker/volumes; ls {0}/_data {1}/_data; docker volume rm {0} {1}",
+            volumes[0], volumes[1]
         );
+        let left = machine.inside(&left);
+        assert_eq!(left.lines().filter(|line| matches!(*line, "one" | "two")).count(), 2, "{left}");
     })
 }

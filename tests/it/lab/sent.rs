@@ -25,6 +25,7 @@ const COMPOSE: &str = r#"services:
     volumes: ["data:/data", { type: bind, source: ./conf, target: /conf, read_only: true }]
     secrets: [key]
     stop_signal: SIGKILL
+    stop_grace_period: 10m
 secrets: { key: { file: ./conf/key } }
 volumes: { data: {} }
 "#;
@@ -95,6 +96,10 @@ fn parts(machines: Vec<Machine>) -> Result<(), Failed> {
         shop.page("one");
         bench.run(&["deploy", "--all"]).exits(0);
         shop.answers("one");
+        // It has the time to stop that its own file gives it.
+        let patient =
+            format!("grep -o '\"stop\":[0-9]*' {}/services/{name}/current/.portoser/release.json", bench.base());
+        assert_eq!(machine.inside(&patient).trim(), "\"stop\":600");
         let db = shop.other();
         assert!(db.is_some(), "{}", containers(machine, bench));
         shop.page("two");

@@ -16,6 +16,16 @@ containers() { # PROJECT [RELEASE]: a line for each container in $run/ps: name, 
   bounded 60 docker inspect --format '{{.Name}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{with .HostConfig.RestartPolicy.Name}}{{.}}{{else}}no{{end}} {{with index .State "Health"}}{{.Status}}{{else}}-{{end}} {{.Id}}@{{.State.StartedAt}}' "$@" >"$run/ps"
 }
 
+be_patient() { # lets a word take as long as a container of those in $run/ids may take to stop, an hour at most
+  [ -s "$run/ids" ] || return 0
+  for grace in $(bounded 60 docker inspect --format '{{.Config.StopTimeout}}' $(cat "$run/ids")); do
+    case $grace in '' | *[!0-9]* | ??????*) continue ;; esac
+    [ "$grace" -le 3600 ] || grace=3600
+    # As much beyond it as for any other word.
+    [ "$grace" -le 60 ] || [ $((grace + 300)) -le "$unit_within" ] || unit_within=$((grace + 300))
+  done
+}
+
 project_state() { # sets $state to runs, rests or none, from $run/ps
   state=none
   while read -r name status rest; do
@@ -176,7 +186,7 @@ do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
 }
 
 undo_hold_project() { # brings the project back to what it was, unless nothing ever touched it
-  containers "$1" || return
+  containers "$1" && be_patient || return
   if noted none; then
     [ ! -s "$run/ps" ] || compose "$3" down --remove-orphans
     return
@@ -200,6 +210,7 @@ awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is
 }
 
 do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
+  containers "$1" && be_patient || return
   case $3 in up | start | renew | recreate | restart) awaken "$1" || return ;; esac
   case $3 in
   beside) # What is old is no part of this release's files, and must not be mistaken for a leftover.
