@@ -17,6 +17,9 @@ ssh               openssh-client
 ssh-keygen        openssh-client
 ssh-agent         openssh-client
 sshd              openssh-server
+sudo              sudo
+openssl           openssl
+unshare           util-linux
 ip                iproute2
 ss                iproute2
 ps                procps
