@@ -111,18 +111,11 @@ fn odd_end(ground: &Ground, run: &RunId, host: &HostName, state: &HostState) -> 
     let resume = || Some(format!("`portoser resume {run}` settles it and goes on"));
     let (kind, error, hint) = match (&state.lost, state.end.as_ref().unwrap_or(&HostEnd::Done)) {
         (Some(why), _) => (FailureKind::Unreachable, format!("the run cannot be followed: {why}"), None),
-        (_, HostEnd::Orphaned) => {
-            (FailureKind::RollbackFailed, "its runner is gone, and the run has no end".into(), resume())
-        }
-        (_, HostEnd::Refused(why)) => (FailureKind::Unreachable, why.clone(), None),
-        (_, HostEnd::Stale) => {
-            (FailureKind::Locked, "it was not as the plan expected; nothing was touched".into(), resume())
-        }
-        (_, HostEnd::LockTimeout) => {
-            (FailureKind::Locked, "its lock was not to be had in time; nothing was touched".into(), resume())
-        }
-        (_, HostEnd::Done) if state.abouts.is_empty() => {
-            (FailureKind::RolledBack, "the run ended before anything was begun here".into(), resume())
+        (_, end @ HostEnd::Orphaned) => (FailureKind::RollbackFailed, end.told().to_owned(), resume()),
+        (_, end @ HostEnd::Refused(_)) => (FailureKind::Unreachable, end.told().to_owned(), None),
+        (_, end @ (HostEnd::Stale | HostEnd::LockTimeout)) => (FailureKind::Locked, end.told().to_owned(), resume()),
+        (_, end @ HostEnd::Done) if state.abouts.is_empty() => {
+            (FailureKind::RolledBack, end.told().to_owned(), resume())
         }
         (_, HostEnd::Done | HostEnd::UndoFailed) => return None,
     };

@@ -275,7 +275,7 @@ async fn locks(ground: &Ground, drives: &Drives) -> Locks {
                 return Locks::Fault(Fault::Begin { host, why: why.clone() });
             }
             (Some(end), _, _) => {
-                return Locks::Fault(Fault::Begin { host, why: format!("{end:?}") });
+                return Locks::Fault(Fault::Begin { host, why: end.told().to_owned() });
             }
             (_, Some(lost), _) => {
                 return Locks::Fault(Fault::Gone { host, why: lost.clone() });

@@ -68,6 +68,20 @@ pub(super) enum HostEnd {
     Orphaned,
 }
 
+impl HostEnd {
+    /// What became of the run, for a person.
+    pub(super) fn told(&self) -> &str {
+        match self {
+            Self::Done => "the run ended before anything was begun here",
+            Self::Stale => "it was not as the plan expected; nothing was touched",
+            Self::LockTimeout => "its lock was not to be had in time; nothing was touched",
+            Self::Refused(why) => why,
+            Self::UndoFailed => "a step could not be taken back",
+            Self::Orphaned => "its runner is gone, and the run has no end",
+        }
+    }
+}
+
 impl HostState {
     /// Whether nothing more will come.
     #[must_use]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use portoser::host::run::{End, Happened, Order};
 use portoser::model::{Cmd, Step};
 
-use super::desk::{Desk, stage, trial};
+use super::desk::{Desk, release, stage, trial};
 
 pub fn trials(shell: &'static str) -> Vec<Trial> {
     vec![
@@ -78,6 +79,24 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
             first_in_line.until("locked", |event| *event == Happened::Locked { generation: 2 })?;
             first_in_line.send(Order::Stop);
             later.until("locked", |event| *event == Happened::Locked { generation: 3 })
+        }),
+        trial(shell, "a_run_that_is_sent_again_keeps_its_script", |desk| {
+            // The first runner is slow to clear up, and the second one slow to begin.
+            let slow = |name: &str, script: &str| {
+                let file = desk.at(&format!("bin/{name}"));
+                fs::remove_file(&file).ok();
+                fs::write(
+                    &file,
+                    format!("#!/bin/sh\n{script}\nexec $(PATH=/usr/bin:/bin; command -v {name}) \"$@\"\n"),
+                )
+                .expect("a program");
+                fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("a mode");
+            };
+            slow("rm", "for word; do case $word in */run.sh) sleep 0.5 ;; esac; done");
+            slow("setsid", "sleep 1");
+            let late = desk.run(1, vec![stage(Some(release('a')), None, vec![guarded(desk)])]);
+            desk.open(&late, &[]).ends(End::Stale)?;
+            desk.commit(&desk.run(1, vec![stage(None, None, vec![guarded(desk)])]), &[]).map(drop)
         }),
     ]
 }

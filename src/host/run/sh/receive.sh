@@ -22,7 +22,7 @@ receive() {
 
 detach() { # WORDS... The runner must outlive the session, whatever kills sessions here.
   if [ "$uid" = 0 ] && [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
-    systemd-run --quiet --collect --no-block --unit="portoser-run-$id" -p KillMode=process -p SendSIGHUP=no \
+    systemd-run --quiet --collect --no-block --unit="portoser-run-$id$try" -p KillMode=process -p SendSIGHUP=no \
       --setenv=HOME="${HOME:-/root}" --setenv=PATH="$PATH" "$@" 2>"$runs/$id/log" </dev/null >/dev/null; then
     return
   fi
@@ -40,11 +40,14 @@ exec 4<&0
 why=$(mkdir -p "$new" 2>&1) || refuse "$why"
 why=$(receive 2>&1) || refuse "the payload could not be unpacked: ${why%%"$newline"*}"
 [ -e "$new/whole" ] && [ ! -e "$new/cut" ] || refuse "the payload did not arrive whole: ${why%%"$newline"*}"
+try=
 if [ -e "$runs/$id" ]; then
   [ -e "$runs/$id/end" ] || refuse 'this run is here already, and has not ended'
-  try=1
-  while [ -e "$runs/$id.$try" ]; do try=$((try + 1)); done
-  mv "$runs/$id" "$runs/$id.$try"
+  number=1
+  while [ -e "$runs/$id.$number" ]; do number=$((number + 1)); done
+  mv "$runs/$id" "$runs/$id.$number"
+  # The unit of the try before may still be there.
+  try=.$number
 fi
 born $$
 printf '%s %s %s starting\n' $$ "$born" "$boot" >"$new/runner"

@@ -268,8 +268,9 @@ close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may c
   (cd "$run" && rm -rf payload trees undo out tail a b left config whole lease hand deserted shut)
   printf '%s\n' "$1" >"$run/end"
   [ -z "$lease_number" ] || release
-  say end "$1"
+  # Before the word: who hears it may send the same run once more, and its script is not ours to remove.
   rm -f "$run/steps" "$run/run.sh"
+  say end "$1"
 }
 
 thin() { # keeps the last twenty records
