@@ -59,6 +59,13 @@ pub(crate) trait Read: Sized {
     fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self>;
 }
 
+/// What is large and seldom written stands apart: a thousand services are moved several times while they are read.
+impl<T: Read> Read for Box<T> {
+    fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
+        T::read(node, at, to).map(Self::new)
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct At<T> {

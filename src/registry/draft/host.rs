@@ -29,21 +29,21 @@ draft! {
         /// The timing of checks.
         check: Timing,
         /// How deploys go over hosts.
-        deploy: Deploy,
+        deploy: Box<Deploy>,
         /// When services are started again.
-        restart: Restart,
+        restart: Box<Restart>,
         /// What services may use.
-        limits: Limits,
+        limits: Box<Limits>,
         /// How much services may log.
-        log: Log,
+        log: Box<Log>,
         /// How services are stopped.
-        stop: Stop,
+        stop: Box<Stop>,
         /// Whether units are cut off from what a service seldom needs.
         harden: Bool,
         /// Whether units belong to the system or to the login user.
         scope: Choice<Scope>,
         /// How services are healed.
-        heal: Heal,
+        heal: Box<Heal>,
     }
 }
 
@@ -73,7 +73,7 @@ draft! {
         /// Environment variables for every service on this host.
         env: Map<Variable, Word>,
         /// The most that may be done to heal services on it.
-        heal: Heal,
+        heal: Box<Heal>,
     }
 }
 

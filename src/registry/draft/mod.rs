@@ -33,7 +33,7 @@ draft! {
         /// The machines, by name.
         hosts: Map<Name, Host>,
         /// The services, by name.
-        services: Map<Name, Service>,
+        services: Map<Name, Box<Service>>,
         /// How many hosts are worked on at once at most.
         at_once: Seats,
         /// How image registries know us, by their names as references of images have them.
@@ -55,7 +55,7 @@ draft! {
         /// Joined with the hosts.
         hosts: Map<Name, Host>,
         /// Joined with the services.
-        services: Map<Name, Service>,
+        services: Map<Name, Box<Service>>,
         /// Joined with the logins of image registries.
         registries: Map<ServerName, ImageLogin>,
     }

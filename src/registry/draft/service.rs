@@ -53,7 +53,7 @@ draft! {
         /// The part of the compose file that `env` and `exec` are for.
         compose_service: PartName,
         /// The compose project as it was on the host before, and is taken over: its name, and the folder that its file lies in.
-        project: Adopted,
+        project: Box<Adopted>,
         /// Words in place of the image's own command. `${PORT}` and the like are replaced.
         command: List<Word>,
         /// Mounts of the container: SOURCE:/PATH, with `:ro` where it only reads.
@@ -61,7 +61,7 @@ draft! {
         /// Networks of the host that the container shares with others; made where they are missing.
         networks: List<NetworkName>,
         /// What asks the container for its health, within it.
-        healthcheck: Healthcheck,
+        healthcheck: Box<Healthcheck>,
         /// When the image is fetched: missing, always or never.
         pull: Choice<Pull>,
         /// Sends the image from this machine over SSH, and of it only the layers that the host lacks. Beside `compose` the images
@@ -82,7 +82,7 @@ draft! {
         /// A folder of wheels that is sent along, for hosts without internet; nothing else is installed then.
         wheels: Line,
         /// A command, such as a migration, that a deploy runs on the first host that takes part, before it switches any.
-        once: Hook,
+        once: Box<Hook>,
         /// Files that are written into the release, by their path in it.
         files: Map<ReleasePath, File>,
         /// The main port.
@@ -92,23 +92,23 @@ draft! {
         /// What proves that it is healthy. If not given: its unit is active, and its port is open.
         checks: List<Check>,
         /// How a deploy goes over its hosts.
-        deploy: Deploy,
+        deploy: Box<Deploy>,
         /// When it is started again.
-        restart: Restart,
+        restart: Box<Restart>,
         /// What it may use.
-        limits: Limits,
+        limits: Box<Limits>,
         /// The user on the host that it runs as.
         user: User,
         /// Whether its unit belongs to the system or to the login user.
         scope: Choice<Scope>,
         /// How much it may log.
-        log: Log,
+        log: Box<Log>,
         /// How it is stopped.
-        stop: Stop,
+        stop: Box<Stop>,
         /// The signal that makes it read its settings again, such as SIGHUP; what `portoser reload` sends.
         reload: Choice<Signal>,
         /// Commands at fixed points of a deploy, run on the host in the release.
-        hooks: Hooks,
+        hooks: Box<Hooks>,
         /// Whether its unit is cut off from what a service seldom needs.
         harden: Bool,
         /// Labels, for choosing services.
@@ -116,7 +116,7 @@ draft! {
         /// Changes to it need its typed name or `--approve NAME`.
         protected: Bool,
         /// How it is healed.
-        heal: Heal,
+        heal: Box<Heal>,
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn kind(
             refuse_beside_compose(service, compose.place, at, to);
             let path = files::on_disk(site, compose, files::Want::FileOrFolder, &at.key("compose"), to);
             let part = service.compose_service.value().map(|part| part.0.clone());
-            Project::Compose { path, part, adopted: service.project.value().and_then(adopted) }
+            Project::Compose { path, part, adopted: service.project.value().and_then(|project| adopted(project)) }
         }
         (Some(_), Some(compose)) => {
             to.fault(compose.place, at, "only one of image and compose can be given");

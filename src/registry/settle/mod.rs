@@ -36,7 +36,7 @@ struct Site<'a> {
     folder: &'a Path,
     hosts: &'a [Named<draft::Host>],
     host_index: HashMap<&'a str, usize>,
-    services: &'a [Named<draft::Service>],
+    services: &'a [Named<Box<draft::Service>>],
     service_index: HashMap<&'a str, usize>,
     templates: Mutex<HashMap<PathBuf, files::Template>>,
 }

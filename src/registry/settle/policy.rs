@@ -21,7 +21,7 @@ macro_rules! pick {
 }
 pub(super) use pick;
 
-pub(super) fn deploy(own: &Field<draft::Deploy>, default: &Field<draft::Deploy>) -> Policy {
+pub(super) fn deploy(own: &Field<Box<draft::Deploy>>, default: &Field<Box<draft::Deploy>>) -> Policy {
     Policy {
         canary: pick!(own, default, canary).map_or(1, |count| count.get()),
         batch: pick!(own, default, batch).map_or(Batch::Percent(25), |share| share.0),
@@ -34,7 +34,7 @@ pub(super) fn deploy(own: &Field<draft::Deploy>, default: &Field<draft::Deploy>)
     }
 }
 
-pub(super) fn restart(own: &Field<draft::Restart>, default: &Field<draft::Restart>) -> Restart {
+pub(super) fn restart(own: &Field<Box<draft::Restart>>, default: &Field<Box<draft::Restart>>) -> Restart {
     Restart {
         policy: pick!(own, default, policy).map_or(RestartPolicy::Always, |choice| choice.0),
         max: pick!(own, default, max).map_or(5, |count| count.get()),
@@ -43,7 +43,7 @@ pub(super) fn restart(own: &Field<draft::Restart>, default: &Field<draft::Restar
     }
 }
 
-pub(super) fn limits(own: &Field<draft::Limits>, default: &Field<draft::Limits>) -> Limits {
+pub(super) fn limits(own: &Field<Box<draft::Limits>>, default: &Field<Box<draft::Limits>>) -> Limits {
     Limits {
         memory: pick!(own, default, memory).map(|size| size.0),
         cpu_millis: pick!(own, default, cpu).map(|cpu| cpu.0),
@@ -52,7 +52,7 @@ pub(super) fn limits(own: &Field<draft::Limits>, default: &Field<draft::Limits>)
     }
 }
 
-pub(super) fn log(own: &Field<draft::Log>, default: &Field<draft::Log>) -> LogLimits {
+pub(super) fn log(own: &Field<Box<draft::Log>>, default: &Field<Box<draft::Log>>) -> LogLimits {
     LogLimits {
         lines: pick!(own, default, lines).map(|count| count.get()),
         per: pick!(own, default, per).map(|time| time.0),
@@ -60,7 +60,7 @@ pub(super) fn log(own: &Field<draft::Log>, default: &Field<draft::Log>) -> LogLi
     }
 }
 
-pub(super) fn stop(own: &Field<draft::Stop>, default: &Field<draft::Stop>) -> Stop {
+pub(super) fn stop(own: &Field<Box<draft::Stop>>, default: &Field<Box<draft::Stop>>) -> Stop {
     Stop {
         signal: pick!(own, default, signal).map_or("SIGTERM", |choice| choice.0.0).to_owned(),
         timeout: pick!(own, default, timeout).map_or(Duration::from_secs(30), |time| time.0),
@@ -68,7 +68,7 @@ pub(super) fn stop(own: &Field<draft::Stop>, default: &Field<draft::Stop>) -> St
 }
 
 /// How a service is healed, or what is a host's own.
-pub(super) fn heal(own: &Field<draft::Heal>, default: &Field<draft::Heal>) -> Heal {
+pub(super) fn heal(own: &Field<Box<draft::Heal>>, default: &Field<Box<draft::Heal>>) -> Heal {
     let usual = Heal::default();
     let windows = pick!(own, default, windows).map(|list| list.values().filter_map(|week| Window::parse(&week.0)));
     let unseen = pick!(own, default, unseen).map(|list| list.values().map(|look| look.0.clone()).collect());

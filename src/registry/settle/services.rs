@@ -16,7 +16,7 @@ use crate::registry::tree::Trail;
 pub(super) fn make(
     site: &Site<'_>,
     name: &ServiceName,
-    written: &At<draft::Service>,
+    written: &At<Box<draft::Service>>,
     to: &mut Reader,
 ) -> Option<Service> {
     let services = Trail::TOP.key("services");
