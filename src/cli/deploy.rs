@@ -47,6 +47,8 @@ impl Which {
 ///
 /// Hosts that are cordoned (`host cordon`) are left out and named, also one that cannot be reached but was cordoned when this machine
 /// last heard of it. When that leaves a service with no host at all, the others are deployed, and the end is 9.
+///
+/// What lies on a host where the registry does not put it, or not any more, is told and left alone: `remove --host` takes it away.
 #[derive(Debug, clap::Args)]
 pub(super) struct Deploy {
     #[command(flatten)]

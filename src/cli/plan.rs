@@ -18,7 +18,9 @@ use crate::registry::{Mask, Registry};
 ///
 /// Without names it is for every service. For each service and host: what is created, changed or left alone, with the
 /// differences of units, files and names of the environment; the waves and the order of hosts; whether the service is
-/// interrupted, for how long the last time, and whether there is a way back. One connection and one exec for each host.
+/// interrupted, for how long the last time, and whether there is a way back. What lies on these hosts though the registry does
+/// not put it there is told, too; so is what this machine brought to hosts which were taken out of a service since. No deploy
+/// takes it away: `remove` does. One connection and one exec for each host.
 #[derive(Debug, clap::Args)]
 pub(super) struct Plan {
     #[command(flatten)]
@@ -125,5 +127,5 @@ fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> se
             "last_interruption": interruption,
         })
     });
-    json!({ "waves": plan.waves, "changes": changes.collect::<Vec<_>>() })
+    json!({ "waves": plan.waves, "changes": changes.collect::<Vec<_>>(), "strays": plan.strays })
 }

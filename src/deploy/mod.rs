@@ -29,6 +29,7 @@ mod select;
 mod source;
 mod state;
 mod status;
+mod strays;
 mod survey;
 mod tale;
 mod turn;

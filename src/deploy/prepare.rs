@@ -12,6 +12,7 @@ use crate::deploy::login;
 use crate::deploy::quiet::{look, quiet};
 use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
 use crate::deploy::source;
+use crate::deploy::strays::{elsewhere, seen_by};
 use crate::deploy::survey::{Depth, Survey};
 use crate::host::Seen;
 use crate::model::{Event, HostName, ServiceName, UnitChange};
@@ -91,29 +92,35 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
     login::demand(&ground.registry, services.iter().filter_map(|name| ground.registry.services.get(name)))?;
     started(ground, &services, &hosts);
     let reading = read(ground, &services);
-    let ((sources, held), survey) = if request.only_look {
+    let elsewhere = elsewhere(ground, &request.selection, &services, &hosts);
+    let ((sources, held), survey, elsewhere) = if request.only_look {
         let (mut sources, held) = reading.await?;
         // Which texts a host is asked for depends on what is here.
         sources.open = source::open(&sources);
         let texts = Arc::new(compared(&ground.registry, &services, &sources));
-        let survey = look(ground, &services, &hosts, Depth::Texts(texts), Whom::Open).await?;
+        let look = look(ground, &services, &hosts, Depth::Texts(texts), Whom::Open);
+        let (survey, elsewhere) = tokio::join!(look, elsewhere);
+        let survey = survey?;
         source::read_compared(&survey, &mut sources);
-        ((sources, held), survey)
+        ((sources, held), survey, elsewhere)
     } else {
         let look = quiet(ground, &services, &hosts, Depth::Fetches, Whom::Open);
         // Hashing a large source takes a while; the looks go on beside it.
-        let (sources, survey) = tokio::join!(reading, look);
+        let (sources, survey, elsewhere) = tokio::join!(reading, look, elsewhere);
         let survey = survey?;
-        (sources?, survey)
+        (sources?, survey, elsewhere)
     };
-    conclude(
-        ground,
-        services,
-        hosts,
-        survey,
-        Aim::Deploy { sources, overwrite: request.overwrite, renew: request.renew, _held: held },
-    )
-    .await
+    let lying = survey.seen.iter().map(|(host, seen)| (host, &seen.lying));
+    let mut strays = seen_by(ground, &request.selection, &services, lying);
+    strays.extend(elsewhere);
+    strays.sort_by(|a, b| a.host.cmp(&b.host));
+    let aim = Aim::Deploy { sources, overwrite: request.overwrite, renew: request.renew, _held: held };
+    let mut prepared = conclude(ground, services, hosts, survey, aim).await?;
+    for strays in &strays {
+        ground.tell(Event::Note { host: Some(strays.host.clone()), text: strays.to_string() });
+    }
+    Arc::make_mut(&mut prepared.plan).strays = strays;
+    Ok(prepared)
 }
 
 /// Reads what the services are made of: from this machine's disk and its engine, and from repositories.

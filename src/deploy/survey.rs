@@ -12,7 +12,7 @@ use crate::deploy::fetched::fetched;
 use crate::deploy::ground::Ground;
 use crate::deploy::login;
 use crate::deploy::select::is_placed;
-use crate::host::look::{Compared, Question};
+use crate::host::look::{Compared, Others, Question};
 use crate::host::{Record, Seen, Supervisor};
 use crate::model::{Ask, Check, Event, From, HostName, Pull, ServiceName};
 use crate::plan::{Engine, Health};
@@ -49,7 +49,7 @@ pub(super) enum Depth {
     Past,
     /// The services' checks, too.
     Health,
-    /// That, and what image registries offer.
+    /// That, what image registries offer, and the names of what lies on the hosts besides.
     Fetches,
     /// That, and the texts that a plan compares.
     Texts(Arc<BTreeMap<ServiceName, Vec<Compared>>>),
@@ -133,8 +133,11 @@ async fn look_at(ground: &Ground, far: Far, (services, strays): (&[Service], Vec
     let mut question = question(ground, host, services, ground.engines);
     question.past = depth == Depth::Past;
     question.strays = strays;
-    question.besides = depth == Depth::Whole;
+    if depth == Depth::Whole {
+        question.others = Others::All;
+    }
     if matches!(depth, Depth::Fetches | Depth::Texts(_)) {
+        question.others = Others::Names;
         question.images = services.iter().flat_map(images).collect();
         question.logins = login::at_hand(&ground.registry, services);
     }

@@ -78,6 +78,8 @@ pub const TOOLS: &[&str] = &[
 pub struct Seen {
     pub facts: Facts,
     pub services: BTreeMap<ServiceName, SeenService>,
+    /// The names of all services that lie there, where the look wanted to know.
+    pub lying: BTreeSet<ServiceName>,
     /// The containers of compose projects, by `PROJECT/PART`.
     pub containers: BTreeMap<String, Vec<SeenContainer>>,
     /// Why the host's docker could not be asked, where it was to be.

@@ -142,6 +142,31 @@ impl Journal {
         self.all(&sql, params![prefix], release)
     }
 
+    /// The hosts on which services were ever worked at.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn places(&self) -> Result<Vec<(ServiceName, HostName)>, JournalError> {
+        self.all("SELECT DISTINCT service, host FROM outcome", [], |row| Ok((name(row, 0)?, name(row, 1)?)))
+    }
+
+    /// Whether the newest run of this registry and environment that changed a service on a host left it there.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn left_there(
+        &self,
+        (registry, environment): (&str, Option<&str>),
+        service: &ServiceName,
+        host: &HostName,
+    ) -> Result<bool, JournalError> {
+        let sql = "SELECT r.verb FROM outcome o JOIN run r ON r.id = o.run WHERE o.service = ?1 AND o.host = ?2 AND \
+                   o.outcome = 'committed' AND r.registry = ?3 AND r.environment IS ?4 ORDER BY o.began DESC LIMIT 1";
+        let place = params![service.as_str(), host.as_str(), registry, environment];
+        let verbs = self.all(sql, place, |row| row.get::<_, String>(0))?;
+        Ok(verbs.first().is_some_and(|verb| verb != "remove"))
+    }
+
     fn read_runs(&self, sql: &str, params: impl Params) -> Result<Vec<Run>, JournalError> {
         let mut runs = self.all(sql, params, run)?;
         for run in &mut runs {

@@ -38,7 +38,7 @@ pub struct BackInputs<'a> {
 
 /// Makes the plan, or says for every service and host why there is no way back.
 pub fn back(inputs: &BackInputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
-    let mut plan = Plan { waves: inputs.waves.clone(), changes: Vec::new() };
+    let mut plan = Plan { waves: inputs.waves.clone(), changes: Vec::new(), strays: Vec::new() };
     let mut refused = Vec::new();
     let nothing = SeenService::default();
     for name in inputs.waves.iter().flatten() {

@@ -121,6 +121,31 @@ pub struct Plan {
     /// The services in waves: a wave begins when the one before is proven.
     pub waves: Vec<Vec<ServiceName>>,
     pub changes: Vec<Change>,
+    /// What is left alone where the registry does not put it, by host.
+    pub strays: Vec<Strays>,
+}
+
+/// Services that lie on a host where the registry does not put them, or not any more. No deploy takes them away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Strays {
+    pub host: HostName,
+    pub services: BTreeSet<ServiceName>,
+    /// Whether they were seen there. Otherwise this machine brought them there, and the host cannot be seen now.
+    pub seen: bool,
+}
+
+impl std::fmt::Display for Strays {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.services.iter().map(ServiceName::as_str).collect();
+        let (listed, words, host) = (names.join(", "), names.join(" "), &self.host);
+        let (is, was, it) = if names.len() == 1 { ("is", "was", "it") } else { ("are", "were", "them") };
+        if self.seen {
+            write!(f, "{listed} {is} there, where the registry does not put {it}; ")?;
+        } else {
+            write!(f, "{listed} {was} there, where the registry does not put {it}, and the host cannot be seen now; ")?;
+        }
+        write!(f, "`portoser remove {words} --host {host}` takes {it} away")
+    }
 }
 
 impl Plan {

@@ -20,7 +20,7 @@ mod texts;
 mod turn;
 
 pub use back::{BackInputs, Target, back};
-pub use change::{Action, Change, Plan, Turn};
+pub use change::{Action, Change, Plan, Strays, Turn};
 pub use diff::differences;
 pub use engine::{Engine, Refused, Subject, Wanted};
 pub use graph::{Graph, Reached, hosts_behind, services_on};

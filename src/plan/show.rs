@@ -43,6 +43,9 @@ pub fn show(plan: &Plan, manner: &Manner<'_>) -> String {
             }
         }
     }
+    for strays in &plan.strays {
+        let _ = writeln!(text, "  on {}  left alone: {strays}", strays.host);
+    }
     text + &total(plan)
 }
 

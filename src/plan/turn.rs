@@ -57,7 +57,11 @@ pub fn turn(asked: &Asked<'_>) -> Result<Turned, Vec<RefusedAt>> {
             }
         }
     }
-    if refused.is_empty() { Ok(Turned { plan: Plan { waves, changes }, absent }) } else { Err(refused) }
+    if refused.is_empty() {
+        Ok(Turned { plan: Plan { waves, changes, strays: Vec::new() }, absent })
+    } else {
+        Err(refused)
+    }
 }
 
 fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen) -> Result<Option<Change>, Refused> {

@@ -19,6 +19,7 @@ mod import;
 mod journal;
 mod lab;
 mod notify;
+mod places;
 mod playbook;
 mod registry;
 mod render;
@@ -54,6 +55,7 @@ fn main() {
         journal::trials(),
         lab::trials(),
         notify::trials(),
+        places::trials(),
         playbook::trials(),
         registry::trials(),
         render::trials(),

@@ -43,7 +43,7 @@ pub fn trial(name: &str, body: fn(&Place) -> Outcome) -> Trial {
 pub struct Place<'p> {
     pub folder: &'p Path,
     config: std::path::PathBuf,
-    port: u16,
+    pub port: u16,
 }
 
 pub struct Said {
@@ -97,7 +97,7 @@ impl Place<'_> {
         Err(format!("{words:?}: exit {}, not {code}\n{}\n{}", said.code, said.out, said.err).into())
     }
 
-    fn document(&self, code: i32, words: &[&str]) -> Result<Value, Failed> {
+    pub fn document(&self, code: i32, words: &[&str]) -> Result<Value, Failed> {
         let words = [&["--json"], words].concat();
         Ok(serde_json::from_str(&self.want(code, &words)?.out)?)
     }

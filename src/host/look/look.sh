@@ -154,11 +154,19 @@ stray() { # NAME: with the units that its record names, as nobody else knows the
   [ $# = 0 ] || units "$scope" "$@"
 }
 
-besides() { # NAME...: whatever lies here besides these
+lying() { # the names of all services that lie here; it costs no process
+  lying=
   for one in "$base"/services/*/current; do
     [ -L "$one" ] || continue
     one=${one%/current} one=${one##*/}
-    case $one in *[!a-z0-9-]*) continue ;; esac
+    case $one in *[!a-z0-9-]*) ;; *) lying="$lying $one" ;; esac
+  done
+  say lying "$lying"
+}
+
+besides() { # NAME...: whatever lies here besides these
+  lying
+  for one in $lying; do
     case " $* " in *" $one "*) ;; *) stray "$one" ;; esac
   done
 }

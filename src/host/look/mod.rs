@@ -33,8 +33,8 @@ pub struct Question {
     pub texts: BTreeMap<ServiceName, Vec<Compared>>,
     /// Services that the registry does not put there; their units are those that their records name.
     pub strays: Vec<ServiceName>,
-    /// Whether every service that lies there and is in neither list is a stray, too.
-    pub besides: bool,
+    /// What is asked of whatever lies there besides.
+    pub others: Others,
     /// Whether the versions of tools are wanted: each costs a process on the host.
     pub versions: bool,
     /// The versions of Python to look for, major and minor; an empty one is any. Each costs a process on the host.
@@ -50,6 +50,17 @@ pub struct Question {
     pub logins: Vec<Login>,
     /// The units to ask the init system for.
     pub units: Vec<(Scope, String)>,
+}
+
+/// What a look asks of services that are not its subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Others {
+    #[default]
+    Nothing,
+    /// The names of all that lie there, which costs the host no process.
+    Names,
+    /// Those, and of each that is in no list of the question all that is asked of a stray.
+    All,
 }
 
 /// A file that is wanted as it is.
@@ -98,9 +109,11 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     for stray in &question.strays {
         call(&["stray", stray.as_str()]);
     }
-    if question.besides {
-        let known = question.services.iter().chain(&question.strays).map(ServiceName::as_str);
-        call(&["besides"].into_iter().chain(known).collect::<Vec<_>>());
+    let known = question.services.iter().chain(&question.strays).map(ServiceName::as_str);
+    match question.others {
+        Others::Nothing => {}
+        Others::Names => call(&["lying"]),
+        Others::All => call(&["besides"].into_iter().chain(known).collect::<Vec<_>>()),
     }
     for (scope, flag) in [(Scope::System, "system"), (Scope::User, "user")] {
         let units: Vec<_> = question.units.iter().filter(|unit| unit.0 == scope).map(|unit| unit.1.as_str()).collect();

@@ -44,6 +44,9 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
                 }
             },
             "cordon" => seen.cordon = Some(value.lines().next().unwrap_or_default().to_owned()),
+            "lying" => {
+                seen.lying = value.split(' ').filter_map(|name| ServiceName::try_from(name).ok()).collect();
+            }
             "busy" => seen.busy = value == "yes",
             "unfinished" => seen.unfinished = peeked(value),
             _ => {}
@@ -317,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_service_may_be_called_as_a_part_of_the_answer_is() {
-        for name in ["job", "units", "version", "uid", "holder", "end"] {
+        for name in ["job", "units", "version", "uid", "holder", "lying", "end"] {
             let (releases, process) = (format!("{name} releases"), format!("{name} process 1"));
             let parts = [(releases.as_str(), "0123456789abcdef"), (process.as_str(), "lives 4711 99 boot restarts 0")];
             let seen = read(&answer(&[HOST, &parts].concat())).expect("readable");
