@@ -5,6 +5,7 @@ mod rescue;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -101,6 +102,7 @@ impl App {
             reach,
             seats: self.seats.clone(),
             tell,
+            begun: AtomicBool::new(false),
             mask: self.mask.clone(),
             stop,
             guest: None,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -45,6 +46,8 @@ pub struct Ground {
     /// For the hosts that are visited at once.
     pub seats: Seats,
     pub tell: UnboundedSender<Event>,
+    /// Whether it was told that the run begins.
+    pub begun: AtomicBool,
     /// What must not be shown of what hosts say.
     pub mask: Arc<Mask>,
     /// Cancelled when the user wants the run to end in good order.
@@ -94,6 +97,7 @@ impl Ground {
             reach: self.reach.clone(),
             seats: self.seats.clone(),
             tell: tokio::sync::mpsc::unbounded_channel().0,
+            begun: AtomicBool::new(false),
             mask: self.mask.clone(),
             stop: self.stop.clone(),
             guest: self.guest.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::deploy::cordon::{self, Whom};
 use crate::deploy::fault::Fault;
@@ -174,7 +175,11 @@ pub async fn prepare_turn(
     conclude(ground, services, hosts, survey, aim).await
 }
 
+/// Tells that the run begins; a plan that is made once more, when something was healed, is no other run.
 fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) {
+    if ground.begun.swap(true, Ordering::SeqCst) {
+        return;
+    }
     ground.tell(Event::Started {
         run: ground.run.clone(),
         verb: ground.verb.clone(),

@@ -43,6 +43,8 @@ pub enum SelectFault {
     Host(HostName),
     #[error("no service is named")]
     Nothing,
+    #[error("there is no service in the registry")]
+    Empty,
     #[error("no service carries the labels {0}")]
     Labels(String),
     #[error("none of the services runs on {0}")]
@@ -58,6 +60,7 @@ impl SelectFault {
             Self::Service(..) | Self::Labels(_) => "see `portoser list`".into(),
             Self::Host(_) | Self::Nowhere(_) => "see `portoser show`".into(),
             Self::Nothing => "name services, or give --all or --label".into(),
+            Self::Empty => "`portoser service add` adds one".into(),
         }
     }
 }
@@ -138,8 +141,12 @@ pub fn select(
     let more = registry.services.values().filter(|service| hosts_alone || labelled(service));
     names.extend(more.filter(|service| here(service)).map(|service| service.name.clone()));
     if names.is_empty() {
+        if registry.services.is_empty() {
+            return Err(SelectFault::Empty);
+        }
         if selection.labels.is_empty() {
-            return Err(SelectFault::Nothing);
+            let hosts: Vec<_> = selection.hosts.iter().map(ToString::to_string).collect();
+            return Err(if hosts.is_empty() { SelectFault::Nothing } else { SelectFault::Nowhere(hosts.join(", ")) });
         }
         let labels: Vec<_> = selection.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         return Err(SelectFault::Labels(labels.join(" ")));

@@ -1,11 +1,12 @@
 //! How services stand on their hosts: one look at each host, and every check asked. Changes nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
-use crate::deploy::select::{Selection, select};
+use crate::deploy::select::{SelectFault, Selection, select};
 use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::{Record, SeenContainer, SeenUnit};
 use crate::model::{HostName, ReleaseId, ServiceName};
@@ -55,8 +56,14 @@ impl Found {
 /// Looks at all that the selection means, and, where it names no services, at what lies on the hosts besides. A host that
 /// cannot be seen is told as such and hides no other.
 pub async fn status(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<Standing>, Fault> {
-    let (services, hosts) = select(&ground.registry, selection).map_err(Fault::Select)?;
     let whole = selection.services.is_empty() && selection.labels.is_empty();
+    let (services, hosts) = match select(&ground.registry, selection) {
+        // What lies there is shown all the same.
+        Err(SelectFault::Nowhere(_) | SelectFault::Empty) if whole && !selection.hosts.is_empty() => {
+            (BTreeSet::new(), selection.hosts.iter().cloned().collect())
+        }
+        selected => selected.map_err(Fault::Select)?,
+    };
     let survey = survey(ground, &services, &hosts, if whole { Depth::Whole } else { Depth::Health }).await;
     let mut all = Vec::new();
     for service in ground.registry.services.values().filter(|service| services.contains(&service.name)) {

@@ -103,6 +103,13 @@ fn left(place: &Place) -> Outcome {
         said.err
     );
     place.want(0, &["status"])?;
+    assert!(
+        place.want(0, &["status", "--host", "two"])?.out.contains("not in the registry"),
+        "no service belongs there"
+    );
+    // A plan that is made once more, as something might be healed, is no other run.
+    let refused = place.want(9, &["rollback", "api"])?;
+    assert_eq!(refused.err.matches(": rollback api on one").count(), 1, "{}", refused.err);
     place.want(0, &["remove", "api", "--host", "two", "--yes"])?;
     assert_eq!(strays(&["plan", "api"])?, serde_json::json!([]));
     // A host that cannot be seen keeps nobody from deploying elsewhere.

@@ -61,6 +61,13 @@ fn init_asks_nothing_without_a_terminal() -> Result<(), Failed> {
     let written = fs::read_to_string(folder.path().join("registry.yml"))?;
     assert!(written.contains("connection: local"), "{written}");
     must(folder.path(), &["validate"])?;
+    let empty = run(folder.path(), &["status"]);
+    assert_eq!(empty.code, Some(2), "{}", empty.err);
+    assert!(
+        empty.err.contains("there is no service in the registry") && empty.err.contains("service add"),
+        "{}",
+        empty.err
+    );
     let again = run(folder.path(), &["init"]);
     assert_eq!(again.code, Some(9), "{}", again.err);
     assert_eq!(fs::read_to_string(folder.path().join("registry.yml"))?, written);
