@@ -74,7 +74,7 @@ impl From<EditError> for Failure {
             }
             EditError::NotThere { .. } => Self::say(FailureKind::Usage, text),
             EditError::NotYaml { .. } | EditError::Tangled { .. } => {
-                Self::say(FailureKind::Refused, text).hint("edit the file by hand; `portoser validate` checks it")
+                Self::say(FailureKind::Refused, text).hint("write it by hand; `portoser validate` checks it")
             }
             EditError::Locked { .. } => Self::say(FailureKind::Locked, text),
             EditError::Io { .. } => Self::new(FailureKind::Internal, &error),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Edit, EditError, check_text, edited, io, snippet, write};
+use super::{Edit, EditError, check_text, edited, io, is_yaml, snippet, write};
 use crate::model::HostName;
 
 /// The host of a first registry.
@@ -37,6 +37,7 @@ version: 1
 /// # Errors
 /// When the file is there already, cannot be written, or what is added is not valid.
 pub fn begin(file: &Path, edit: &Edit) -> Result<(), EditError> {
+    is_yaml(file)?;
     let text = edited(FIRST, file, edit)?;
     write::create(file, text.as_bytes()).map_err(io("writing", file))
 }
@@ -46,6 +47,7 @@ pub fn begin(file: &Path, edit: &Edit) -> Result<(), EditError> {
 /// # Errors
 /// When the file is there already, cannot be written, or the host's values are not valid.
 pub fn create(file: &Path, host: &FirstHost) -> Result<(), EditError> {
+    is_yaml(file)?;
     let mut keys = Map::new();
     match &host.address {
         Some(address) => keys.insert("address".to_owned(), address.clone().into()),

@@ -39,8 +39,8 @@ pub enum Edit {
 /// Why a change was not made; the file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    #[error("{path} cannot be edited, as it is not YAML", path = file.display())]
-    NotYaml { file: PathBuf },
+    #[error("{path} is {kind}, and is only read: comments, order and formatting can be kept in YAML alone", path = file.display())]
+    NotYaml { file: PathBuf, kind: &'static str },
     #[error("{what} `{name}` is there already")]
     There { what: &'static str, name: String },
     #[error("no {what} named `{name}`")]
@@ -71,15 +71,23 @@ const WAIT: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the change cannot be made, or would leave a registry that is not valid. The file is as it was then.
 pub fn edit(path: &Path, edit: &Edit) -> Result<(), EditError> {
-    if format(path) != Format::Yaml || path.extension().is_some_and(|kind| kind == "json") {
-        return Err(EditError::NotYaml { file: path.to_owned() });
-    }
+    is_yaml(path)?;
     // The file itself is replaced, not a link to it.
     let file = path.canonicalize().map_err(io("reading", path))?;
     let _lock = lock::lock(&file, WAIT)?;
     let text = std::fs::read_to_string(&file).map_err(io("reading", path))?;
     let new = edited(&text, path, edit)?;
     write::replace(&file, new.as_bytes()).map_err(io("writing", path))
+}
+
+/// Refuses what portoser reads and does not write.
+fn is_yaml(path: &Path) -> Result<(), EditError> {
+    let kind = match format(path) {
+        Format::Toml => "TOML",
+        _ if path.extension().is_some_and(|kind| kind == "json") => "JSON",
+        _ => return Ok(()),
+    };
+    Err(EditError::NotYaml { file: path.to_owned(), kind })
 }
 
 /// Changes a file that is none of a registry, one portoser at a time; whoever reads it sees the old text or the new one. Nothing

@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("init_asks_nothing_without_a_terminal", init_asks_nothing_without_a_terminal),
         trial("a_registry_grows_from_the_command_line", a_registry_grows_from_the_command_line),
         trial("a_refused_edit_leaves_every_byte", a_refused_edit_leaves_every_byte),
+        trial("json_and_toml_are_read_and_not_written", json_and_toml_are_read_and_not_written),
         trial("an_edit_keeps_link_and_permissions", an_edit_keeps_link_and_permissions),
         trial("twenty_edits_at_once_all_arrive", twenty_edits_at_once_all_arrive),
         trial("the_registry_is_found", the_registry_is_found),
@@ -135,6 +136,46 @@ fn a_refused_edit_leaves_every_byte() -> Result<(), Failed> {
         assert_eq!(fs::read(&file)?, before, "{words:?}");
     }
     assert_eq!(fs::read_dir(folder.path())?.count(), 1, "something was left behind");
+    Ok(())
+}
+
+fn json_and_toml_are_read_and_not_written() -> Result<(), Failed> {
+    let folder = folder();
+    let texts = [
+        (
+            "registry.json",
+            "is JSON",
+            r#"{"version":1,"hosts":{"a":{"address":"192.0.2.1"},"b":{"address":"192.0.2.2"}},
+                "services":{"api":{"type":"native","host":"a","run":["/bin/api"]}}}"#,
+        ),
+        (
+            "registry.toml",
+            "is TOML",
+            "version = 1\n[hosts]\na.address = \"192.0.2.1\" # the first\nb.address = \"192.0.2.2\"\n\
+             [services.api]\ntype = \"native\"\nhost = \"a\"\nrun = [\"/bin/api\"]\n",
+        ),
+    ];
+    for (name, kind, text) in texts {
+        let file = folder.path().join(name);
+        let words = |words: &[&str]| run(folder.path(), &[&["--registry", name], words].concat());
+        let edits: &[&[&str]] = &[
+            &["init"],
+            &["host", "add", "c", "--address", "192.0.2.3"],
+            &["service", "add", "db", "--host", "a", "--", "/bin/db"],
+            &["service", "move", "api", "b"],
+            &["service", "remove", "api"],
+        ];
+        for (number, edit) in edits.iter().enumerate() {
+            let said = words(edit);
+            assert_eq!(said.code, Some(9), "{edit:?}: {}", said.err);
+            assert!(said.err.contains(kind) && said.err.contains("can be kept in YAML alone"), "{}", said.err);
+            assert!(said.err.contains("hint: write it by hand; `portoser validate` checks it"), "{}", said.err);
+            assert_eq!(fs::read_to_string(&file).ok(), (number > 0).then(|| text.to_owned()), "{edit:?}");
+            fs::write(&file, text)?;
+        }
+        assert_eq!(words(&["validate"]).code, Some(0));
+        assert!(words(&["list"]).out.contains("api"));
+    }
     Ok(())
 }
 
