@@ -161,7 +161,7 @@ fn show(face: &Face, hosts: &[HostName], results: &[Ran]) {
             Some(Ok(End::Code(code))) => format!("exit {code}"),
             Some(Ok(End::Signal(signal))) => signal.clone(),
             Some(Err(cut)) if cut.overdue => "ended, as its time was over".into(),
-            Some(Err(cut)) => format!("unreachable: {}", cut.why),
+            Some(Err(cut)) => format!("failed: {}", cut.why),
             None => "stopped".into(),
         };
         [host.to_string(), duration(result.took), ended]

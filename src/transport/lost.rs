@@ -42,12 +42,9 @@ pub enum Lost {
     TooLong { length: usize, limit: usize },
     #[error("the answer is longer than {limit} bytes")]
     TooMuch { limit: usize },
-    #[error("cannot reach it through `{jump}`")]
-    Jump {
-        jump: String,
-        #[source]
-        source: Box<Lost>,
-    },
+    /// The hop before it cannot be reached, or cannot reach it. It is told in a line, and the reason belongs to it.
+    #[error("cannot reach it through `{jump}`: {why}")]
+    Jump { jump: String, why: Box<Lost> },
     /// The SSH configuration or a key file of this machine cannot be used as it is: what, and the next move.
     #[error("{0}")]
     Config(String, String),
@@ -62,7 +59,7 @@ impl Lost {
         match self {
             Self::Resolve { .. } => "check `address` in the registry, or the name in ~/.ssh/config".into(),
             Self::Refused { .. } => "check that sshd runs on the host, and the port in the registry".into(),
-            Self::Unreachable { .. } => "check this machine's network and routes, and `address` in the registry".into(),
+            Self::Unreachable { .. } => "check `address` in the registry, and the network and routes on the way".into(),
             Self::TimedOut { .. } => {
                 "the host may be down, overloaded or behind a firewall; try `ssh HOST true`".into()
             }
@@ -103,7 +100,7 @@ impl Lost {
             }
             Self::TooLong { .. } => "send the text as a file or on the standard input".into(),
             Self::TooMuch { .. } => "ask for less, for example fewer log lines".into(),
-            Self::Jump { source, .. } => source.hint(),
+            Self::Jump { why, .. } => why.hint(),
             Self::Local(_) => "check that this machine can start processes".into(),
         }
     }
@@ -118,7 +115,7 @@ impl Lost {
             | Self::TimedOut { .. }
             | Self::Overdue { .. }
             | Self::Channel { .. } => true,
-            Self::Jump { source, .. } => source.retryable(),
+            Self::Jump { why, .. } => why.retryable(),
             _ => false,
         }
     }

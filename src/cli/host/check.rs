@@ -160,7 +160,8 @@ fn hints(one: &Checked) -> Vec<String> {
         lines.push(format!("its clock is {ahead:+} s off this machine's"));
         lines.push("hint: let it keep the time with chrony or systemd-timesyncd".into());
     }
-    if let Some(facts) = one.facts.as_ref().filter(|facts| !facts.writable) {
+    // Without sudo the look was the login user's, which says nothing of what root may write.
+    if let Some(facts) = one.facts.as_ref().filter(|facts| !facts.writable && !matches!(one.sudo, Some(Err(_)))) {
         lines.push(format!("{} cannot be written as {}", facts.base, facts.user));
         lines.push("hint: set `become: sudo`, or a `base` that the user owns".into());
     }

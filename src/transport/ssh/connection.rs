@@ -239,12 +239,20 @@ async fn reach(
             seat.hold(COMPUTES, shake(settings, Guarded::new(stream, token), client, &seen, target)).await?
         }
         Some(hop) => {
-            let stream = hop.dial(&target.address, target.port, target.connect_within).await?;
+            let dialled = hop.dial(&target.address, target.port, target.connect_within).await;
+            let stream = dialled.map_err(|lost| behind(&hop.target.label, lost))?;
             let mut seat = limits.any().await;
             seat.hold(COMPUTES, shake(settings, Guarded::new(stream, token), client, &seen, target)).await?
         }
     };
     Ok(Reached { handle, seen, cut })
+}
+
+/// What it means that a hop did not connect: it does not tell a port that is closed from an address that it has no way to.
+fn behind(hop: &str, lost: Lost) -> Lost {
+    let Lost::Refused { address } = lost else { return lost };
+    let why = Lost::Unreachable { address, says: format!("`{hop}` was refused there, or has no way to it") };
+    Lost::Jump { jump: hop.to_owned(), why: Box::new(why) }
 }
 
 /// The handshake up to the keys, with its deadline; and what its failure means.

@@ -115,7 +115,7 @@ impl Links {
             Ok(connection) => Ok(Some(connection)),
             // A failure further up is told with the name of the hop where it happened.
             Err(lost @ Lost::Jump { .. }) => Err(lost),
-            Err(lost) => Err(Lost::Jump { jump: last.label.clone(), source: Box::new(lost) }),
+            Err(lost) => Err(Lost::Jump { jump: last.label.clone(), why: Box::new(lost) }),
         }
     }
 

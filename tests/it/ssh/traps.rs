@@ -351,9 +351,15 @@ async fn two_hops() -> Outcome {
     for sshd in [&first, &second, &last] {
         assert_eq!(sshd.logged("Accepted publickey"), 1, "each hop is shared");
     }
-    // A hop that is down is named.
+    // A hop that cannot connect is named with what it was to reach, and one that is down with the reason.
+    let mut closed = last.host("closed", sshd::free_port());
+    closed.jump = vec![one.name.clone()];
+    let lost = pool.connect(&closed, &sshd::registry(&[&one, &closed])).await.err().ok_or("it is closed")?;
+    let says = format!("127.0.0.1:{} cannot be reached: `one` was refused there", closed.port.unwrap_or_default());
+    assert!(lost.to_string().starts_with(&format!("cannot reach it through `one`: {says}")), "{lost}");
     drop(first);
     let lost = Pool::new(second.options("")).connect(&web, &registry).await.err();
     assert!(matches!(&lost, Some(Lost::Jump { jump, .. }) if jump == "one"), "{lost:?}");
+    assert!(lost.is_some_and(|lost| lost.to_string().ends_with("refused the connection")), "the reason is told");
     Ok(())
 }
