@@ -73,9 +73,10 @@ fn ask_about_key(key: &ShownKey) -> bool {
 
 /// Asks for a passphrase or a password, without showing it.
 fn ask(question: &Question) -> Option<Secret> {
+    let not = |again: &bool| if *again { "that did not fit; " } else { "" };
     let words = match question {
-        Question::Passphrase { file } => format!("passphrase of {}", file.display()),
-        Question::Password { user, host } => format!("password of {user} on {host}"),
+        Question::Passphrase { file, again } => format!("{}passphrase of {}", not(again), file.display()),
+        Question::Password { user, host, again } => format!("{}password of {user} on {host}", not(again)),
         Question::Server { host, prompt, .. } => format!("{host} asks: {}", safe(prompt)),
     };
     prompt::secret(&words, true).ok()

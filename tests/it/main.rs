@@ -25,6 +25,7 @@ mod registry;
 mod render;
 mod runner;
 mod ssh;
+mod terminal;
 mod tidy;
 mod verbs;
 
@@ -61,6 +62,7 @@ fn main() {
         render::trials(),
         runner::trials(),
         ssh::trials(),
+        terminal::trials(),
         tidy::trials(),
         verbs::trials(),
     ]

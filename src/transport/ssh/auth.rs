@@ -296,13 +296,14 @@ impl<'a> Login<'a> {
                 return Ok(true);
             }
         }
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             if self.may(MethodKind::KeyboardInteractive) {
                 if self.interactive().await? {
                     return Ok(true);
                 }
             } else if self.may(MethodKind::Password) {
-                let question = Question::Password { user: self.target.user.clone(), host: self.target.label.clone() };
+                let (user, host) = (self.target.user.clone(), self.target.label.clone());
+                let question = Question::Password { user, host, again: round > 0 };
                 let Some(password) = self.ask(question).await else { return Ok(false) };
                 self.tried.push("password".into());
                 let attempt = self.handle.authenticate_password(self.target.user.clone(), password);

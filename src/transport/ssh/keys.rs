@@ -16,10 +16,10 @@ use crate::model::Secret;
 /// A question that only a person can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// The passphrase of a private key.
-    Passphrase { file: PathBuf },
-    /// The login password of a user.
-    Password { user: String, host: String },
+    /// The passphrase of a private key; `again` says that what was given before did not fit.
+    Passphrase { file: PathBuf, again: bool },
+    /// The login password of a user; `again` as above.
+    Password { user: String, host: String, again: bool },
     /// What the server asks (keyboard-interactive); `echo` says whether the answer may be seen.
     Server { host: String, prompt: String, echo: bool },
 }
@@ -84,8 +84,8 @@ impl Keys {
 }
 
 fn unlock(file: &Path, prompter: &Prompter) -> Option<PrivateKey> {
-    for _ in 0..PASSPHRASES {
-        let passphrase = prompter(&Question::Passphrase { file: file.into() })?;
+    for attempt in 0..PASSPHRASES {
+        let passphrase = prompter(&Question::Passphrase { file: file.into(), again: attempt > 0 })?;
         let text = std::str::from_utf8(passphrase.reveal_for_sending()).ok()?;
         if let Ok(key) = load_secret_key(file, Some(text)) {
             return Some(key);

@@ -6,41 +6,17 @@ use std::process::Stdio;
 
 use libtest_mimic::{Failed, Trial};
 
-use super::kit::{Bench, Machine, Ran, port};
+use super::kit::{Bench, Machine, port};
 use super::{trial, usual};
-use crate::fixture::sshd::command;
+use crate::fixture::terminal::Terminal;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("what_is_protected_is_asked_about_only_when_it_changes", protected),
+        trial("the_password_of_sudo_is_asked_once", password),
         trial("words_that_take_too_long_are_told_as_such", overdue),
         trial("a_session_goes_through_a_jump_host_with_its_own_key", session),
     ]
-}
-
-/// The binary on a terminal, where this is typed.
-fn typed(bench: &Bench, words: &[&str], text: &str) -> Ran {
-    let line = format!("exec {} {}", env!("CARGO_BIN_EXE_portoser"), words.join(" "));
-    let plain = bench.command_in("state", words);
-    let mut terminal = command("script");
-    terminal.args(["-qec", &line, "/dev/null"]).env_clear();
-    terminal.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    terminal.env("TERM", "dumb").env("SHELL", "/bin/sh");
-    let began = std::time::Instant::now();
-    let mut child =
-        terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("script");
-    let mut keyboard = child.stdin.take().expect("a pipe");
-    keyboard.write_all(text.as_bytes()).expect("typing");
-    let output = child.wait_with_output().expect("an end");
-    drop(keyboard);
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran {
-        code: output.status.code(),
-        out: said(&output.stdout),
-        err: said(&output.stderr),
-        events: Vec::new(),
-        took: began.elapsed(),
-    }
 }
 
 fn protected(machines: Vec<Machine>) -> Result<(), Failed> {
@@ -58,10 +34,10 @@ fn protected(machines: Vec<Machine>) -> Result<(), Failed> {
     assert!(refused.err.contains("`live` is protected") && refused.err.contains("--approve live"), "{}", refused.err);
     assert_eq!(bench.answer(&machines[0], port), "", "nothing was touched");
     bench.run(&["--env", "live", "deploy", "--all", "--approve", "another"]).exits(9);
-    let wrong = typed(&bench, &deploy, "lively\n").exits(9);
-    assert!(wrong.out.contains("type its name to go on"), "{}", wrong.out);
+    let asked = || Terminal::start(&bench.command_in("state", &deploy));
+    asked().shows("`live` is protected; type its name to go on").types("lively\n").ends(9);
     assert_eq!(bench.answer(&machines[0], port), "", "nothing was touched");
-    typed(&bench, &deploy, "live\n").exits(0);
+    asked().shows("type its name to go on").types("live\n").ends(0);
     assert_eq!(bench.answer(&machines[0], port), "one");
     // Nothing moves, and nothing is asked; whoever wants to change it is asked again.
     bench.run(&deploy).exits(0);
@@ -76,6 +52,31 @@ fn protected(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.run(&["deploy", "--all", "--approve", &name]).exits(0);
     assert_eq!(bench.answer(&machines[0], port), "two");
     bench.run(&["deploy", "--all"]).exits(0);
+    Ok(())
+}
+
+/// It is asked for before any host is reached, once for all of them, and not shown.
+fn password(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..2];
+    let mut bench = Bench::new("sudo", machines);
+    bench.user = "asks".into();
+    let port = port();
+    bench.registry(&bench.service("one", &[&machines[0].name, &machines[1].name], port, "one", ""));
+    let terminal = |words: &[&str]| Terminal::start(&bench.command_in("state", words));
+    let question = "password for sudo";
+    let deploy = ["--ask-become-pass", "deploy", "--all"];
+    let said = terminal(&deploy).shows(question).hides("wrong\n").ends(4);
+    assert!(said.contains("not accepted"), "{said}");
+    let said = terminal(&deploy).shows(question).hides("lab-password\n").ends(0);
+    assert!(said.matches("[hidden]").count() == 1 && !said.contains("lab-password"), "{said}");
+    for machine in machines {
+        assert_eq!(bench.answer(machine, port), "one");
+    }
+    let said = terminal(&["status"]).ends(4);
+    assert!(said.contains("use --ask-become-pass"), "{said}");
+    // Where nobody can be asked, that is said.
+    let nobody = bench.run(&deploy).exits(10);
+    assert!(nobody.err.contains("there is no terminal to ask on"), "{}", nobody.err);
     Ok(())
 }
 

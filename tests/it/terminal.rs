@@ -1,0 +1,130 @@
+//! What is asked of a person, on a real terminal: what the question says, and what each answer does.
+
+use std::path::Path;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::cli::portoser;
+use crate::fixture::sshd::{Sshd, keygen, missing};
+use crate::fixture::terminal::Terminal;
+use crate::verbs::{Place, trial};
+
+type Outcome = Result<(), Failed>;
+
+pub fn trials() -> Vec<Trial> {
+    let reason = missing();
+    let passphrase = Trial::test("terminal::a_passphrase_is_asked_once_in_a_run", passphrase);
+    vec![
+        trial("terminal::an_unknown_host_key_is_asked_about", unknown_key),
+        trial("terminal::what_is_protected_wants_its_name_typed", protected),
+        trial("terminal::what_is_removed_wants_its_name_typed", removed),
+        passphrase.with_ignored_flag(reason.is_some()),
+        Trial::test("terminal::a_first_registry_is_asked_for", first_registry),
+    ]
+}
+
+/// The fingerprint stands in the question. Who says no gets nowhere, and who says yes is not asked again.
+fn unknown_key(place: &Place) -> Outcome {
+    let (known, config) = (place.at("other_known_hosts"), place.at("other_config"));
+    let usual = std::fs::read_to_string(place.folder.join("operator/ssh_config"))?;
+    let usual_known = place.at("operator/known_hosts");
+    assert!(usual.contains(&usual_known), "{usual}");
+    std::fs::write(&config, usual.replace(&usual_known, &known))?;
+    let words = ["--ssh-config", &config, "run", "--host", "box", "--", "echo", "it runs"];
+    for (answer, code) in [("n", 4), ("y", 0)] {
+        let mut terminal = Terminal::start(&place.command(&words));
+        terminal.shows("SHA256:").shows("is this the right fingerprint, and shall the key be pinned?").types(answer);
+        let said = terminal.ends(code);
+        assert_eq!(Path::new(&known).exists(), code == 0, "{said}");
+        assert_eq!(said.contains("it runs"), code == 0, "{said}");
+    }
+    let said = Terminal::start(&place.command(&words)).ends(0);
+    assert!(said.contains("it runs") && !said.contains("fingerprint"), "{said}");
+    Ok(())
+}
+
+fn protected(place: &Place) -> Outcome {
+    let file = place.at("registry.yml");
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, text.replace("  below:\n", "  below:\n    protected: true\n"))?;
+    let deploy = place.command(&["deploy", "--all"]);
+    let mut terminal = Terminal::start(&deploy);
+    terminal.shows("`below` is protected; type its name to go on").types("bellow\n");
+    let said = terminal.ends(9);
+    assert!(said.contains("--approve below"), "{said}");
+    place.want(8, &["status"])?;
+    let mut terminal = Terminal::start(&deploy);
+    terminal.shows("type its name to go on").types("below\n");
+    terminal.ends(0);
+    place.want(0, &["status"])?;
+    place.want(0, &["remove", "--all", "--yes", "--approve", "below"])?;
+    Ok(())
+}
+
+fn removed(place: &Place) -> Outcome {
+    place.want(0, &["deploy", "--all"])?;
+    let remove = place.command(&["remove", "above"]);
+    let mut terminal = Terminal::start(&remove);
+    terminal.shows("remove above on box? type its name (`above`) to go on").types("\n");
+    terminal.ends(9);
+    place.want(0, &["status"])?;
+    let mut terminal = Terminal::start(&remove);
+    terminal.shows("to go on").types("above\n");
+    terminal.ends(0);
+    let mut terminal = Terminal::start(&place.command(&["remove", "--all"]));
+    terminal.shows("to go on").types("below\n");
+    terminal.ends(0);
+    Ok(())
+}
+
+fn passphrase() -> Outcome {
+    let sshd = Sshd::start("");
+    let locked = keygen(sshd.folder(), "locked", &["-t", "ed25519"], "open sesame");
+    std::fs::copy(locked.with_extension("pub"), sshd.folder().join("authorized_keys"))?;
+    sshd.options("");
+    let at = |name: &str| sshd.folder().join(name);
+    let host = |name: &str| format!("  {name}: {{ address: 127.0.0.1, port: {} }}\n", sshd.port());
+    let hosts: String = ["one", "two", "three"].map(host).concat();
+    let text = format!("version: 1\ndefaults: {{ identity: {} }}\nhosts:\n{hosts}", locked.display());
+    std::fs::write(at("registry.yml"), text)?;
+    let mut run = portoser(&at("state"), &["run", "--all", "--", "echo", "it runs"]);
+    run.env("PORTOSER_REGISTRY", at("registry.yml")).env("PORTOSER_SSH_CONFIG", at("ssh_config"));
+    run.env("PATH", "/usr/bin:/bin");
+    let question = "passphrase of ";
+    let count = |said: &str| (said.matches("[hidden]").count(), said.matches("it runs").count());
+    let mut terminal = Terminal::start(&run);
+    let said = terminal.shows(question).hides("open sesame\n").ends(0);
+    assert_eq!(count(&said), (1, 3), "{said}");
+    assert!(!said.contains("sesame"), "{said}");
+    // A slip of the finger is not the end.
+    let mut terminal = Terminal::start(&run);
+    terminal.shows(question).hides("open\n").shows("that did not fit; passphrase of ").hides("open sesame\n");
+    let said = terminal.ends(0);
+    assert_eq!(count(&said), (2, 3), "{said}");
+    Ok(())
+}
+
+fn first_registry() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("registry.yml");
+    let state = folder.path().join("state");
+    let words = ["--registry", &file.display().to_string(), "init"];
+    let init = portoser(&state, &words);
+    let mut terminal = Terminal::start(&init);
+    terminal.shows("Deploy to this machine first?").types("n");
+    terminal.shows("Name of the first host").types("Web_1\n").shows("is not a host name");
+    terminal.types("\x15web7\n").shows("Its address").types("192.0.2.7\n");
+    terminal.shows("Login user").types("deploy\n").shows("Use sudo there?").types("y");
+    terminal.shows("wrote ").shows("next: portoser service add NAME --host web7");
+    terminal.ends(0);
+    let text = std::fs::read_to_string(&file)?;
+    for word in ["web7", "192.0.2.7", "deploy", "sudo"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let valid = portoser(&state, &["--registry", words[1], "validate"]).output()?;
+    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stderr));
+    // What is there is left as it is, and nothing is asked.
+    Terminal::start(&init).ends(9);
+    assert_eq!(std::fs::read_to_string(&file)?, text);
+    Ok(())
+}
