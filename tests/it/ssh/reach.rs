@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use portoser::transport::{End, Lost, Pool};
+use portoser::transport::ssh::Prompter;
+use portoser::transport::{End, Lost, Options, Pool};
+use russh::server::{Auth, Config, Handler, PublicKeyOffer, run_stream};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::fixture::delay_proxy::DelayProxy;
-use crate::fixture::sshd::{self, Sshd};
+use crate::fixture::sshd::{self, Sshd, keygen};
 
 use super::{Outcome, connect, known_at, run, sh, trial};
 
@@ -19,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_name_that_does_not_resolve_is_told", unresolved),
         trial("a_silent_server_costs_its_deadline_and_delays_nobody", black_hole),
         trial("a_server_that_is_no_ssh_server_is_told", no_ssh),
+        trial("a_server_that_never_answers_a_login_costs_its_deadline", mute),
         trial("a_cut_in_every_phase_is_a_lost_link", cut_anywhere),
         trial("a_reset_before_the_banner_is_tried_again", reset_first),
         trial("a_pool_dials_once_and_again_after_a_loss", dials_once),
@@ -55,7 +59,7 @@ async fn black_hole() -> Outcome {
     let registry = Arc::new(sshd::registry(&[&down, &up]));
     let pool = Arc::new(Pool::new(sshd.options("")));
     let start = Instant::now();
-    let mut all = tokio::task::JoinSet::new();
+    let mut all = JoinSet::new();
     for host in std::iter::repeat_n(&down, 20).chain([&up]) {
         let (pool, registry, host) = (pool.clone(), registry.clone(), host.clone());
         all.spawn(
@@ -70,6 +74,62 @@ async fn black_hole() -> Outcome {
         } else {
             assert!(matches!(&result, Err(Lost::TimedOut { .. })), "{result:?}");
             assert!(took < Duration::from_secs(13), "its deadline once, not once for each that asks: {took:?}");
+        }
+    }
+    Ok(())
+}
+
+/// A server that shows its key and agrees on all keys, and never answers who may come in.
+#[derive(Clone)]
+struct Mute;
+
+impl Handler for Mute {
+    type Error = russh::Error;
+
+    async fn auth_none(&mut self, _: &str) -> Result<Auth, Self::Error> {
+        std::future::pending().await
+    }
+
+    async fn auth_publickey_offered(&mut self, _: &str, _: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        std::future::pending().await
+    }
+}
+
+/// With a key, with one for which the server is asked about hashes first, and with nothing but what a person would type. All
+/// at once, as each costs the deadline.
+async fn mute() -> Outcome {
+    let sshd = Sshd::prepare("");
+    let key = russh::keys::load_secret_key(sshd.folder().join("host"), None)?;
+    let config = Arc::new(Config { keys: vec![key], ..Config::default() });
+    let listener = TcpListener::bind(("127.0.0.1", sshd.port())).await?;
+    let mut servers = JoinSet::new();
+    servers.spawn(async move {
+        let mut sessions = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let config = config.clone();
+            sessions.spawn(async move {
+                if let Ok(session) = run_stream(config, stream, Mute).await {
+                    let _ = session.await;
+                }
+            });
+        }
+    });
+    let rsa = keygen(sshd.folder(), "rsa", &["-t", "rsa", "-b", "2048"], "");
+    let asked: Prompter = Arc::new(|_| None);
+    let (mut logins, usual) = (JoinSet::new(), sshd.options(""));
+    for (keys, prompter) in [(vec![sshd.key()], None), (vec![rsa], None), (Vec::new(), Some(asked))] {
+        let options = Options { prompter, ..usual.clone() };
+        let mut host = sshd.host("web", sshd.port());
+        host.identity = keys;
+        logins.spawn(async move { Pool::new(options).connect(&host, &sshd::registry(&[&host])).await.map(drop) });
+    }
+    for ended in logins.join_all().await {
+        match ended {
+            Err(lost @ Lost::TimedOut { .. }) => {
+                assert!(lost.to_string().starts_with("authentication"), "{lost}");
+                assert!(lost.retryable() && !lost.hint().is_empty(), "{lost}");
+            }
+            other => return Err(format!("{other:?}").into()),
         }
     }
     Ok(())
@@ -159,7 +219,7 @@ async fn dials_once() -> Outcome {
     let host = sshd.host("web", proxy.port());
     let registry = Arc::new(sshd::registry(&[&host]));
     let pool = Arc::new(Pool::new(sshd.options("")));
-    let mut all = tokio::task::JoinSet::new();
+    let mut all = JoinSet::new();
     for _ in 0..10 {
         let (pool, registry, host) = (pool.clone(), registry.clone(), host.clone());
         all.spawn(async move { pool.connect(&host, &registry).await });
