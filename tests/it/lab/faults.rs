@@ -7,7 +7,8 @@ use libtest_mimic::{Completion, Failed, Trial};
 use crate::fixture::delay_proxy::DelayProxy;
 
 use super::docker::side_by_side;
-use super::kit::{self, Bench, Machine, Ran, port};
+use super::kit::{self, Bench, Machine, PATIENCE, Ran, port};
+use super::signals::Talk;
 use super::{kill, table, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
@@ -162,9 +163,19 @@ fn strange(machines: Vec<Machine>) -> Result<(), Failed> {
 
 fn logins(machines: Vec<Machine>) -> Result<(), Failed> {
     let machines = &usual(&machines)[..1];
-    for (user, code, words) in
-        [("root", 0, ""), ("fishy", 0, ""), ("noisy", 0, ""), ("plain", 4, "sudo"), ("asks", 4, "password")]
-    {
+    // One whose login shell runs nothing.
+    machines[0].inside(
+        "id shut 2>/dev/null || useradd -m -s /usr/sbin/nologin shut; install -d -o shut -m 700 ~shut/.ssh; \
+         install -o shut -m 600 /home/deploy/.ssh/authorized_keys ~shut/.ssh/authorized_keys",
+    );
+    for (user, code, words) in [
+        ("root", 0, ""),
+        ("fishy", 0, ""),
+        ("noisy", 0, ""),
+        ("plain", 4, "sudo needs a password for `plain`"),
+        ("asks", 4, "hint: use --ask-become-pass"),
+        ("shut", 4, "the login shell of `shut` does not run /bin/sh: this account is currently not available."),
+    ] {
         let mut bench = Bench::new("login", machines);
         bench.user = user.into();
         bench.registry(&bench.service("one", &[&machines[0].name], port(), "one", ""));
@@ -182,7 +193,10 @@ fn unreachable(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.through(&machines[0], proxy.port());
     bench.registry(&bench.service("one", &[&machines[0].name], port(), "one", ""));
     proxy.silent(true);
-    said(&bench.run(&["deploy", "--all"]), 4, &["took longer than 10 s"]);
+    let silent = bench.run(&["deploy", "--all"]);
+    said(&silent, 4, &["the ssh handshake with 127.0.0.1:"]);
+    assert!(silent.err.contains("took longer than 10 s"), "{}", silent.err);
+    assert!(silent.err.contains("hint: the host may be down, overloaded or behind a firewall"), "{}", silent.err);
     proxy.silent(false);
     drop(proxy);
     said(&bench.run(&["deploy", "--all"]), 4, &["refused"]);
@@ -230,28 +244,26 @@ fn keys(machines: Vec<Machine>) -> Result<(), Failed> {
 
 fn hangs(bare: &Machine) -> Result<(), Failed> {
     let bench = Bench::new("bare", std::slice::from_ref(bare));
-    let service = |version: &str| {
+    let service = |version: &str, soak: &str| {
         format!(
-            "  {}-one:\n    type: native\n    host: {}\n    run: [/bin/sleep, \"{version}\"]\n    checks: [{{ unit: true }}]\n",
+            "  {}-one:\n    type: native\n    host: {}\n    run: [/bin/sleep, \"{version}\"]\n    checks: [{{ unit: true }}]\n    \
+             deploy: {{ soak: {soak} }}\n",
             bench.id, bare.name
         )
     };
-    bench.registry(&service("1000"));
+    bench.registry(&service("1000", "100ms"));
     bench.run(&["deploy", "--all", "--events"]).exits(0);
-    bench.registry(&service("1001"));
-    let mut events = 0;
-    let ran = bench.run_in("state", &["deploy", "--all", "--events"], &mut |count, _| {
-        events = count;
-        if count == 6 {
-            bare.fault(&["pause"]);
-        }
-    });
+    // It hangs when the new release runs and is not proven yet.
+    bench.registry(&service("1001", "100s"));
+    let mut follow = Talk::of(&bench, "state", &["deploy", "--all", "--events"]);
+    follow.says(&["\"event\":\"soaking\""]);
+    bare.fault(&["pause"]);
+    let code = follow.ends(2 * PATIENCE);
     bare.fault(&["unpause"]);
-    assert!(events > 5, "{}", ran.out);
-    let all = format!("{}{}", ran.out, ran.err);
-    eprintln!("lab: paused in the middle: exit {:?} after {:?}:\n{}", ran.code, ran.took, ran.err.trim());
-    assert!([Some(4), Some(6)].contains(&ran.code), "{all}");
-    assert!(ran.took < Duration::from_secs(90), "{:?}", ran.took);
+    let all = follow.said.join("\n");
+    assert_eq!(code, Some(6), "{all}");
+    assert!(all.contains("the host was lost: ") && all.contains("`portoser attach` follows it"), "{all}");
+    bench.registry(&service("1001", "100ms"));
     bench.run(&["deploy", "--all", "--events"]).exits(0);
     assert_eq!(bench.amiss(bare), "");
     Ok(())

@@ -9,6 +9,7 @@ mod discover;
 mod docker;
 mod fastapi;
 mod faults;
+mod flags;
 mod fleet;
 mod harmless;
 mod heal;
@@ -28,6 +29,7 @@ mod outlives;
 mod own_scope;
 mod port;
 mod prepare;
+mod properties;
 mod pull;
 mod pull_parts;
 mod push;
@@ -59,6 +61,7 @@ pub fn trials() -> Vec<Trial> {
         docker::trials(),
         fastapi::trials(),
         faults::trials(),
+        flags::trials(),
         fleet::trials(),
         harmless::trials(),
         heal::trials(),
@@ -76,6 +79,7 @@ pub fn trials() -> Vec<Trial> {
         port::trials(),
         outlives::trials(),
         prepare::trials(),
+        properties::trials(),
         pull::trials(),
         pull_parts::trials(),
         push::trials(),

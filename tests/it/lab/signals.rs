@@ -25,14 +25,14 @@ pub fn trials() -> Vec<Trial> {
 const AT_ONCE: Duration = Duration::from_secs(6);
 
 /// The binary, and what it says on both ways, line by line.
-struct Talk {
+pub(super) struct Talk {
     child: Child,
     lines: Receiver<String>,
-    said: Vec<String>,
+    pub(super) said: Vec<String>,
 }
 
 impl Talk {
-    fn of(bench: &Bench, state: &str, words: &[&str]) -> Self {
+    pub(super) fn of(bench: &Bench, state: &str, words: &[&str]) -> Self {
         let mut child = bench.command_in(state, words).spawn().expect("portoser starts");
         let (tell, lines) = channel();
         for pipe in [
@@ -51,7 +51,7 @@ impl Talk {
 
     /// Waits until it says one of these.
     #[track_caller]
-    fn says(&mut self, parts: &[&str]) -> String {
+    pub(super) fn says(&mut self, parts: &[&str]) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -63,14 +63,14 @@ impl Talk {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = command("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
     }
 
     /// Waits for its end, which must come soon; the exit code.
     #[track_caller]
-    fn ends(&mut self, within: Duration) -> Option<i32> {
+    pub(super) fn ends(&mut self, within: Duration) -> Option<i32> {
         let mut code = None;
         wait("its end", within, || {
             code = self.child.try_wait().expect("a child");
