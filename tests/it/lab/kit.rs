@@ -158,7 +158,7 @@ impl Bench {
         let (user, base, key) = (&self.user, self.base(), self.machines[0].key.display());
         let text = format!(
             "version: 1\ndefaults:\n  user: {user}\n  {defaults}\n  base: {base}\n  identity: {key}\n  \
-             check: {{ start_period: 10s, interval: 100ms, timeout: 2s, retries: 3 }}\n  \
+             check: {{ start_period: 5s, interval: 100ms, timeout: 2s, retries: 3 }}\n  \
              deploy: {{ soak: 200ms, lost_after: 3s, keep_releases: 0, keep_for: 0s }}\n\
              hosts:\n{hosts}services:\n{services}"
         );
