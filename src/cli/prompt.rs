@@ -8,7 +8,7 @@ use std::time::Duration;
 use dialoguer::{Confirm, Error, Input, Password};
 
 use crate::cli::face::say;
-use crate::cli::render::duration;
+use crate::cli::render::{aside, duration};
 use crate::cli::{Failure, safe};
 use crate::model::{FailureKind, Secret};
 
@@ -89,8 +89,15 @@ fn within<T: Send + 'static>(
     let before = rustix::termios::tcgetattr(rustix::stdio::stdin());
     let (answer, answered) = channel();
     let words = shown(question);
-    std::thread::spawn(move || answer.send(ask(words)));
-    match answered.recv_timeout(patience) {
+    // Of a question with several lines the last one is asked: the others would be printed once more with the answer.
+    let (lead, words) = words.rsplit_once('\n').map_or((None, &*words), |(lead, last)| (Some(lead), last));
+    let words = words.to_owned();
+    let answered = aside(|| {
+        lead.iter().for_each(|lead| say(lead));
+        std::thread::spawn(move || answer.send(ask(words)));
+        answered.recv_timeout(patience)
+    });
+    match answered {
         Ok(typed) => typed.map_err(|error| Failure::new(FailureKind::Interrupted, &error).doing("asking")),
         Err(_) => {
             ALONE.store(true, Ordering::SeqCst);

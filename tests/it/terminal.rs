@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
     let passphrase = Trial::test("terminal::a_passphrase_is_asked_once_in_a_run", passphrase);
     vec![
         trial("terminal::an_unknown_host_key_is_asked_about", unknown_key),
+        trial("terminal::nothing_is_written_over_a_question", undisturbed),
         trial("terminal::what_is_protected_wants_its_name_typed", protected),
         trial("terminal::what_is_removed_wants_its_name_typed", removed),
         passphrase.with_ignored_flag(reason.is_some()),
@@ -23,23 +24,43 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The fingerprint stands in the question. Who says no gets nowhere, and who says yes is not asked again.
-fn unknown_key(place: &Place) -> Outcome {
+/// An ssh_config by which no key is known, and the file where they would be pinned.
+fn with_other_keys(place: &Place) -> Result<(String, String), Failed> {
     let (known, config) = (place.at("other_known_hosts"), place.at("other_config"));
     let usual = std::fs::read_to_string(place.folder.join("operator/ssh_config"))?;
     let usual_known = place.at("operator/known_hosts");
     assert!(usual.contains(&usual_known), "{usual}");
     std::fs::write(&config, usual.replace(&usual_known, &known))?;
+    Ok((config, known))
+}
+
+/// The fingerprint stands in the question. Who says no gets nowhere, and who says yes is not asked again.
+fn unknown_key(place: &Place) -> Outcome {
+    let (config, known) = with_other_keys(place)?;
     let words = ["--ssh-config", &config, "run", "--host", "box", "--", "echo", "it runs"];
     for (answer, code) in [("n", 4), ("y", 0)] {
         let mut terminal = Terminal::start(&place.command(&words));
         terminal.shows("SHA256:").shows("is this the right fingerprint, and shall the key be pinned?").types(answer);
         let said = terminal.ends(code);
+        // In the question once; and in the refusal, where it is one.
+        assert_eq!(said.matches("SHA256:").count(), if code == 0 { 1 } else { 2 }, "{said}");
         assert_eq!(Path::new(&known).exists(), code == 0, "{said}");
         assert_eq!(said.contains("it runs"), code == 0, "{said}");
     }
     let said = Terminal::start(&place.command(&words)).ends(0);
     assert!(said.contains("it runs") && !said.contains("fingerprint"), "{said}");
+    Ok(())
+}
+
+/// While a run shows what it does, the question stands alone until it is answered.
+fn undisturbed(place: &Place) -> Outcome {
+    let (config, _) = with_other_keys(place)?;
+    let mut terminal = Terminal::start(&place.command(&["--ssh-config", &config, "deploy", "--all"]));
+    terminal.shows("looking").shows("shall the key be pinned? [y/N] ");
+    assert_eq!(terminal.goes_on(), "");
+    let said = terminal.types("y").shows("looking").ends(0);
+    assert!(said.contains("done in"), "{said}");
+    place.want(0, &["remove", "--all", "--yes"])?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! The lines of a terminal that change: one for each host or service that is being worked on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -8,6 +10,27 @@ use crate::cli::face::say;
 use crate::cli::render::board::Board;
 use crate::cli::render::words;
 use crate::model::{Event, HostName, ServiceName};
+
+/// The live lines that are on the terminal now: there is one terminal, and questions come from anywhere.
+static SHOWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Whether a question stands there in their place.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Does this while no live line is on the terminal, as it would be written over a question. They come back below.
+pub(in crate::cli) fn aside<T>(ask: impl FnOnce() -> T) -> T {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(shown) = shown else { return ask() };
+    ASKED.store(true, Ordering::SeqCst);
+    let answer = shown.suspend(ask);
+    ASKED.store(false, Ordering::SeqCst);
+    answer
+}
+
+/// Whether nothing may be shown now.
+pub(super) fn is_aside() -> bool {
+    ASKED.load(Ordering::SeqCst)
+}
 
 /// The live lines, under the ones that stay.
 pub(super) struct Live {
@@ -25,9 +48,9 @@ impl Live {
             "{spinner}     {prefix}  {wide_msg} {elapsed}"
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
-        Self {
-            all: MultiProgress::new(), rows: BTreeMap::new(), style: style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
-        }
+        let all = MultiProgress::new();
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(all.clone());
+        Self { all, rows: BTreeMap::new(), style: style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ") }
     }
 
     /// Prints a line that stays above the live ones.
@@ -78,5 +101,11 @@ impl Live {
         for row in std::mem::take(&mut self.rows).into_values() {
             row.finish_and_clear();
         }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -15,26 +15,28 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::cli::face::{Face, Format, say};
 use crate::model::Event;
 use board::Board;
-use live::Live;
+use live::{Live, is_aside};
 use words::Style;
 
+pub(super) use live::aside;
 pub(super) use measure::{duration, short};
 pub use safe::{safe, safe_json};
 
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Shows events until the stream closes. With `--json`, the document of the run is printed then.
+/// Shows events until the stream closes; what happens while a question is open is shown when it is answered. With `--json`, the
+/// document of the run is printed at the end.
 pub async fn render(face: &Face, mut events: UnboundedReceiver<Event>) {
     let mut screen = Screen::new(face);
     let mut turn = tokio::time::interval(TURN);
     loop {
         tokio::select! {
-            event = events.recv() => match event {
+            event = events.recv(), if !is_aside() => match event {
                 Some(event) => screen.show(&event),
                 None => break,
             },
-            _ = turn.tick(), if screen.live.is_some() => screen.turn(),
+            _ = turn.tick(), if screen.live.is_some() => if !is_aside() { screen.turn() },
         }
     }
     screen.close();
