@@ -252,6 +252,11 @@ fn hangs(bare: &Machine) -> Result<(), Failed> {
         )
     };
     bench.registry(&service("1000", "100ms"));
+    bare.inside("mv /usr/bin/sudo /usr/bin/sudo.away");
+    let powerless = bench.run(&["deploy", "--all"]);
+    bare.inside("mv /usr/bin/sudo.away /usr/bin/sudo");
+    said(&powerless, 4, &["the host has no sudo, and `deploy` is not root"]);
+    assert!(powerless.err.contains("hint: install sudo there, log in as root"), "{}", powerless.err);
     bench.run(&["deploy", "--all", "--events"]).exits(0);
     // It hangs when the new release runs and is not proven yet.
     bench.registry(&service("1001", "100s"));
