@@ -1,34 +1,14 @@
-# What the looks share. An answer of one line that begins with `!` says why there is none.
-timeout=
-if timeout -k 1 1 true; then timeout=yes; fi
+# What the looks share; any program that hangs is ended from here on. An answer of one line that begins with `!` says why there is none.
+tick USR2
 
 lacks() { printf '!lacks %s\n' "$1"; }
 
-bounded() { # SECONDS PROGRAM ARG...: runs a program, and says so when it did not end in time
-  late=$1; shift
-  if [ -n "$timeout" ]; then
-    timeout -k 1 "$late" "$@" </dev/null
-    code=$?
-  else
-    "$@" </dev/null &
-    job=$!
-    (sleep "$late"; kill -9 "$job") >/dev/null &
-    dog=$!
-    wait "$job"
-    code=$?
-    kill "$dog"
-  fi
-  case $code in 124|137) printf '\n!late %s %s\n' "$late" "$1" ;; esac
-  return "$code"
-}
-
-asked() { # SECONDS PROGRAM ARG...: as `bounded`, where what is said by a program that fails is no answer
+asked() { # PROGRAM ARG...: as `bounded`, where what is said by a program that fails is no answer
   if answer=$(bounded "$@" 2>&1); then
     printf '%s\n' "$answer"
   else
     # One line, and that of the program, not ours.
-    printf '!failed %s: %s\n' "$2" "$(printf '%s' "$answer" | tr '\n' ' ' | cut -c 1-200)"
-    case $answer in *'!late '*) printf '!late %s %s\n' "$1" "$2" ;; esac
+    printf '!failed %s: %s\n' "$1" "$(printf '%s' "$answer" | tr '\n' ' ' | cut -c 1-200)"
   fi
 }
 
@@ -36,7 +16,7 @@ pids=
 shown() { # SCOPE UNIT...: what systemd says of units; their main processes are remembered for the looks behind
   scope=$1; shift
   [ "$init" = systemd ] || return
-  all=$(bounded 5 systemctl --"$scope" show -p Id,LoadState,LoadError,ActiveState,SubState,Result,ExecMainStatus \
+  all=$(bounded systemctl --"$scope" show -p Id,LoadState,LoadError,ActiveState,SubState,Result,ExecMainStatus \
     -p ExecMainCode,NRestarts,MainPID,UnitFileState,User,NeedDaemonReload,InvocationID,RestartUSec \
     -p MemoryCurrent,MemoryMax,TasksCurrent,TasksMax,LimitNOFILE,StartLimitBurst,FragmentPath -- "$@")
   say "heal/shown $scope" "$all"

@@ -1,6 +1,7 @@
 //! What the looks stand on: the host and its services as the registry has them, and what was heard from the host.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::check::Verdict;
 use crate::heal::Observation;
@@ -8,6 +9,9 @@ use crate::host::look::{Beside, process_name};
 use crate::host::{Seen, SeenContainer, SeenService, SeenUnit};
 use crate::model::{Check, HostName, Scope, ServiceName};
 use crate::registry::{Host, Registry, Service};
+
+/// How long any service may take to start, whatever its checks say.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// What a look is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +122,15 @@ impl Heard {
         self.part(&format!("heal/{} {key}", look.name))
     }
 
+    /// As `answer`, also where a program had to be ended, if the look itself tells of that.
+    pub(super) fn whole(&self, look: &Look, key: &str) -> Result<&str, String> {
+        let text = self.found.parts.get(&format!("heal/{} {key}", look.name)).ok_or("the host did not answer this")?;
+        match text.lines().find_map(|line| line.strip_prefix("!lacks ")) {
+            Some(tool) => Err(format!("the host has no {tool}")),
+            None => Ok(text.trim()),
+        }
+    }
+
     /// What was said under a key; or why nothing was.
     pub(super) fn part(&self, key: &str) -> Result<&str, String> {
         let text = self.found.parts.get(key).ok_or("the host did not answer this")?.trim();
@@ -150,6 +163,20 @@ impl Heard {
         };
         let instance = |name: String| Instance { unit: units.get(&name), shown: self.shown(&name), name };
         record.units.iter().map(|unit| instance(name(unit))).collect()
+    }
+
+    /// Why a service that runs need not listen yet: its unit runs for less than it may take to start.
+    pub(super) fn starting(&self, placed: &Placed<'_>) -> Option<String> {
+        let period = placed.service.checks.iter().map(|check| check.start_period).max().unwrap_or_default().max(MOMENT);
+        let uptime = self.seen().facts.uptime?;
+        self.instances(placed).into_iter().find_map(|instance| {
+            // What started since the host was asked for its clock has run for no time.
+            let age = uptime.saturating_sub(instance.unit.filter(|unit| unit.runs())?.since_boot?);
+            let says = || {
+                format!("{} runs for {} s and may take {} s to start", instance.name, age.as_secs(), period.as_secs())
+            };
+            (age < period).then(says)
+        })
     }
 
     /// The containers of a service.

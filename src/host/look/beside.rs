@@ -21,11 +21,71 @@ pub struct Beside {
 /// # Errors
 /// When the answer is not ours, or is cut: the host was then not seen.
 pub fn read_beside(answer: &[u8]) -> Result<Beside, LookError> {
-    let parts = framed(answer)?;
+    let parts = short(framed(answer)?);
     let get = |key: &str| parts.iter().find(|part| part.0 == key).map(|part| part.1.as_str());
     Ok(Beside {
         seen: seen(&parts)?,
         listeners: read_listeners(get),
         parts: parts.into_iter().filter(|(key, _)| key.contains('/')).collect(),
     })
+}
+
+/// What had to be ended is missing in the answer behind it. Of the caller's parts it is noted, as a line `!late SECONDS PROGRAM`; of
+/// the look's own, what is not whole is not there.
+fn short(all: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut late: Option<(u32, String)> = None;
+    let mut parts = Vec::new();
+    for (key, mut text) in all {
+        if let Some(seconds) = key.strip_prefix("late/") {
+            let (seconds, before) = (seconds.parse().unwrap_or_default(), late.map_or(0, |(before, _)| before));
+            late = Some((before.saturating_add(seconds), text.lines().next().unwrap_or_default().to_owned()));
+            continue;
+        }
+        let Some((seconds, program)) = late.take() else {
+            parts.push((key, text));
+            continue;
+        };
+        let own = ["units/", "job/", "discover/"].iter().any(|start| key.starts_with(start));
+        if key == "disk" {
+            text.clear();
+        } else if key.contains('/') {
+            text = format!("{text}\n!late {seconds} {program}");
+        }
+        if !own {
+            parts.push((key, text));
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn what_is_short_of_an_answer_says_so_and_no_other_does() {
+        let pairs =
+            |all: &[(&str, &str)]| all.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect::<Vec<_>>();
+        let told = [
+            ("late/5", "df"),
+            ("disk", "Filesystem 1 2"),
+            ("writable", "yes"),
+            ("late/2", "systemctl"),
+            ("units/system", "Id=a.service"),
+            ("late/10", "docker"),
+            ("blind", "docker does not answer"),
+            ("late/2", "grep"),
+            ("late/2", "find"),
+            ("heal/access a", "user 7"),
+            ("heal/log a", "fine"),
+        ];
+        let kept = [
+            ("disk", ""),
+            ("writable", "yes"),
+            ("blind", "docker does not answer"),
+            ("heal/access a", "user 7\n!late 4 find"),
+            ("heal/log a", "fine"),
+        ];
+        assert_eq!(short(pairs(&told)), pairs(&kept));
+    }
 }

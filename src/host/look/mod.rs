@@ -73,6 +73,7 @@ pub struct Compared {
 }
 
 const LIBRARY: &str = include_str!("look.sh");
+const GUARD: &str = include_str!("guard.sh");
 const IMAGES: &str = include_str!("images.sh");
 
 /// The script for `sh -s`.
@@ -82,10 +83,12 @@ pub fn script(question: &Question) -> String {
 }
 
 /// As `script`, with shell text of the caller's before the end. It has the functions of the look (`say KEY TEXT` above all), the
-/// variables that they leave, and the function `listeners`; the keys that it says hold a `/`, as no name does.
+/// variables that they leave, and the function `listeners`; the keys that it says hold a `/`, as no name does. What hangs is ended;
+/// from `tick USR2` on that is any program.
 #[must_use]
 pub fn script_beside(question: &Question, more: &str) -> String {
     let mut script = format!("{LIBRARY}{}", run::peek());
+    script.push_str(if more.is_empty() { "" } else { GUARD });
     let mut call = |words: &[&str]| call(&mut script, words);
     call(&host_words(question.base.as_deref()));
     if question.versions {
@@ -141,6 +144,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     if !more.is_empty() {
         script.push_str(discover::DISCOVER);
         script.push_str(more);
+        script.push_str("kill \"$dog\"; dog=\n");
     }
     script.push_str("say end ''\n");
     script

@@ -12,14 +12,10 @@ look_access() { # SERVICE USER
   [ "$user" != 0 ] || return
   ls -ldn / "$base" "$base/services" "$base/services/$1" "$base/services/$1/releases" "$base/services/$1/current/" "$base/services/$1/shared"
   [ ! -d "$base/services/$1/shared" ] ||
-    bounded 5 find "$base/services/$1/shared" -maxdepth 3 ! -user "$user" ! -type l -exec ls -dln {} + |
-      { head -n 100 | while read -r mode links owner group rest; do
-        case $mode in
-          '') ;;
-          '!late') printf '!late %s %s\n' "$links" "$owner" ;;
-          *) printf 'foreign %s:%s /%s\n' "$owner" "$group" "${rest#* /}" ;;
-        esac
-      done; }
+    bounded find "$base/services/$1/shared" -maxdepth 3 ! -user "$user" ! -type l -exec ls -dln {} + |
+      head -n 100 | while read -r mode links owner group rest; do
+        [ -z "$mode" ] || printf 'foreign %s:%s /%s\n' "$owner" "$group" "${rest#* /}"
+      done
 }
 "#;
 

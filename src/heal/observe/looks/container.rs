@@ -7,7 +7,7 @@ use crate::host::SeenContainer;
 pub(super) const LOOK: Look = Look { name: "container", about: About::Service, shell: SHELL, calls, judge };
 
 const SHELL: &str = r#"
-look_container() { asked 5 docker images --quiet --no-trunc --all; }
+look_container() { asked docker images --quiet --no-trunc --all; }
 "#;
 
 fn calls(scene: &Scene<'_>) -> Vec<Vec<String>> {

@@ -6,7 +6,7 @@ use crate::heal::observe::scene::{About, Heard, Look, Scene, once};
 pub(super) const LOOK: Look = Look { name: "disk", about: About::Host, shell: SHELL, calls: once, judge };
 
 const SHELL: &str = r#"
-look_disk() { bounded 5 df -Pk "$near" / /var /var/log /tmp /var/lib/docker || :; }
+look_disk() { bounded df -Pk "$near" / /var /var/log /tmp /var/lib/docker || :; }
 "#;
 
 /// A file system is called full when less than this share and less than this much is free.

@@ -9,9 +9,9 @@ const SHELL: &str = r#"
 look_docker() {
   command -v docker >/dev/null || return
   wanted=unknown
-  if [ "$init" = systemd ]; then wanted=$(bounded 5 systemctl is-enabled docker.service); fi
+  if [ "$init" = systemd ]; then wanted=$(bounded systemctl is-enabled docker.service); fi
   printf '%s\n' "$wanted"
-  bounded 5 docker version --format '{{.Server.Version}}' 2>&1
+  bounded docker version --format '{{.Server.Version}}' 2>&1
   :
 }
 "#;

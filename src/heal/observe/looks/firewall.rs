@@ -10,10 +10,10 @@ pub(super) const LOOK: Look = Look { name: "firewall", about: About::Service, sh
 const SHELL: &str = r#"
 look_firewall() {
   if command -v iptables-save >/dev/null; then
-    rules=$(bounded 5 iptables-save -t filter)
+    rules=$(bounded iptables-save -t filter)
   elif command -v nft >/dev/null; then
     # What goes out or through is none of a port's business.
-    rules=$(bounded 5 nft list ruleset) &&
+    rules=$(bounded nft list ruleset) &&
       rules=$(printf '%s\n' "$rules" | awk '/chain .*{/ { keep = 1 } /hook (output|forward|prerouting|postrouting)/ { keep = 0 } keep')
   else
     echo none
@@ -21,7 +21,7 @@ look_firewall() {
   fi
   [ $? = 0 ] || rules="$rules
 denied"
-  printf '%s\n' "$rules" | grep -E '^denied$|^!late|dport|-i lo |iif(name)? "?lo"? ' | head -n 1000
+  printf '%s\n' "$rules" | grep -E '^denied$|dport|-i lo |iif(name)? "?lo"? ' | head -n 1000
 }
 "#;
 

@@ -9,8 +9,8 @@ pub(super) const LOOK: Look = Look { name: "init", about: About::Host, shell: SH
 const SHELL: &str = r#"
 look_init() {
   [ "$init" = systemd ] || return
-  bounded 5 systemctl is-system-running
-  bounded 5 systemctl list-units --state=failed --no-legend --plain
+  bounded systemctl is-system-running
+  bounded systemctl list-units --state=failed --no-legend --plain
   :
 }
 "#;

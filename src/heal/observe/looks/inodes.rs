@@ -6,7 +6,7 @@ use crate::heal::observe::scene::{About, Heard, Look, Scene, once};
 pub(super) const LOOK: Look = Look { name: "inodes", about: About::Host, shell: SHELL, calls: once, judge };
 
 const SHELL: &str = r#"
-look_inodes() { bounded 5 df -Pi "$near" / /var /var/log /tmp || :; }
+look_inodes() { bounded df -Pi "$near" / /var /var/log /tmp || :; }
 "#;
 
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {

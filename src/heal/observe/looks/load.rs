@@ -10,7 +10,7 @@ look_load() {
   cpus=$(getconf _NPROCESSORS_ONLN || grep -c ^processor /proc/cpuinfo || sysctl -n hw.ncpu)
   if [ -r /proc/loadavg ]; then read -r one five fifteen rest </proc/loadavg
   else
-    five=$(bounded 5 uptime) five=${five##*averages: } five=${five#* } five=${five%% *}
+    five=$(bounded uptime) five=${five##*averages: } five=${five#* } five=${five%% *}
   fi
   printf '%s %s\n' "$five" "$cpus"
 }

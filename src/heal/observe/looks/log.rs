@@ -13,9 +13,9 @@ look_log() { # SERVICE SCOPE UNIT...
   name=$1 scope=$2; shift 2
   if [ "$scope" = compose ]; then
     command -v docker >/dev/null || { lacks docker; return; }
-    for one in $(bounded 5 docker ps -aq --filter "label=com.docker.compose.project=portoser-$name" | head -n 8); do
-      from=$(bounded 5 docker inspect --format '{{.State.StartedAt}}' "$one")
-      bounded 5 docker logs --since "$from" "$one" 2>&1 | tail -n 40 | cut -c 1-500
+    for one in $(bounded docker ps -aq --filter "label=com.docker.compose.project=portoser-$name" | head -n 8); do
+      from=$(bounded docker inspect --format '{{.State.StartedAt}}' "$one")
+      bounded docker logs --since "$from" "$one" 2>&1 | tail -n 40 | cut -c 1-500
     done
     return
   fi
@@ -26,7 +26,7 @@ look_log() { # SERVICE SCOPE UNIT...
       while IFS='=' read -r key value; do
         case $key in InvocationID) id=$value ;; NRestarts) again=$value ;; esac
       done <<END
-$(bounded 5 systemctl --"$scope" show -p InvocationID,NRestarts -- "$unit")
+$(bounded systemctl --"$scope" show -p InvocationID,NRestarts -- "$unit")
 END
       by=_SYSTEMD_INVOCATION_ID of=INVOCATION_ID from=
       if [ "$scope" = user ]; then of=USER_INVOCATION_ID from=--user; fi
@@ -36,7 +36,7 @@ END
       elif [ -n "$id" ]; then set -- "$by=$id" + "$of=$id"
       else continue; fi
       # With a time, older journalctl takes `-n` for the first lines.
-      bounded 5 journalctl $from -q --no-pager -o cat "$@" | tail -n 80 | cut -c 1-500
+      bounded journalctl $from -q --no-pager -o cat "$@" | tail -n 80 | cut -c 1-500
     done
   else
     for one in "$base/services/$name"/process/*/log; do

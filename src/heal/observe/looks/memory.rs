@@ -12,7 +12,7 @@ look_memory() {
       case $key in MemTotal:|MemFree:|MemAvailable:|SwapTotal:|SwapFree:) printf '%s %s\n' "$key" "$value" ;; esac
     done </proc/meminfo
   elif command -v memory_pressure >/dev/null; then # macOS
-    bounded 5 memory_pressure -Q
+    bounded memory_pressure -Q
   else lacks /proc/meminfo; fi
 }
 "#;

@@ -10,11 +10,11 @@ pub(super) const LOOK: Look = Look { name: "names", about: About::Service, shell
 const SHELL: &str = r#"
 look_names() { # NAME...
   for name; do
-    if command -v getent >/dev/null; then answer=$(bounded 5 getent hosts "$name"); code=$?
-    elif command -v nslookup >/dev/null; then answer=$(bounded 5 nslookup "$name"); code=$?
-    elif command -v dscacheutil >/dev/null; then answer=$(bounded 5 dscacheutil -q host -a name "$name"); code=$?
+    if command -v getent >/dev/null; then answer=$(bounded getent hosts "$name"); code=$?
+    elif command -v nslookup >/dev/null; then answer=$(bounded nslookup "$name"); code=$?
+    elif command -v dscacheutil >/dev/null; then answer=$(bounded dscacheutil -q host -a name "$name"); code=$?
     else lacks 'getent or nslookup'; return; fi
-    case "$answer" in *'!late'*) code=late ;; '') code=gone ;; esac
+    case $code in 137) code=late ;; *) [ -n "$answer" ] || code=gone ;; esac
     printf '%s %s\n' "$name" "$code"
   done
 }
@@ -63,7 +63,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             continue;
         }
         let one = scene.of(&LOOK, placed);
-        let text = match heard.answer(&LOOK, placed.service.name.as_str()) {
+        let text = match heard.whole(&LOOK, placed.service.name.as_str()) {
             Ok(text) => text,
             Err(why) => {
                 found.push(one.unseen(why));
@@ -75,7 +75,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             let code = text.lines().find_map(|line| line.strip_prefix(&name)?.strip_prefix(' '));
             found.push(match code {
                 Some("0") => one.good(format!("{name} is resolved")),
-                Some("late") => one.bad(format!("the host's resolver does not answer for {name} within 5 s")),
+                Some("late") => one.bad(format!("the host's resolver does not answer for {name}")),
                 Some(_) => one.bad(format!("{name} cannot be resolved on the host")),
                 None => one.unseen(format!("{name} was not asked for")),
             });

@@ -12,7 +12,7 @@ look_venv() { # SERVICE
   for one in "$base/services/$1/venvs"/*/; do
     one=${one%/} state=ok
     if [ ! -x "$one/bin/python" ]; then state=gone
-    elif ! bounded 5 "$one/bin/python" -I -c pass; then state=broken; fi
+    elif ! bounded "$one/bin/python" -I -c pass; then state=broken; fi
     printf '%s %s\n' "${one##*/}" "$state"
   done
 }
