@@ -39,6 +39,9 @@ pub struct Observation {
     pub lines: Vec<String>,
 }
 
+/// The `state` of what was started just now and is not there yet: unseen, and worth another look.
+pub(super) const STARTING: &str = "starting";
+
 impl Observation {
     /// Something good about a host.
     #[must_use]

@@ -207,6 +207,12 @@ impl Healer {
     /// How it is done where it is done; or why that cannot be.
     fn ways(&self, candidate: &Candidate, place: &Problem, seen: &Diagnosis) -> Result<Vec<Way>, String> {
         let ways = candidate.ways.clone()?;
+        // That would only make the supervisor forget how often it did the same in vain.
+        let again =
+            |way: &Way| matches!(way, Way::Need(..) | Way::Mend(Mend::Change(UnitChange::Start | UnitChange::Restart)));
+        if !ways.is_empty() && ways.iter().all(again) && loops(place, seen) {
+            return Err("its supervisor starts it again and again, and that does not help".into());
+        }
         if let [Way::Need(need, at)] = &*ways {
             if runs(place, seen) {
                 return Err(format!("{need} runs on {at}; what lies between the two is in the way"));
@@ -301,6 +307,12 @@ fn ails(place: &Problem, seen: &Diagnosis) -> bool {
 fn said(deeds: &[Deed]) -> String {
     let says: Vec<String> = deeds.iter().map(ToString::to_string).collect();
     says.join(", then ")
+}
+
+/// Whether a service ends and is started by its supervisor again and again.
+fn loops(place: &Problem, seen: &Diagnosis) -> bool {
+    let mut here = seen.observations.iter().filter(|one| one.host == place.host && one.service == place.service);
+    here.any(|one| one.look == "restarts" && one.sight == Sight::Bad)
 }
 
 /// Whether what supervises the service on the host says that it runs.

@@ -11,6 +11,7 @@ use crate::deploy::{
 use crate::heal::diagnose::look;
 use crate::heal::left::cordons;
 use crate::heal::playbook::Library;
+use crate::heal::sight::STARTING;
 use crate::heal::solve::deed::Way;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::host::run::Treatment;
@@ -266,7 +267,10 @@ fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> O
     let about = |one: &&Observation| own(&one.service);
     let asked: Vec<_> = found.observations.iter().filter(about).filter(|one| looks.contains(&one.look)).collect();
     let must = |one: &Observation| named || remedy.evidence.contains(&one.look);
-    let bad = |one: &&&Observation| one.sight == Sight::Bad || must(one) && one.sight == Sight::Unseen;
+    // What was started by the remedy and is not there yet may never come.
+    let starts = |one: &Observation| one.values.get("state").is_some_and(|state| state == STARTING);
+    let unseen = |one: &Observation| one.sight == Sight::Unseen && (must(one) || starts(one));
+    let bad = |one: &&&Observation| one.sight == Sight::Bad || unseen(one);
     if let Some(one) = asked.iter().find(bad) {
         return Some(format!("{}: {}", one.look, one.says));
     }

@@ -21,6 +21,7 @@ pub mod kit;
 mod launchd;
 mod learn;
 mod log;
+mod looks;
 mod mail;
 mod mixed;
 mod mounted;
@@ -72,6 +73,7 @@ pub fn trials() -> Vec<Trial> {
         launchd::trials(),
         learn::trials(),
         log::trials(),
+        looks::trials(),
         mail::trials(),
         mixed::trials(),
         others::trials(),

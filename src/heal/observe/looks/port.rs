@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::heal::Observation;
 use crate::heal::observe::scene::{About, Heard, Look, Placed, Scene, once};
+use crate::heal::sight::STARTING;
 use crate::host::Layout;
 use crate::host::look::Listener;
 
@@ -26,6 +27,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             continue;
         }
         let runs = heard.instances(placed).iter().all(|instance| instance.unit.is_some_and(|unit| unit.runs()));
+        let starting = heard.starting(placed);
         for port in ports(placed) {
             let one = scene.of(&LOOK, placed).of(port.to_string()).with("port", port);
             let Some(listeners) = &heard.found.listeners else {
@@ -33,6 +35,10 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 continue;
             };
             found.push(match listeners.get(&port) {
+                None if runs && starting.is_some() => {
+                    let why = starting.as_deref().unwrap_or_default();
+                    one.with("state", STARTING).unseen(format!("nobody listens on port {port} yet: {why}"))
+                }
                 None if runs => one.with("state", "closed").bad(format!("nobody listens on port {port}")),
                 // What does not run does not listen; the look `unit` says that.
                 None => one.with("state", "closed").good(format!("nobody holds port {port}")),

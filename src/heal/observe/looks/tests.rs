@@ -1,12 +1,15 @@
 //! What the tests of the looks share: a host that said something, and the judgement of one look about it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{ALL, REACH, table};
-use crate::heal::observe::scene::{Heard, Look, Scene};
+use super::{ALL, REACH, check, port, table};
+use crate::check::{Bad, Verdict};
+use crate::heal::observe::scene::{Heard, Look, Placed, Scene};
 use crate::heal::{Observation, Sight};
-use crate::host::look::Beside;
-use crate::host::{Facts, Init, Seen};
+use crate::host::look::{Beside, Listener};
+use crate::host::{Facts, Init, Seen, SeenService, SeenUnit};
+use crate::model::{ReleaseId, spread};
 use crate::registry::{Format, Registry, load_text};
 
 fn registry() -> Registry {
@@ -29,6 +32,48 @@ pub(super) fn host_look(look: &Look, parts: &[(&str, &str)]) -> Vec<Observation>
     let found = Beside { seen, listeners: None, parts };
     let heard = Heard { found, verdicts: Vec::new(), ways: Vec::new(), now: 0 };
     (look.judge)(&Scene { registry: &registry, host, services: Vec::new() }, &heard)
+}
+
+fn refused() -> Verdict {
+    Verdict::Bad(Bad { says: "refused".into(), evidence: Vec::new(), hopeless: false })
+}
+
+/// What a look finds of the service `api` with port 80 and the unit `api.service`, which runs since so many milliseconds after
+/// the host's start; the host is up for 100 s.
+pub(super) fn service_look(look: &Look, checks: &str, since: u64, listens: bool) -> Vec<Observation> {
+    let text = format!(
+        "version: 1\nhosts:\n  one: {{ address: 192.0.2.1 }}\nservices:\n  api: {{ type: native, host: one, run: [a], port: 80, {checks} }}\n"
+    );
+    let registry = load_text(&text, Format::Yaml, std::path::Path::new("/registry.yml"), None).expect("a registry");
+    let (host, service) =
+        (registry.hosts.values().next().expect("a host"), registry.services.values().next().expect("one"));
+    let record = serde_json::json!({
+        "format": 1, "service": "api", "release": ReleaseId::from_digest(&[7; 32]), "engine": "native", "supervisor": "systemd", "scope": "system",
+        "units": [{ "name": "api.service", "path": null, "enable": null, "text": "" }], "user": null, "checks": [],
+        "hooks": { "before": [], "after": [] }, "summary": {}, "files": {},
+    });
+    let record = crate::host::Record::parse(&record.to_string());
+    assert!(record.is_ok(), "{record:?}");
+    let unit = SeenUnit {
+        loaded: true,
+        active: "active".into(),
+        pid: 7,
+        since_boot: Some(Duration::from_millis(since)),
+        ..SeenUnit::default()
+    };
+    let seen = Seen {
+        facts: Facts { uptime: Some(Duration::from_secs(100)), ..Facts::default() },
+        services: [(service.name.clone(), SeenService { record: Some(record), ..SeenService::default() })].into(),
+        units: [("api.service".to_owned(), unit)].into(),
+        ..Seen::default()
+    };
+    let own = Listener { process: Some((7, "a".into())), unit: Some("api.service".into()), local: false };
+    let listeners = Some(listens.then_some((80, own)).into_iter().collect());
+    let verdicts = spread(&service.checks, service.port, service.instances).into_iter();
+    let verdicts = verdicts.map(|check| (service.name.clone(), check, refused())).collect();
+    let heard = Heard { found: Beside { seen, listeners, parts: BTreeMap::new() }, verdicts, ways: Vec::new(), now: 0 };
+    let placed = Placed { service, units: Vec::new() };
+    (look.judge)(&Scene { registry: &registry, host, services: vec![placed] }, &heard)
 }
 
 /// Each observation as `SIGHT WORDS`.
@@ -66,4 +111,24 @@ fn a_host_that_says_nothing_is_not_called_bad() {
 fn a_table_of_df_is_read() {
     let text = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/a b 100 40 60 40% /opt x\nnone 0 0 0 - /proc\n";
     assert_eq!(table(text), [("/opt x", [100, 40, 60]), ("/proc", [0, 0, 0])]);
+}
+
+#[test]
+fn what_may_still_be_starting_need_not_listen() {
+    let sights = |checks: &str, since: u64, listens: bool| {
+        let all = [&port::LOOK, &check::LOOK].map(|look| service_look(look, checks, since, listens));
+        all.concat().iter().map(|one| one.sight).collect::<Vec<_>>()
+    };
+    let tcp = "checks: [{ tcp: 80, start_period: 30s }]";
+    // The host is up for 100 s.
+    assert_eq!(sights(tcp, 99_700, false), [Sight::Unseen; 2]);
+    assert_eq!(sights(tcp, 100_200, false), [Sight::Unseen; 2], "it was started while we looked");
+    assert_eq!(sights(tcp, 71_000, false), [Sight::Unseen; 2]);
+    assert_eq!(sights(tcp, 69_000, false), [Sight::Bad; 2]);
+    assert_eq!(sights(tcp, 99_700, true), [Sight::Good, Sight::Bad], "what listens has started");
+    assert_eq!(
+        sights("checks: [{ tcp: 80, start_period: 0s }]", 99_700, false),
+        [Sight::Unseen; 2],
+        "nothing starts at once"
+    );
 }

@@ -25,7 +25,7 @@ pub fn native(machine: &Machine) -> Stack {
         format!(
             "  {id}-{name}:\n    type: native\n    host: {}\n    source: source\n    run: [./bin/serve]\n    port: {port}\n{need}    \
              user: u-{id}\n    env: {{ PORT: \"${{PORT}}\", NEED: \"http://db-{id}.trial:{at}/\", TOKEN: secret, SHARED: \"${{SHARED_DIR}}\" }}\n    \
-             limits: {{ files: 64 }}\n    restart: {{ policy: always, delay: 200ms, max: 3, within: 60s }}\n    checks: [{{ http: /health }}]\n{HEAL}",
+             limits: {{ files: 64 }}\n    restart: {{ policy: always, delay: 200ms, max: 3, within: 60s }}\n    checks: [{{ http: /health, start_period: 3s }}]\n{HEAL}",
             machine.name
         )
     };
