@@ -9,36 +9,19 @@ pub(super) fn prune(what: &str, found: &Found<'_>) -> Option<Way> {
     let mount = found.value("mount").filter(|mount| mount.starts_with('/'))?.to_owned();
     let (name, text) = match what {
         "releases" => return Some(Way::Mend(Mend::PruneReleases { mount })),
-        "journal" => ("shorten-the-journal", JOURNAL),
-        "caches" => ("empty-package-caches", CACHES),
-        "images" => ("remove-unused-images", IMAGES),
+        "journal" => ("shorten-the-journal", "journal"),
+        "caches" => ("empty-package-caches", "caches"),
+        "images" => ("remove-unused-images", "images"),
         _ => return None,
     };
     Some(Way::Mend(Mend::Steps(vec![script(name, text, &mount)])))
 }
 
-fn script(name: &str, text: &str, mount: &str) -> Step {
-    run(Cmd::new("/bin/sh").args(["-c", &[ON, text].concat(), name, mount]), None)
+const LIBRARY: &str = include_str!("space.sh");
+
+fn script(name: &str, call: &str, mount: &str) -> Step {
+    run(Cmd::new("/bin/sh").args(["-c", &format!("mount=$1\n{LIBRARY}{call}"), name, mount]), None)
 }
-
-/// `on PATH`: whether it lies on the mount, or on another mount of the same device. `df -P` ends a line with the mount point, behind the
-/// only word with a `%`: MOUNT
-const ON: &str = "mount=$1; line() { df -Pk \"$1\" 2>/dev/null | tail -n 1; }; whole=$(line \"$mount\"); \
-                  on() { [ -e \"$1\" ] || return 1; one=$(line \"$1\"); [ \"${one#*% }\" != \"$mount\" ] || return 0; \
-                  case $one in /dev/*) [ \"${one%% *}\" = \"${whole%% *}\" ] ;; *) return 1 ;; esac; }; ";
-
-const JOURNAL: &str = "command -v journalctl >/dev/null || exit 0; on /var/log/journal || on /run/log/journal || exit 0; \
-                       journalctl --rotate; journalctl --vacuum-size=64M";
-
-/// Each package tool empties its own cache in its own way.
-const CACHES: &str = "if command -v apt-get >/dev/null && on /var/cache/apt; then apt-get clean; fi; \
-                      if command -v dnf >/dev/null && on /var/cache/dnf; then dnf clean packages; fi; \
-                      if command -v apk >/dev/null && on /etc/apk/cache; then apk cache clean; fi; exit 0";
-
-/// Images without a name that no container uses; ours have names as long as their release is there. They lie in Docker's own folder, or
-/// with containerd.
-const IMAGES: &str = "command -v docker >/dev/null || exit 0; root=$(docker info --format '{{.DockerRootDir}}') || exit 0; \
-                      on \"$root\" || on /var/lib/containerd || exit 0; docker image prune --force";
 
 #[cfg(test)]
 mod tests {
@@ -61,5 +44,34 @@ mod tests {
         let (root, memory) = (mount("/"), mount("/dev/shm"));
         assert!(on(&root, "/") && on(&memory, "/dev/shm") && !on(&root, "/nowhere"));
         assert!(memory == root || !on(&root, "/dev/shm") && !on(&memory, "/"), "{root} {memory}");
+    }
+
+    /// `df` says so much is free; what is taken has to be the lack alone.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the script of the deeds is tried with a `df` of its own")]
+    fn no_more_is_freed_than_is_missing() {
+        let place = tempfile::tempdir().expect("a folder");
+        let says = |all: u64, free: u64| {
+            let df = place.path().join("df");
+            let text = format!("#!/bin/sh\necho 'head\na b {all} 1 {free} 99% /m x'\n");
+            std::fs::write(&df, text).expect("written");
+            std::fs::set_permissions(&df, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+            let Step::Run { cmd, .. } = script("trial", "enough && echo none", "/m x") else { panic!("it runs words") };
+            let (program, words) = cmd.words().split_first().expect("words");
+            let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap_or_default());
+            let out = std::process::Command::new(program).args(words).env("PATH", path).output().expect("ran").stdout;
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        const GIB: u64 = 1 << 20;
+        for (all, free, lack) in [
+            (100 * GIB, 3 * GIB, None),
+            (100 * GIB, GIB / 2, Some(2 * GIB - GIB / 2)),
+            (10 * GIB, 0, Some(10 * GIB / 100 * 6)),
+            (8192, 100, Some(4096 - 100)),
+        ] {
+            let said = says(all, free);
+            assert_eq!(said.ends_with("none\n"), lack.is_none(), "{said}");
+            assert!(lack.is_none_or(|lack| said.starts_with(&format!("{lack} KiB more"))), "{said}");
+        }
     }
 }
