@@ -67,7 +67,7 @@ impl Healers {
     async fn notify(&self, told: &Ground, selection: &Selection, mut healing: Healing) {
         let own = select(&told.registry, selection).map(|(services, _)| services).unwrap_or_default();
         healing.refrained.retain(|one| !one.problem.service.as_ref().is_some_and(|name| own.contains(name)));
-        match notify(&told.registry, &self.journal, &healing, told.clock.now()).await {
+        match notify(&told.registry, &self.journal, (&healing, None), told.clock.now()).await {
             Ok((_, complaints)) => complaints.into_iter().for_each(|complaint| {
                 note(told, complaint);
             }),

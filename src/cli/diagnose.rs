@@ -1,17 +1,16 @@
 //! `portoser diagnose`: what is the matter with services and hosts, and why.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::cli::playbook::library;
 use crate::cli::registry::{Thing, thing};
-use crate::cli::{Exit, Face, Failure, safe, session};
+use crate::cli::{Exit, Face, Failure, bundle, safe, session};
 use crate::deploy::Selection;
 use crate::heal::{Diagnosis, HealFault, Observation, Problem, Refrained, Sight, WOULD, diagnose, unknown_looks};
-use crate::model::{FailureKind, RunId};
+use crate::model::FailureKind;
 use crate::registry::Registry;
 
 /// Look at services and hosts from every side, and say what is the matter and from which root it grows
@@ -44,7 +43,7 @@ impl Diagnose {
             })
         })?;
         if let Some(file) = &self.bundle {
-            bundle(file, &run, &document(&found, &outlook))?;
+            bundle::write(file, &run, &json!({ "diagnosis": document(&found, &outlook) }))?;
         }
         if face.flags.json || face.flags.events {
             face.document(&document(&found, &outlook));
@@ -78,19 +77,6 @@ pub(super) fn selection(registry: &Registry, names: &[String]) -> Result<Selecti
         }
     }
     Ok(selection)
-}
-
-/// Writes the bundle. It may tell much of the hosts, so nobody else may read it.
-fn bundle(file: &Path, run: &RunId, document: &Value) -> Result<(), Failure> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let failed = |error: &std::io::Error| {
-        Failure::new(FailureKind::Internal, error).doing(format!("writing {}", file.display()))
-    };
-    let all = json!({ "portoser": env!("CARGO_PKG_VERSION"), "run": run, "diagnosis": document });
-    let text = crate::cli::safe_json(&all, true).map_err(|error| failed(&std::io::Error::other(error)))?;
-    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    let mut to = open.map_err(|error| failed(&error).hint("name a file that is not there yet"))?;
-    writeln!(to, "{text}").map_err(|error| failed(&error))
 }
 
 /// Where a problem or an observation is.
@@ -146,7 +132,7 @@ fn evidence<'a>(found: &'a Diagnosis, problem: &'a Problem) -> impl Iterator<Ite
     problem.evidence.iter().filter_map(|number| found.observations.get(*number))
 }
 
-fn document(found: &Diagnosis, outlook: &[Refrained]) -> Value {
+pub(super) fn document(found: &Diagnosis, outlook: &[Refrained]) -> Value {
     let problem = |(number, one): (usize, &Problem)| {
         let would: Vec<Value> = one
             .deeds

@@ -79,7 +79,7 @@ impl Fix {
         let mut fixed = None;
         let job = async |ground: Arc<Ground>| {
             let done = fix(&ground, &library, &app.journal, &wish).await.map_err(failed)?;
-            let told = notify(&ground.registry, &app.journal, &done.healing, app.clock.now()).await;
+            let told = notify(&ground.registry, &app.journal, (&done.healing, None), app.clock.now()).await;
             let (_, complaints) = told.map_err(healing_failed)?;
             complaints.iter().for_each(|complaint| face.warn(safe(complaint)));
             let ended = judge(&done, !wish.undo.is_empty());

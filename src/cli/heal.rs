@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::cli::bundle::leave;
 use crate::cli::diagnose::{place, selection, warn};
 use crate::cli::face::Format;
 use crate::cli::playbook::library;
@@ -64,7 +65,7 @@ const REMIND: Duration = Duration::from_secs(24 * 3600);
 
 impl Heal {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let cure = Cure { risk: self.risk.map(Risk::from), at_most: None, only_look: self.dry_run };
+        let cure = Cure { risk: self.risk.map(Risk::from), only_look: self.dry_run, ..Cure::default() };
         go(face, "heal", |registry| selection(registry, &self.names), cure, false)
     }
 }
@@ -86,12 +87,16 @@ pub(super) fn go(
         "services": selection.services, "hosts": selection.hosts, "labels": selection.labels, "all": selection.all,
         "dry_run": cure.only_look,
     });
-    let (mut found, asked) = (None, request.to_string());
+    let (mut found, mut left, asked) = (None, None, request.to_string());
     let job = async |ground: Arc<Ground>| {
         let healing = heal(&ground, &selection, &library, &app.journal, cure).await.map_err(failed)?;
         let (_, complaints) = match cure.only_look {
             true => Default::default(),
-            false => notify(&ground.registry, &app.journal, &healing, app.clock.now()).await.map_err(failed)?,
+            false => {
+                left = leave(face, &app, &run, &healing).map_err(failed)?;
+                let about = (&healing, left.as_deref());
+                notify(&ground.registry, &app.journal, about, app.clock.now()).await.map_err(failed)?
+            }
         };
         complaints.iter().for_each(|complaint| face.warn(safe(complaint)));
         let ended = judge(&healing, news);
@@ -105,14 +110,18 @@ pub(super) fn go(
     let told = told.as_ref().unwrap_or(face);
     let ended = block_on(async |stop| session::carry(told, &app, (&run, verb), request, stop, job).await)?;
     if let Some(healing) = &found {
+        let told = |healing| with(document(healing), json!({ "bundle": left }));
         if events {
-            face.json_line(&json!({ "event": "healing", "healing": document(healing) }));
+            face.json_line(&json!({ "event": "healing", "healing": told(healing) }));
         } else if json {
-            face.document(&document(healing));
+            face.document(&told(healing));
         }
-        let silent = news && !json && !events && !is_told(face, &app, (verb, &asked), healing, &ended)?;
+        // Who asks what would be done is always told.
+        let silent =
+            news && !cure.only_look && !json && !events && !is_told(face, &app, (verb, &asked), healing, &ended)?;
         if !json && !events && !silent {
             show(face, healing, news);
+            left.iter().for_each(|file| face.data(safe(&format!("all that was seen: {}", file.display()))));
         }
         // The document says it all; a second one about the failure would not be JSON.
         if (json || silent)
@@ -206,7 +215,9 @@ fn show(face: &Face, healing: &Healing, news: bool) {
     }
     for problem in healing.unsure().filter(|one| !news || !healing.is_aside(one)) {
         line(format!("UNSURE   {}: {}", place(&problem.host, problem.service.as_ref()), problem.because));
-        line("         not done: the looks do not agree on it".to_owned());
+        let why =
+            if healing.cut { "it was over before it was seen often enough" } else { "the looks do not agree on it" };
+        line(format!("         not done: {why}"));
     }
     if healing.treated.is_empty() && healing.refrained.is_empty() && healing.unsure().next().is_none() {
         line(match healing.first.problems.len() {
@@ -231,18 +242,20 @@ fn remedy(one: &Treated) -> String {
     format!("{}: {}", one.remedy, one.did)
 }
 
+/// A value with more keys.
+fn with(mut value: Value, more: Value) -> Value {
+    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+        value.extend(more);
+    }
+    value
+}
+
 pub(super) fn document(healing: &Healing) -> Value {
     let about = |problem: &Problem| {
         json!({
             "problem": problem.name, "host": problem.host, "service": problem.service, "because": problem.because,
             "sure": problem.sure, "latent": problem.latent, "fingerprint": problem.fingerprint,
         })
-    };
-    let with = |mut value: Value, more: Value| {
-        if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
-            value.extend(more);
-        }
-        value
     };
     let treated = healing.treated.iter().map(|one| {
         let more = json!({

@@ -16,6 +16,7 @@ mod usage;
 
 mod adopt;
 mod attach;
+mod bundle;
 mod completions;
 mod demo;
 mod demo_service;

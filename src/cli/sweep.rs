@@ -1,5 +1,7 @@
 //! `portoser sweep`: one pass over everything, for cron.
 
+use std::time::{Duration, Instant};
+
 use crate::cli::deploy::label;
 use crate::cli::diagnose::selection;
 use crate::cli::heal::go;
@@ -8,7 +10,7 @@ use crate::deploy::Selection;
 use crate::heal::Cure;
 use crate::journal::Lease;
 use crate::model::FailureKind;
-use crate::registry::{HealPolicy, Registry};
+use crate::registry::{HealPolicy, Registry, parse_duration};
 
 /// Heal everything once, and say nothing when all is well; for cron
 ///
@@ -30,7 +32,11 @@ pub(super) struct Sweep {
     /// Do no more than this, whatever the registry allows
     #[arg(long, value_name = "POLICY")]
     heal: Option<PolicyWord>,
-    /// Only say what would be done
+    /// How long the pass may take: a host that was not looked at by then is unseen, and no remedy begins any more; one that is under
+    /// way is finished or undone
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
+    deadline: Duration,
+    /// Only say what would be done; it is always said
     #[arg(long)]
     dry_run: bool,
 }
@@ -39,7 +45,8 @@ impl Sweep {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         // Who only looks is in nobody's way.
         let _lease = if self.dry_run { None } else { Some(lease(face)?) };
-        let cure = Cure { risk: None, at_most: self.heal.map(HealPolicy::from), only_look: self.dry_run };
+        let until = Instant::now().checked_add(self.deadline);
+        let cure = Cure { risk: None, at_most: self.heal.map(HealPolicy::from), only_look: self.dry_run, until };
         let select = |registry: &Registry| {
             let mut selection = selection(registry, &self.names)?;
             selection.all &= self.label.is_empty();

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::app::digest;
+use crate::cli::bundle::leave;
 use crate::cli::diagnose::{place, selection};
 use crate::cli::face::Format;
 use crate::cli::heal::{document, failed};
@@ -95,7 +96,10 @@ impl Watch {
                     }
                 }
                 let healing = heal(&ground, &selection, books, &app.journal, cure).await.map_err(failed)?;
-                let told = notify(&ground.registry, &app.journal, &healing, app.clock.now()).await.map_err(failed)?;
+                let left = if self.dry_run { None } else { leave(face, &app, &run, &healing).map_err(failed)? };
+                let told = notify(&ground.registry, &app.journal, (&healing, left.as_deref()), app.clock.now())
+                    .await
+                    .map_err(failed)?;
                 tell(face, &board, &healing, &told);
                 board.stands(&healing, self.interval);
                 tokio::select! {

@@ -77,6 +77,13 @@ impl Ground {
         Arc::new(self.silent())
     }
 
+    /// The same ground for one who wants to hear what is told before anybody else does, and tells it on.
+    #[must_use]
+    pub(crate) fn overheard(&self) -> (Arc<Self>, tokio::sync::mpsc::UnboundedReceiver<Event>) {
+        let (tell, events) = tokio::sync::mpsc::unbounded_channel();
+        (Arc::new(Self { tell, ..self.silent() }), events)
+    }
+
     /// The same ground within the locks of a run that waits, where nothing is told but by that run.
     #[must_use]
     pub(crate) fn guest(&self, guest: Guest) -> Arc<Self> {

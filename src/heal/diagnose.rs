@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::deploy::{Far, Fault, Ground, Selection, select};
 use crate::heal::playbook::Library;
@@ -19,14 +20,14 @@ pub struct Diagnosis {
     pub problems: Vec<Problem>,
 }
 
-/// Looks at these services on these hosts, and judges. The connections stay open.
+/// Looks at these services on these hosts, until a given moment at most, and judges. The connections stay open.
 pub(super) async fn look(
     ground: &Arc<Ground>,
-    services: &BTreeSet<ServiceName>,
-    hosts: &BTreeSet<HostName>,
+    (services, hosts): (&BTreeSet<ServiceName>, &BTreeSet<HostName>),
     library: &Library,
+    until: Option<Instant>,
 ) -> (Diagnosis, BTreeMap<HostName, Far>) {
-    let Observed { found, far } = observe(ground, services, hosts).await;
+    let Observed { found, far } = observe(ground, services, hosts, until).await;
     let missed = |one: &Observation| one.sight != Sight::Unseen || !is_accepted(&ground.registry, one);
     let observations: Vec<_> = found.into_values().flatten().filter(missed).collect();
     (judge(ground, observations, library), far)

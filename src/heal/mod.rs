@@ -16,7 +16,7 @@ mod solve;
 pub use analyze::{Pattern, Problem, World, analyze};
 pub use diagnose::{Diagnosis, unknown_looks};
 pub use news::{News, word as news_word};
-pub use notify::notify;
+pub use notify::{gives_up, notify};
 pub use observe::{Observed, look_names, observe};
 pub use sight::{Observation, Sight};
 pub use solve::{

@@ -2,6 +2,7 @@
 //! nothing and delays nobody.
 
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
@@ -14,26 +15,39 @@ use crate::heal::owed::{due, told};
 use crate::heal::{HealFault, Healing};
 use crate::journal::{Journal, Trouble};
 use crate::model::hex;
-use crate::registry::{Notify, NotifyTo, Registry};
+use crate::registry::{NewsKind, Notify, NotifyTo, Registry};
 use crate::secrets;
 use crate::transport::{Letter, hand, mail, post};
 
 /// How often one is told who does not listen at first.
 const TRIES: u32 = 2;
 
+/// Whether a healing gives something up that none before it gave up.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn gives_up(registry: &Registry, journal: &Journal, healing: &Healing, now: Timestamp) -> Result<bool, HealFault> {
+    let before = journal.troubles(&registry.file.display().to_string())?;
+    Ok(news(&before, healing, now).0.iter().any(|one| one.kind == NewsKind::GaveUp))
+}
+
 /// Tells what a healing brought that is new, and keeps it in the journal. What is new comes back, and who could not be told.
+/// Where a bundle was left, those who hear that something was given up hear where it lies.
 ///
 /// # Errors
 /// When the journal cannot be read or written.
 pub async fn notify(
     registry: &Registry,
     journal: &Journal,
-    healing: &Healing,
+    (healing, bundle): (&Healing, Option<&Path>),
     now: Timestamp,
 ) -> Result<(Vec<News>, Vec<String>), HealFault> {
     let name = registry.file.display().to_string();
     let before = journal.troubles(&name)?;
-    let (all, mut after) = news(&before, healing, now);
+    let (mut all, mut after) = news(&before, healing, now);
+    for one in all.iter_mut().filter(|one| one.kind == NewsKind::GaveUp) {
+        one.says.extend(bundle.map(|file| format!("all that was seen: {}", file.display())));
+    }
     let mut tasks = JoinSet::new();
     for to in &registry.notify {
         let due = due(&all, &mut after, |one| stands(one, healing), to, now);
@@ -146,11 +160,11 @@ mod tests {
 
     #[test]
     fn a_letter_has_one_line_for_each_thing_however_hostile() {
-        let file = std::path::Path::new("/registry.yml");
+        let file = Path::new("/registry.yml");
         let text = "version: 1\nhosts: { web1: {} }\nservices: {}\n";
         let registry = crate::registry::load_text(text, crate::registry::Format::Yaml, file, None).expect("valid");
         let news = News {
-            kind: crate::registry::NewsKind::WentBad,
+            kind: NewsKind::WentBad,
             host: "web1".try_into().expect("a name"),
             service: Some("api".try_into().expect("a name")),
             problem: "unknown".into(),

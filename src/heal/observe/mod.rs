@@ -54,13 +54,29 @@ pub struct Observed {
     pub far: BTreeMap<HostName, Far>,
 }
 
-/// Looks at these services on these hosts, side by side. Every host has an answer, be it that it was not seen.
-pub async fn observe(ground: &Arc<Ground>, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Observed {
+/// Looks at these services on these hosts, side by side. Every host has an answer, be it that it was not seen: at the given moment
+/// whatever has not answered is.
+pub async fn observe(
+    ground: &Arc<Ground>,
+    services: &BTreeSet<ServiceName>,
+    hosts: &BTreeSet<HostName>,
+    until: Option<Instant>,
+) -> Observed {
     let mut tasks = JoinSet::new();
     for host in hosts.iter().filter_map(|name| ground.registry.hosts.get(name)) {
         let (ground, host, services) = (ground.clone(), host.clone(), services.clone());
         tasks.spawn(async move {
-            let (far, found) = one(&ground, &host, &services).await;
+            let over = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let (far, found) = tokio::select! {
+                biased;
+                found = one(&ground, &host, &services) => found,
+                () = over => (None, blind(&scene(&ground, &host, &services), OVER)),
+            };
             (host.name.clone(), far, found)
         });
     }
@@ -113,9 +129,18 @@ fn masked(one: &mut Observation, mask: &Mask) {
 
 /// What is said of a host that could not be seen: that, and nothing about what is on it.
 fn unseen(scene: &Scene<'_>, why: &Unseen) -> Vec<Observation> {
-    let text = why.to_string();
     let mut found = vec![looks::reach(scene, Some(why))];
-    found.extend(ALL.iter().flat_map(|look| scene.blind(look, &text)));
+    found.extend(ALL.iter().flat_map(|look| scene.blind(look, &why.to_string())));
+    found
+}
+
+/// Why a host was not seen that is not to blame for it.
+const OVER: &str = "the time of this pass was over before the host was looked at";
+
+/// What is said of a host whose turn did not come in time: nothing is known of it, not even whether it can be reached.
+fn blind(scene: &Scene<'_>, why: &str) -> Vec<Observation> {
+    let mut found = vec![Observation::host(looks::REACH, &scene.host.name).unseen(why)];
+    found.extend(ALL.iter().flat_map(|look| scene.blind(look, why)));
     found
 }
 

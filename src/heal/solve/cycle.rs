@@ -38,6 +38,15 @@ pub struct Cure {
     pub at_most: Option<HealPolicy>,
     /// Nothing is done; what would be done is told.
     pub only_look: bool,
+    /// When it has to be over: a host that was not seen by then is unseen, and no remedy begins any more.
+    pub until: Option<Instant>,
+}
+
+impl Cure {
+    /// Whether its time is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
 }
 
 /// A remedy that was applied.
@@ -219,7 +228,7 @@ impl Healer {
             }
             treated.extend(round.treated);
             last = self.look_again(&seen).await;
-            if self.ground.stop.is_cancelled() {
+            if self.ground.stop.is_cancelled() || self.cure.is_over() {
                 let left = |problem: &Problem| Refrained { problem: problem.clone(), why: Vec::new() };
                 refrained = last.roots().map(left).collect();
                 break;
@@ -230,7 +239,8 @@ impl Healer {
             last = self.look(&self.services, &self.hosts).await;
         }
         let aside = aside(&self.ground, &last);
-        Ok(Healing { first, last, treated, refrained, aside, cut: self.ground.stop.is_cancelled() })
+        let cut = self.ground.stop.is_cancelled() || self.cure.is_over();
+        Ok(Healing { first, last, treated, refrained, aside, cut })
     }
 
     /// Applies the first remedy that may be applied on each host, hosts side by side.
@@ -342,6 +352,9 @@ impl Healer {
         }
         if self.ground.stop.is_cancelled() {
             return Ok(Err("the run was stopped".into()));
+        }
+        if self.cure.is_over() {
+            return Ok(Err("the time of this pass is over".into()));
         }
         let began = Instant::now();
         let place = place(problem, candidate);

@@ -17,7 +17,7 @@ impl Healer {
     /// Looks at these services on these hosts.
     pub(super) async fn look(&self, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Diagnosis {
         let quiet = self.ground.hushed();
-        let (found, far) = look(&quiet, services, hosts, &self.library).await;
+        let (found, far) = look(&quiet, (services, hosts), &self.library, self.cure.until).await;
         // Where something is wrong, more is asked soon; everybody else's connection ends.
         let wrong: BTreeSet<&HostName> = found.roots().map(|root| &root.host).collect();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +93,7 @@ impl Healer {
             if roots.is_empty() {
                 break;
             }
-            if self.ground.stop.is_cancelled() {
+            if self.ground.stop.is_cancelled() || self.cure.is_over() {
                 // What was seen less often than it has to be is not acted on.
                 return (Vec::new(), last);
             }

@@ -16,7 +16,7 @@ use crate::heal::solve::deed::Way;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::host::run::Treatment;
 use crate::journal::Verdict;
-use crate::model::{HostName, Outcome, RunId, ServiceName, Step};
+use crate::model::{Event, HostName, Outcome, RunId, ServiceName, Step};
 use crate::plan::{Action, Change, Mend, Target, Turn, services_on};
 
 /// Between two second looks.
@@ -180,13 +180,45 @@ impl Ready {
     /// As `apply`; a fault is what kept it from being done at all.
     pub(super) async fn carry(self, ground: &Arc<Ground>) -> Result<(Verdict, Option<String>), Fault> {
         let Self { prepared, terms, amiss } = self;
-        let verdict = verdict(&deploy(ground, prepared, &terms).await?);
+        let (own, mut events) = ground.overheard();
+        let mut words = None;
+        let mut hear = |event: Event| {
+            if let Event::Failed { error, evidence, .. } = &event {
+                words.get_or_insert_with(|| own_words(error, evidence));
+            }
+            ground.tell(event);
+        };
+        let mut done = std::pin::pin!(deploy(&own, prepared, &terms));
+        let ended = loop {
+            tokio::select! {
+                biased;
+                Some(event) = events.recv() => hear(event),
+                ended = &mut done => break ended,
+            }
+        };
+        while let Ok(event) = events.try_recv() {
+            hear(event);
+        }
+        let verdict = verdict(&ended?);
         let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
         // No second look was taken where a step failed before.
-        let step =
-            || format!("it could not be done to its end: `portoser history show {}` tells of each step", terms.run);
+        let step = || {
+            let why = words.map(|words| format!(": {words}")).unwrap_or_default();
+            format!("it could not be done to its end{why} (`portoser history show {}` tells of each step)", terms.run)
+        };
         Ok((verdict, (verdict != Verdict::Helped).then(|| says.unwrap_or_else(step))))
     }
+}
+
+/// So many of the last lines of a step that failed are told, and so much of each.
+const WORDS: (usize, usize) = (3, 200);
+
+/// What failed and the end of what it said, on one line.
+fn own_words(error: &str, evidence: &[String]) -> String {
+    let last = evidence.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).rev().take(WORDS.0);
+    let last: Vec<String> = last.map(|line| line.chars().take(WORDS.1).collect()).collect();
+    let said: Vec<&str> = std::iter::once(error).chain(last.iter().rev().map(String::as_str)).collect();
+    said.join(" | ")
 }
 
 /// Whether a line of the drift tells of a file that is there and is another one; `sha256sum` says more of one that is gone.
@@ -227,7 +259,8 @@ fn second_look(
                 let drained = matches!(aside(&remedy), Some(true));
                 let there = drained.then(|| services_on(&ground.registry, &host)).into_iter().flatten();
                 let services = own.into_iter().chain([remedy.bearer.clone()]).chain(there).collect();
-                let (found, _) = look(&ground, &services, &BTreeSet::from([host.clone(), seen_at]), &library).await;
+                let (found, _) =
+                    look(&ground, (&services, &BTreeSet::from([host.clone(), seen_at])), &library, None).await;
                 let Some(amiss) = amiss(&found, &remedy, &looks, named) else {
                     // What runs for a moment after each start is good at any one look.
                     if std::mem::replace(&mut once, true) {

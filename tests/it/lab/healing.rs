@@ -45,6 +45,11 @@ fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     systemctl("stop");
     let dry = bench.run(&["heal", "--dry-run", "--json"]).exits(8);
     assert_eq!(told(&dry).0, [], "{}", dry.out);
+    // What a sweep would do is said to a pipe, too, as often as it is asked for, and is then no old news to a sweep.
+    for _ in 0..2 {
+        let dry = bench.run(&["sweep", "--dry-run"]).exits(8);
+        assert!(dry.out.contains("not done: start the unit: it would be done"), "{}", dry.out);
+    }
     let healed = bench.run(&["heal", "--json"]).exits(0);
     assert_eq!(told(&healed), (vec![("unit-stopped".into(), "helped".into())], vec![]), "{}", healed.out);
     assert_eq!(bench.answer(&machine, port), "one");
@@ -85,6 +90,29 @@ fn heals(machines: Vec<Machine>) -> Result<(), Failed> {
     let left = bench.run(&["heal", "--json"]).exits(8);
     assert!(told(&left).0.is_empty() && left.out.contains("the policy is `suggest`"), "{}", left.out);
     assert_eq!(systemctl("is-active").trim(), "inactive");
+    // Who gives up leaves all that was seen, once.
+    let left: Value = serde_json::from_str(&left.out).expect("a document");
+    let bundle = std::path::PathBuf::from(left["bundle"].as_str().expect("a bundle"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&bundle)?.permissions());
+    let text = std::fs::read_to_string(&bundle)?;
+    assert!(
+        mode & 0o777 == 0o600 && text.contains("unit-stopped") && text.contains("the policy is `suggest`"),
+        "{text}"
+    );
+    let again: Value = serde_json::from_str(&bench.run(&["heal", "--json"]).exits(8).out).expect("a document");
+    assert_eq!(again["bundle"], Value::Null);
+    // A step that fails is told in its own words.
+    let words = ["fix", &service, "--", "/bin/sh", "-c", "echo the pump is broken; exit 3"];
+    let vain = bench.run(&words);
+    assert!(
+        vain.out.contains("it could not be done to its end") && vain.out.contains("the pump is broken"),
+        "{}{}",
+        vain.out,
+        vain.err
+    );
+    // A pass whose time is over has seen nothing, and does nothing.
+    let late = bench.run(&["sweep", "--deadline", "0s", "--json"]).exits(4);
+    assert!(told(&late).0.is_empty() && told(&late).1.is_empty(), "{}", late.out);
     // A sweep may be held back further, and never goes beyond it.
     let held = bench.run(&["sweep", "--heal", "full", "--json"]).exits(8);
     assert!(told(&held).0.is_empty() && held.out.contains("the policy is `suggest`"), "{}", held.out);

@@ -1,0 +1,85 @@
+//! Diagnosis bundles: all that was seen and concluded, as a file for a ticket. Who heals in vain leaves one in the state folder.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::cli::diagnose::document;
+use crate::cli::{Face, Failure, heal, safe};
+use crate::heal::{HealFault, Healing, gives_up};
+use crate::model::{FailureKind, RunId};
+
+/// So many bundles are kept in the state folder.
+const KEPT: usize = 20;
+
+/// Writes a bundle. It may tell much of the hosts, so nobody else may read it.
+pub(super) fn write(file: &Path, run: &RunId, what: &Value) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let failed = |error: &std::io::Error| {
+        Failure::new(FailureKind::Internal, error).doing(format!("writing {}", file.display()))
+    };
+    let mut all = json!({ "portoser": env!("CARGO_PKG_VERSION"), "run": run });
+    if let (Value::Object(all), Value::Object(what)) = (&mut all, what) {
+        all.extend(what.clone());
+    }
+    let text = crate::cli::safe_json(&all, true).map_err(|error| failed(&std::io::Error::other(error)))?;
+    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+    let mut to = open.map_err(|error| failed(&error).hint("name a file that is not there yet"))?;
+    writeln!(to, "{text}").map_err(|error| failed(&error))
+}
+
+/// Leaves a bundle where a healing gives something up: its path. What keeps it from being written is said, and stops nothing.
+pub(super) fn leave(face: &Face, app: &App, run: &RunId, healing: &Healing) -> Result<Option<PathBuf>, HealFault> {
+    let Some(folder) = app.journal.folder() else { return Ok(None) };
+    if !gives_up(&app.registry, &app.journal, healing, app.clock.now())? {
+        return Ok(None);
+    }
+    // A watch gives up more than once in its one run.
+    let file = folder.join("diagnoses").join(format!("{}.json", app.run_id()));
+    let what = json!({ "diagnosis": document(&healing.last, &healing.refrained), "healing": heal::document(healing) });
+    let left = room(&folder.join("diagnoses"))
+        .map_err(|error| Failure::new(FailureKind::Internal, &error).doing("making room for a diagnosis bundle"))
+        .and_then(|()| write(&file, run, &what));
+    match left {
+        Ok(()) => Ok(Some(file)),
+        Err(failure) => {
+            face.warn(safe(&format!("no diagnosis bundle is left: {}", failure.text())));
+            Ok(None)
+        }
+    }
+}
+
+/// Makes the folder, for its owner alone, and room for one more in it. The names begin with the time, so that the first are the oldest.
+fn room(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+    builder.create(folder)?;
+    let names = std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
+    let mut all: Vec<PathBuf> = names.filter(|file| file.extension().is_some_and(|end| end == "json")).collect();
+    all.sort();
+    let over = (all.len() + 1).saturating_sub(KEPT);
+    all.iter().take(over).try_for_each(std::fs::remove_file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_make_room() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = place.path().join("diagnoses");
+        room(&folder).expect("made");
+        for number in 0..KEPT + 5 {
+            std::fs::write(folder.join(format!("{number:03}.json")), "{}").expect("written");
+        }
+        std::fs::write(folder.join("000.txt"), "not ours").expect("written");
+        room(&folder).expect("room");
+        let mut left: Vec<_> =
+            std::fs::read_dir(&folder).expect("read").map(|one| one.expect("one").file_name()).collect();
+        left.sort();
+        assert_eq!((left.len(), left[0].to_str(), left[1].to_str()), (KEPT, Some("000.txt"), Some("006.json")));
+    }
+}
