@@ -1,15 +1,14 @@
 //! Brings to each host what its engine lacks of the images that a plan has loaded there, before any lock is taken. Nothing that
 //! runs is touched. When the link is cut, what arrived is not sent again.
 
+mod load;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tar::{Builder, EntryType, Header};
-use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 use crate::deploy::far::Far;
@@ -19,10 +18,11 @@ use crate::deploy::image::{self, Bundle, ImageFault, Shelf};
 use crate::deploy::prepare::Prepared;
 use crate::host::Layout;
 use crate::host::cause::cause;
-use crate::host::push::{self, Had, Image, Place, file};
+use crate::host::push::{self, Had, Image, Place};
 use crate::model::{Event, FailureKind, HostName, Step};
 use crate::registry::Push;
-use crate::transport::{End, Lost, Running, Said};
+use crate::transport::Lost;
+use load::Load;
 
 /// How long a host is tried again without anything more having arrived.
 const GIVE_UP: Duration = Duration::from_secs(60);
@@ -32,9 +32,6 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// What stays free in the base folder.
 const SPARE: u64 = 64 << 20;
-
-/// How much is handed over at once.
-const PIECE: usize = 256 << 10;
 
 /// The slowest link that is waited for, in bytes a second, beyond a time for whatever is small.
 const SLOWEST: u64 = 32 << 10;
@@ -90,8 +87,8 @@ impl PushFault {
 #[derive(Default)]
 struct Progress {
     attempt: u32,
-    /// How many files the host said that it has.
-    arrived: usize,
+    /// How much the host said that it has.
+    arrived: u64,
     /// How long all attempts together may take.
     within: Option<Duration>,
 }
@@ -104,6 +101,8 @@ struct Errand {
     base: String,
     folder: String,
     tag: String,
+    /// The layers of the images that are loaded there before this one, by the same deploy of the same service.
+    before: Vec<Vec<String>>,
 }
 
 /// Sends all that the plan needs. A fault means that nothing was touched anywhere.
@@ -139,16 +138,19 @@ fn errands(ground: &Ground, prepared: &Prepared) -> Vec<Errand> {
     let of = |change: &crate::plan::Change| {
         let push = image::way(&ground.registry.services.get(&change.service)?.kind)?.clone();
         let base = Layout::new(&prepared.survey.seen.get(&change.host)?.facts.base).base().to_owned();
-        let one = |image: &Image| {
-            let load = |step: &Step| match step {
-                Step::Load { tag, folder, image: id, .. } if *id == image.id => Some((tag.clone(), folder.clone())),
-                _ => None,
-            };
-            let (tag, folder) = change.steps.iter().find_map(load)?;
-            let (host, push, base) = (change.host.clone(), push.clone(), base.clone());
-            Some(Errand { host, push, image: image.clone(), base, folder, tag })
-        };
-        Some(change.images.iter().filter_map(one).collect::<Vec<_>>())
+        let mut all: Vec<Errand> = Vec::new();
+        // In the order in which they are loaded.
+        for step in &change.steps {
+            let Step::Load { tag, folder, image: id, .. } = step else { continue };
+            let Some(image) = change.images.iter().find(|image| image.id == *id) else { continue };
+            let before = all.iter().map(|one| one.image.layers.clone()).collect();
+            if all.iter().all(|one| one.image.id != *id) {
+                let (host, push, image) = (change.host.clone(), push.clone(), image.clone());
+                let (base, folder, tag) = (base.clone(), folder.clone(), tag.clone());
+                all.push(Errand { host, push, image, base, folder, tag, before });
+            }
+        }
+        Some(all)
     };
     changes.filter_map(of).flatten().collect()
 }
@@ -156,6 +158,12 @@ fn errands(ground: &Ground, prepared: &Prepared) -> Vec<Errand> {
 type Told = (Far, Result<(), (String, PushFault)>);
 
 async fn one_host(ground: Arc<Ground>, mut far: Far, errands: Vec<Errand>, shelf: Arc<Shelf>) -> Told {
+    if errands.len() > 1
+        && let Err(why) = room_for_all(&errands, &far, &shelf).await
+    {
+        let names: Vec<&str> = errands.iter().map(|errand| errand.image.reference.as_str()).collect();
+        return (far, Err((names.join(", "), why)));
+    }
     for errand in errands {
         let done = errand.run(&ground, &mut far, &shelf).await;
         if let Err(why) = done {
@@ -163,6 +171,40 @@ async fn one_host(ground: Arc<Ground>, mut far: Far, errands: Vec<Errand>, shelf
         }
     }
     (far, Ok(()))
+}
+
+/// Whether there is room for all of them together: each lies there until it is loaded, and its layers stay.
+async fn room_for_all(errands: &[Errand], far: &Far, shelf: &Shelf) -> Result<(), PushFault> {
+    let (mut total, mut largest, mut rooms) = (0, 0, None);
+    for errand in errands {
+        let standing = match errand.look(far, shelf).await {
+            // A link that was cut is made anew for the sending itself, which looks again.
+            Err(PushFault::Lost(_)) => return Ok(()),
+            other => other?,
+        };
+        let need = standing.need().await?;
+        (total, largest) = (total + need, need.max(largest));
+        rooms.get_or_insert(standing.had);
+    }
+    rooms.map_or(Ok(()), |had| room(&had, total, largest))
+}
+
+/// How an image stands on its host.
+struct Standing {
+    had: Had,
+    /// How many of its lowest layers need not be sent.
+    has: usize,
+    /// None where nothing is to be sent.
+    bundle: Option<Arc<Bundle>>,
+}
+
+impl Standing {
+    /// How many bytes are to be sent, before they are packed.
+    async fn need(&self) -> Result<u64, PushFault> {
+        let Some(bundle) = self.bundle.clone() else { return Ok(0) };
+        let from = self.has + 1;
+        blocking(move || bundle.bytes(from)).await.map_err(PushFault::Read)
+    }
 }
 
 impl Errand {
@@ -204,20 +246,14 @@ impl Errand {
         }
     }
 
-    /// One attempt; gives how many layers the engine had.
-    async fn turn(
-        &self,
-        ground: &Ground,
-        far: &Far,
-        shelf: &Shelf,
-        (sent, progress): (&Arc<AtomicU64>, &mut Progress),
-    ) -> Result<usize, PushFault> {
-        let place = Place { base: &self.base, folder: &self.folder, tag: &self.tag };
-        let ask = async { far.link.start(&push::ask(&place, &self.image), true).await?.finish(Vec::new()).await };
+    /// Asks the host what it has of the image.
+    async fn look(&self, far: &Far, shelf: &Shelf) -> Result<Standing, PushFault> {
+        let ask =
+            async { far.link.start(&push::ask(&self.place(), &self.image), true).await?.finish(Vec::new()).await };
         // What a plan wants loaded is hardly ever there, so it is made ready while the host is asked.
         let (reply, bundle) = tokio::join!(ask, shelf.bundle(&self.push, &self.image));
         let reply = reply.map_err(PushFault::Lost)?;
-        let Some(had) = push::read(&reply.out) else {
+        let Some(mut had) = push::read(&reply.out) else {
             let says = String::from_utf8_lossy(&reply.err).trim().chars().take(300).collect();
             return Err(PushFault::Host(says));
         };
@@ -227,37 +263,55 @@ impl Errand {
         if let Some(host) = had.platform.as_ref().filter(|host| **host != self.image.platform()) {
             return Err(PushFault::Platform { made: self.image.platform(), host: host.clone() });
         }
-        let has = had.layers(&self.image);
-        progress.arrived = progress.arrived.max(had.pieces.len());
-        // What was sent whole was cut for what the engine had then; it may have less by now.
-        if had.whole || had.from.is_some_and(|from| from <= has + 1) {
-            return Ok(has);
+        if had.partial {
+            had.images.extend(self.before.iter().cloned());
         }
-        let bundle = bundle?;
-        let need = {
-            let bundle = bundle.clone();
-            blocking(move || bundle.bytes(has + 1)).await.map_err(PushFault::Read)?
-        };
-        self.room(&had, need)?;
-        let within = SMALL + Duration::from_secs(need / SLOWEST);
-        progress.within.get_or_insert(within);
-        let cmd = push::receive(&place, &format!("{}-{}", ground.run, progress.attempt), within);
-        let running = far.link.start(&cmd, true).await.map_err(PushFault::Lost)?;
-        let load = Load { bundle, from: has + 1, digests: self.image.layers.clone(), had };
-        send(running, load, sent.clone()).await.map(|()| has)
+        let has = had.layers(&self.image);
+        // What was sent whole was cut for what the engine had then; it may have less by now.
+        let there = had.whole || had.from.is_some_and(|from| from <= has + 1);
+        let bundle = if there { None } else { Some(bundle?) };
+        Ok(Standing { had, has, bundle })
     }
 
-    /// What arrives lies in the base folder until it is loaded, and there must be room left for the runs of others. The engine
-    /// keeps what it reads for a while beside what it makes of it.
-    fn room(&self, had: &Had, need: u64) -> Result<(), PushFault> {
-        let (base, engine) = (had.room.0.as_ref(), had.room.1.as_ref());
-        let one = base.zip(engine).is_some_and(|(base, engine)| base.mount == engine.mount);
-        let wanted = [(base, need + SPARE), (engine, need * 2 + if one { need + SPARE } else { 0 })];
-        let short = wanted.into_iter().find_map(|(room, need)| room.filter(|room| room.bytes < need).zip(Some(need)));
-        match short {
-            Some((room, need)) => Err(PushFault::Room { need, free: room.bytes, mount: room.mount.clone() }),
-            None => Ok(()),
-        }
+    /// One attempt; gives how many layers need not be sent.
+    async fn turn(
+        &self,
+        ground: &Ground,
+        far: &Far,
+        shelf: &Shelf,
+        (sent, progress): (&Arc<AtomicU64>, &mut Progress),
+    ) -> Result<usize, PushFault> {
+        let standing = self.look(far, shelf).await?;
+        let need = standing.need().await?;
+        let Standing { had, has, bundle } = standing;
+        progress.arrived =
+            progress.arrived.max(had.pieces.len() as u64 * push::PIECE + had.parts.values().sum::<u64>());
+        let Some(bundle) = bundle else { return Ok(has) };
+        room(&had, need, need)?;
+        let within = SMALL + Duration::from_secs(need / SLOWEST);
+        progress.within.get_or_insert(within);
+        let cmd = push::receive(&self.place(), &format!("{}-{}", ground.run, progress.attempt), within);
+        let running = far.link.start(&cmd, true).await.map_err(PushFault::Lost)?;
+        let load = Load { bundle, from: has + 1, digests: self.image.layers.clone(), had };
+        load::send(running, load, sent.clone()).await.map(|()| has)
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { base: &self.base, folder: &self.folder, tag: &self.tag }
+    }
+}
+
+/// What arrives lies in the base folder until it is loaded, and there must be room left for the runs of others. The engine keeps what
+/// it reads for a while beside what it makes of it.
+fn room(had: &Had, total: u64, largest: u64) -> Result<(), PushFault> {
+    let (base, engine) = (had.room.0.as_ref(), had.room.1.as_ref());
+    let one = base.zip(engine).is_some_and(|(base, engine)| base.mount == engine.mount);
+    let loaded = if total == 0 { 0 } else { total + largest + if one { total + SPARE } else { 0 } };
+    let wanted = [(base, if total == 0 { 0 } else { total + SPARE }), (engine, loaded)];
+    let short = wanted.into_iter().find_map(|(room, need)| room.filter(|room| room.bytes < need).zip(Some(need)));
+    match short {
+        Some((room, need)) => Err(PushFault::Room { need, free: room.bytes, mount: room.mount.clone() }),
+        None => Ok(()),
     }
 }
 
@@ -268,107 +322,27 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-/// Sends an archive, and waits until the host has it.
-async fn send(running: Running, load: Load, sent: Arc<AtomicU64>) -> Result<(), PushFault> {
-    let Running { input, mut output } = running;
-    let mut writing = JoinSet::new();
-    writing.spawn_blocking(move || load.write(Pipe { to: input, sent, held: Vec::new() }));
-    let (mut out, mut end) = (Vec::new(), None);
-    while let Some(said) = output.recv().await {
-        match said {
-            Said::Out(bytes) | Said::Err(bytes) => out.extend(bytes.into_iter().take(4096)),
-            Said::End(code) => end = Some(Ok(code)),
-            Said::Lost(lost) => end = Some(Err(lost)),
-        }
-    }
-    // Nobody reads any more, so the writer ends, too.
-    drop(output);
-    let written = match writing.join_next().await {
-        Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
-        Some(Ok(written)) => written,
-        None => Ok(()),
-    };
-    match (end, written) {
-        (Some(Ok(End::Code(0))), Ok(())) => Ok(()),
-        (_, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(PushFault::Read(error)),
-        (Some(Ok(_)), _) => Err(PushFault::Host(String::from_utf8_lossy(&out).trim().replace('\n', "; "))),
-        (Some(Err(lost)), _) => Err(PushFault::Lost(lost)),
-        (None, _) => Err(PushFault::Lost(Lost::Link { what: "the command ended without a word".into() })),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::push::Room;
 
-/// What is sent in one attempt.
-struct Load {
-    bundle: Arc<Bundle>,
-    /// The first layer that the engine lacks, counted from 1.
-    from: usize,
-    digests: Vec<String>,
-    had: Had,
-}
-
-impl Load {
-    /// Writes what the host lacks: the pieces, in the order in which they are loaded; then the list of them, and what the engine
-    /// must know of the whole.
-    fn write(self, pipe: Pipe) -> io::Result<()> {
-        let mut archive = Builder::new(pipe);
-        let mut parts = String::new();
-        for (member, pieces) in self.bundle.members(self.from)? {
-            for number in 0..pieces {
-                let name = image::name(member, number);
-                let pack = match self.had.piece(&name) {
-                    Some(pack) => pack,
-                    None => {
-                        let pack = self.had.pack;
-                        let bytes = self.bundle.piece(member, number, pack)?;
-                        put(&mut archive, &file(&name, pack), &bytes)?;
-                        put(&mut archive, &format!("{}.ok", file(&name, pack)), &[])?;
-                        pack
-                    }
-                };
-                let _ = writeln!(parts, "{} {}", pack.word(), file(&name, pack));
-            }
-        }
-        let titles: Vec<String> =
-            (1..=self.digests.len()).map(|layer| format!("\"{}\"", image::title(layer))).collect();
-        put(&mut archive, "layers", titles.join(",").as_bytes())?;
-        put(&mut archive, "digests", serde_json::to_string(&self.digests)?.as_bytes())?;
-        put(&mut archive, "parts", parts.as_bytes())?;
-        put(&mut archive, "whole", format!("{}\n", self.from).as_bytes())?;
-        archive.into_inner()?.flush()
-    }
-}
-
-fn put(archive: &mut Builder<Pipe>, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(EntryType::Regular);
-    header.set_mode(0o600);
-    header.set_size(bytes.len() as u64);
-    archive.append_data(&mut header, name, bytes)
-}
-
-/// The standard input of the command on the host. Small writes are gathered: each that is handed over costs a message.
-struct Pipe {
-    to: Sender<Vec<u8>>,
-    sent: Arc<AtomicU64>,
-    held: Vec<u8>,
-}
-
-impl io::Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.held.extend(bytes);
-        if self.held.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let held = std::mem::take(&mut self.held);
-        let len = held.len() as u64;
-        if len > 0 {
-            self.to.blocking_send(held).map_err(|_| io::ErrorKind::BrokenPipe)?;
-            self.sent.fetch_add(len, Ordering::Relaxed);
-        }
-        Ok(())
+    #[test]
+    fn room_is_wanted_for_all_that_is_sent() {
+        let at = |mount: &str, bytes: u64| Some(Room { bytes, mount: mount.into() });
+        let had = |base, engine| Had { room: (base, engine), ..Had::default() };
+        let short = |had: &Had, total, largest| match room(had, total, largest) {
+            Err(PushFault::Room { need, mount, .. }) => Some((need, mount)),
+            _ => None,
+        };
+        // Apart, the engine holds all of it, and reads the largest; together, all of it lies there twice.
+        let apart = had(at("/", SPARE + 30), at("/var", 50));
+        assert_eq!(short(&apart, 30, 20), None);
+        assert_eq!(short(&apart, 31, 20), Some((SPARE + 31, "/".into())));
+        assert_eq!(short(&apart, 30, 21), Some((51, "/var".into())));
+        let one = had(at("/", SPARE + 80), at("/", SPARE + 80));
+        assert_eq!(short(&one, 30, 20), None);
+        assert_eq!(short(&one, 30, 21), Some((SPARE + 81, "/".into())));
+        assert_eq!(short(&had(at("/", 0), at("/", 0)), 0, 0), None, "what is there needs none");
     }
 }

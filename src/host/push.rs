@@ -1,7 +1,7 @@
 //! An image that is sent to a host: what it is, what the host's engine lacks of it, and the scripts that ask and receive.
-//! Layers travel in pieces of one size, each packed by itself, so that a cut costs one piece at most.
+//! Layers travel in pieces of one size, each packed by itself; after a cut the next attempt goes on where the host's bytes end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::host::run::Compression;
@@ -63,14 +63,20 @@ pub struct Place<'a> {
 #[must_use]
 pub fn ask(place: &Place<'_>, image: &Image) -> Cmd {
     let words = ["ask", place.base, place.folder, place.tag, image.id.as_str()];
-    Cmd::new("/bin/sh").args(["-c", include_str!("push/ask.sh")]).args(words).within(ASK)
+    Cmd::new("/bin/sh")
+        .args(["-c", concat!(include_str!("push/arrived.sh"), include_str!("push/ask.sh"))])
+        .args(words)
+        .within(ASK)
 }
 
 /// Receives an archive of what the host lacks. `attempt` is a name that no other attempt has.
 #[must_use]
 pub fn receive(place: &Place<'_>, attempt: &str, within: Duration) -> Cmd {
     let words = ["receive", place.base, place.folder, attempt];
-    Cmd::new("/bin/sh").args(["-c", include_str!("push/receive.sh")]).args(words).within(within)
+    Cmd::new("/bin/sh")
+        .args(["-c", concat!(include_str!("push/arrived.sh"), include_str!("push/receive.sh"))])
+        .args(words)
+        .within(within)
 }
 
 /// Free space somewhere on the host.
@@ -92,10 +98,14 @@ pub struct Had {
     pub platform: Option<String>,
     /// How pieces can be packed.
     pub pack: Compression,
+    /// Whether the engine takes an archive that lacks layers which it has.
+    pub partial: bool,
     /// The layers of each image that the engine has, the lowest first; none where its store takes only whole archives.
     pub images: Vec<Vec<String>>,
     /// The files of the image that arrived whole.
     pub pieces: BTreeSet<String>,
+    /// Of the files that were cut off, how many bytes are there.
+    pub parts: BTreeMap<String, u64>,
     /// The first layer of an archive that arrived whole, counted from 1.
     pub from: Option<usize>,
     /// In the base folder, and where the engine keeps images.
@@ -112,6 +122,10 @@ pub fn read(answer: &[u8]) -> Option<Had> {
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
         match key {
             "have" => had.whole = true,
+            "partial" => had.partial = true,
+            "part" => had
+                .parts
+                .extend(value.split_once(' ').and_then(|(bytes, name)| Some((name.to_owned(), bytes.parse().ok()?)))),
             "blind" => had.blind = Some(value.trim().to_owned()),
             "platform" => had.platform = Some(value.to_owned()),
             "tool" => _ = tools.insert(value.to_owned()),
@@ -169,7 +183,7 @@ mod tests {
     #[test]
     fn an_engine_has_the_layers_that_stand_on_the_same() {
         let answer =
-            b"tool gzip\nplatform linux/amd64\npiece 3.0.gzip\npiece x\nlayers [\"a\",\"b\",\"x\"]\nlayers [\"b\"]\n\
+            b"tool gzip\nplatform linux/amd64\npartial\npart 7 3.1.gzip\npart x y\npiece 3.0.gzip\npiece x\nlayers [\"a\",\"b\",\"x\"]\nlayers [\"b\"]\n\
             layers broken\nroom base 1024 /a b\nroom engine 7 /\nend\n";
         let had = read(answer).expect("an answer");
         assert_eq!(had.layers(&image(&["a", "b", "c"])), 2);
@@ -178,6 +192,7 @@ mod tests {
         assert_eq!(had.pack, Compression::Gzip);
         assert_eq!(had.piece("3.0"), Some(Compression::Gzip));
         assert_eq!(had.piece("3.1"), None);
+        assert_eq!((had.partial, had.parts), (true, BTreeMap::from([("3.1.gzip".to_owned(), 7)])));
         assert_eq!(had.room.0, Some(Room { bytes: 1024, mount: "/a b".into() }));
         assert!(read(b"have\nend\n").expect("an answer").whole);
         assert_eq!(read(b"have\n"), None, "an answer that is cut is none");
@@ -185,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_read(text in "(?s)((layers|room|piece|tool|have|platform) ?.{0,20}\n){0,4}(end\n)?") {
+        fn any_answer_is_read(text in "(?s)((layers|room|piece|part|partial|tool|have|platform) ?.{0,20}\n){0,4}(end\n)?") {
             if let Some(had) = read(text.as_bytes()) {
                 let _ = (had.layers(&image(&["a"])), had.piece("1.1"));
             }

@@ -17,12 +17,11 @@ pub(super) fn images(subject: &Subject<'_>, docker: &Docker) -> Result<Vec<Image
     for image in all.into_iter().flatten() {
         names.entry(&image.reference).or_default().push(image);
     }
-    names.into_iter().map(|(name, made)| fitting(subject, name, &made).cloned()).collect()
+    names.into_iter().map(|(name, made)| fitting(&subject.facts.machine, name, &made).cloned()).collect()
 }
 
 /// Of an image that is made for several platforms, the one for this host.
-fn fitting<'a>(subject: &Subject<'_>, name: &str, all: &[&'a Image]) -> Result<&'a Image, Refused> {
-    let machine = &subject.facts.machine;
+fn fitting<'a>(machine: &str, name: &str, all: &[&'a Image]) -> Result<&'a Image, Refused> {
     all.iter().find(|one| runs_on(&one.architecture, machine)).copied().ok_or_else(|| {
         let made: Vec<String> = all.iter().map(|one| one.platform()).collect();
         Refused::new(
@@ -59,4 +58,25 @@ pub(super) fn ids(record: &Record) -> impl Iterator<Item = &str> {
     let ids = pins.filter_map(|(_, value)| value.strip_prefix(PUSH)?.strip_prefix(' '));
     // The record is the host's, and the id becomes the name of a folder that is removed.
     ids.filter(|id| is_digest(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_gets_what_is_made_for_it_or_is_told_what_there_is() {
+        let made =
+            |architecture: &str| Image { os: "linux".into(), architecture: architecture.into(), ..Image::default() };
+        let (intel, arm) = (made("amd64"), made("arm64"));
+        let told = |machine: &str, all: &[&Image]| {
+            fitting(machine, "a/b:1", all).map(|one| one.architecture.clone()).map_err(|why| why.what)
+        };
+        let both = [&intel, &arm];
+        assert_eq!(["x86_64", "aarch64"].map(|machine| told(machine, &both).expect("its own")), ["amd64", "arm64"]);
+        assert_eq!(told("x86_64", &both[..1]).as_deref(), Ok("amd64"));
+        let none = "the image `a/b:1` is made for linux/amd64, and the host is aarch64";
+        assert_eq!(told("aarch64", &both[..1]), Err(none.to_owned()));
+        assert!(told("riscv64", &both).is_err_and(|why| why.contains("linux/amd64, linux/arm64")));
+    }
 }

@@ -14,13 +14,15 @@ if [ -n "$($limit docker image inspect --format . -- "$tag" "$id" 2>/dev/null)" 
 [ ! -d "${folder%/*}" ] || find "${folder%/*}" -mindepth 1 -maxdepth 1 -type d -mmin +1440 -exec rm -rf {} + 2>/dev/null
 if [ -d "$folder" ]; then
   touch "$folder"
-  for one in "$folder"/in-*/*.ok; do
-    one=${one%.ok}
-    # What arrived whole before the link was cut; one that is still at it does not need it there.
-    [ ! -e "$one" ] || mv -f -- "$one" "$folder/" 2>/dev/null
-  done
+  # What arrived before the link was cut; one that is still at it does not need it there.
+  for one in "$folder"/in-*; do arrived "$one" "$folder" 2>/dev/null; done
   if [ -f "$folder/whole" ]; then read -r from <"$folder/whole"; printf 'whole %s\n' "$from"; fi
-  for one in "$folder"/*; do [ ! -f "$one" ] || printf 'piece %s\n' "${one##*/}"; done
+  for one in "$folder"/*; do
+    case $one in
+    *.part) printf 'part %s %s\n' $(($(wc -c <"$one"))) "$(basename "$one" .part)" ;;
+    *) [ ! -f "$one" ] || printf 'piece %s\n' "${one##*/}" ;;
+    esac
+  done
 fi
 # Only Docker with a store of its own takes an archive that lacks the layers which it has; containerd's and Podman do not.
 engine=$($limit docker info --format '{{.DockerRootDir}}
@@ -29,6 +31,7 @@ case ${engine#*
 }$platform in
 *containerd.snapshotter* | *'|Podman'*) ;;
 overlay2\ * | overlay\ * | vfs\ * | btrfs\ * | zfs\ * | aufs\ * | fuse-overlayfs\ * | devicemapper\ *)
+  printf 'partial\n'
   all=$($limit docker images -aq --no-trunc | sort -u)
   # The ids are words of ours: hexadecimal digits.
   [ -z "$all" ] || $limit docker image inspect --format 'layers {{json .RootFS.Layers}}' $all 2>/dev/null ;;

@@ -1,20 +1,21 @@
-# Takes what the host lacks of an image: BASE FOLDER ATTEMPT; the archive comes on the standard input. A file that arrived whole
-# is followed by an empty one of its name with `.ok`, so that a cut costs one piece at most.
+# Takes what the host lacks of an image: BASE FOLDER ATTEMPT; the archive comes on the standard input.
 umask 077
 LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
 base=$1 folder=$2 in=$2/in-$3
-fail() { # WHY: what arrived whole stays for the next attempt
-  for one in "$in"/*.ok; do [ ! -e "$one" ] || mv -f -- "${one%.ok}" "$folder/"; done 2>/dev/null
+fail() { # WHY: what arrived stays for the next attempt
+  arrived "$in" "$folder" 2>/dev/null
   rm -rf "$in"
   rmdir "$folder" 2>/dev/null
   printf '%s\n' "$1" | head -n 3 >&2
   exit 1
 }
+# Nothing is sent before, as it would only wait, and be lost in a cut.
+printf 'ready\n'
 [ -d "$base" ] || why=$(umask 022 && mkdir -p "$base" 2>&1) || fail "$why"
 why=$(mkdir -p "$in" 2>&1) && why=$(tar xmf - -C "$in" 2>&1) || fail "$why"
 [ -e "$in/whole" ] || fail 'the image did not arrive whole'
-rm -f "$in"/*.ok
+arrived "$in" "$folder" && rm -f "$in"/*.ok
 for one in "$in"/*; do
   [ "${one##*/}" = whole ] || mv -f -- "$one" "$folder/" || exit
 done

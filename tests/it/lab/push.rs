@@ -27,7 +27,7 @@ const LAYERS: usize = 10;
 const CHANGED: usize = 9 << 20;
 
 /// Text that packs to about half.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -50,15 +50,13 @@ pub(super) fn layer(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive.into_inner().expect("a layer")
 }
 
-/// Writes an archive as `docker save` does, and gives the digest of its last layer.
+/// Writes an archive of this image as `docker save` does.
 pub(super) fn save(to: &Path, reference: &str, architecture: &str, layers: &[Vec<u8>]) {
-    let digests: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(&sha256(layer)))).collect();
-    let config = json!({
-        "architecture": architecture, "os": "linux", "config": { "Env": ["PATH=/bin"] },
-        "rootfs": { "type": "layers", "diff_ids": digests },
-    });
-    let names: Vec<String> = (1..=layers.len()).map(|number| format!("{number}/layer.tar")).collect();
-    let manifest = json!([{ "Config": "config.json", "RepoTags": [reference], "Layers": names }]);
+    save_all(to, architecture, &[(reference, layers)]);
+}
+
+/// Writes an archive of these images as `docker save` does.
+pub(super) fn save_all(to: &Path, architecture: &str, images: &[(&str, &[Vec<u8>])]) {
     let mut archive = tar::Builder::new(std::fs::File::create(to).expect("an archive"));
     let mut put = |name: &str, bytes: &[u8]| {
         let mut header = tar::Header::new_gnu();
@@ -66,11 +64,21 @@ pub(super) fn save(to: &Path, reference: &str, architecture: &str, layers: &[Vec
         header.set_size(bytes.len() as u64);
         archive.append_data(&mut header, name, bytes).expect("a member");
     };
-    for (name, layer) in names.iter().zip(layers) {
-        put(name, layer);
+    let mut manifest = Vec::new();
+    for (index, (reference, layers)) in images.iter().enumerate() {
+        let digests: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(&sha256(layer)))).collect();
+        let config = json!({
+            "architecture": architecture, "os": "linux", "config": { "Env": ["PATH=/bin"] },
+            "rootfs": { "type": "layers", "diff_ids": digests },
+        });
+        let names: Vec<String> = (1..=layers.len()).map(|number| format!("{index}-{number}/layer.tar")).collect();
+        for (name, layer) in names.iter().zip(*layers) {
+            put(name, layer);
+        }
+        put(&format!("{index}.json"), config.to_string().as_bytes());
+        manifest.push(json!({ "Config": format!("{index}.json"), "RepoTags": [reference], "Layers": names }));
     }
-    put("config.json", config.to_string().as_bytes());
-    put("manifest.json", manifest.to_string().as_bytes());
+    put("manifest.json", json!(manifest).to_string().as_bytes());
     archive.finish().expect("an archive");
 }
 
@@ -170,10 +178,12 @@ fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
         sent.answers("v2");
         assert!(deploy.err.contains("sent 1 of 10 layers"), "{}", deploy.err);
 
-        // The link is cut when a half has passed.
+        // The link is cut when a half has passed. It is slower than the host, as links are: else most would wait within sshd then.
         let cut = packed(&sent.version(3), machine);
+        sent.proxy.throttle(4 << 20);
         let before = sent.proxy.bytes();
         let again = cut_in_the_middle(&sent, before + cut / 2);
+        sent.proxy.throttle(0);
         sent.answers("v3");
         eprintln!(
             "lab: push: on {} an image of {LAYERS} layers took {first} bytes over the link; with one changed, which packs to \
@@ -185,7 +195,7 @@ fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
             again as f64 / cut as f64,
         );
         assert!(bytes as f64 <= changed as f64 * 1.05, "{bytes} bytes for {changed}");
-        assert!(again as f64 <= cut as f64 * 1.05 + 2.5e6, "{again} bytes for {cut}, with one piece twice");
+        assert!(again as f64 <= cut as f64 * 1.05, "{again} bytes for {cut}, with a cut");
 
         let name = format!("{}-web", sent.bench.id);
         sent.bench.run(&["rollback", &name]).exits(0);

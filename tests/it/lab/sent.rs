@@ -2,10 +2,12 @@
 
 use libtest_mimic::{Failed, Trial};
 
+use crate::fixture::sshd::command;
+
 use super::docker::{chosen, containers, image, side_by_side};
 use super::kit::{Bench, Machine, port};
 use super::mounted::conf;
-use super::push::{layer, root, save};
+use super::push::{layer, noise, root, save, save_all};
 use super::trial;
 
 pub fn trials() -> Vec<Trial> {
@@ -130,5 +132,32 @@ fn parts(machines: Vec<Machine>) -> Result<(), Failed> {
         bench.run(&["remove", &name, "--yes"]).exits(0);
         let left = machine.inside(&format!("docker images -q 'portoser/{name}/*'; docker ps -aq --filter name={name}"));
         assert_eq!(left, "");
+        shared(&shop);
     })
+}
+
+/// A layer that the images of two parts share is sent with the first of them only.
+fn shared(shop: &Shop) {
+    let (bench, names) = (&shop.bench, [1, 2].map(|number| format!("trial/own{}:{number}", shop.port)));
+    let text = COMPOSE.replace("trial/own:1", &names[0]).replace("trial/http:1", &names[1]);
+    shop.compose(&text.replace("    build: .\n", ""));
+    shop.write("    push: direct\n");
+    let all = layer(&[("shared", &noise(u64::from(shop.port), 200_000))]);
+    let of = |text: &str| vec![all.clone(), shop.root.clone(), layer(&[("www/index.html", text.as_bytes())])];
+    let (one, two) = (of("shared"), of("other"));
+    save_all(&bench.at("image.tar"), "amd64", &[(&names[0], &one), (&names[1], &two)]);
+    let docker = |words: &[&str]| {
+        let output = command("docker").args(words).output().expect("docker");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    docker(&["load", "--quiet", "--input", &bench.at("image.tar").display().to_string()]);
+    // The docker of this machine, wherever it is.
+    let mut deploy = bench.command_in("state", &["deploy", "--all"]);
+    let deploy = deploy.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().expect("portoser starts");
+    docker(&["rmi", &names[0], &names[1]]);
+    let said = String::from_utf8_lossy(&deploy.stderr);
+    let sent: Vec<&str> = said.lines().filter_map(|line| line.split_once(": sent ")?.1.split(',').next()).collect();
+    assert_eq!(sent, ["3 of 3 layers", "1 of 3 layers"], "{said}");
+    shop.answers("shared");
+    bench.run(&["remove", &shop.name(), "--yes"]).exits(0);
 }
