@@ -116,14 +116,14 @@ fn one_life(machine: &Machine, operations: &AtomicUsize) {
     answers("two");
     for broken in ["bad", "crash"] {
         write(broken);
-        verb(&["deploy", "--all"], 5);
+        verb(&["deploy", "--all", "--no-auto-heal"], 5);
         answers("two");
     }
     // An image that is not there fails before anything is stopped.
     let text = std::fs::read_to_string(bench.at("registry.yml")).expect("the registry");
     let before = containers(machine, &bench);
     std::fs::write(bench.at("registry.yml"), text.replace("trial/http:1", "trial/none:9")).expect("a registry");
-    let missing = verb(&["deploy", "--all"], 5);
+    let missing = verb(&["deploy", "--all", "--no-auto-heal"], 5);
     assert!(missing.err.contains("trial/none:9` is not on the host"), "{}", missing.err);
     assert_eq!(containers(machine, &bench), before, "nothing was touched");
     write("two");

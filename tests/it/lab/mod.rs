@@ -11,6 +11,7 @@ mod fastapi;
 mod faults;
 mod flags;
 mod fleet;
+mod group;
 mod harmless;
 mod heal;
 mod healing;
@@ -64,6 +65,7 @@ pub fn trials() -> Vec<Trial> {
         faults::trials(),
         flags::trials(),
         fleet::trials(),
+        group::trials(),
         harmless::trials(),
         heal::trials(),
         healing::trials(),
