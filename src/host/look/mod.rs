@@ -109,9 +109,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
         let words = paths.flat_map(|one| [one.unless.as_deref().unwrap_or_default(), &one.path]);
         call(&["texts", service.as_str()].into_iter().chain(words).collect::<Vec<_>>());
     }
-    for stray in &question.strays {
-        call(&["stray", stray.as_str()]);
-    }
+    question.strays.iter().for_each(|stray| call(&["stray", stray.as_str()]));
     let known = question.services.iter().chain(&question.strays).map(ServiceName::as_str);
     match question.others {
         Others::Nothing => {}
