@@ -1,6 +1,8 @@
 //! log: a regular expression is found in what the service wrote since its last start. The lines are fetched, and the
 //! expression is tried here: the tools of the hosts speak other dialects.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::shown::{expression, last_line, shown};
 use super::{Need, Ran, Subject, Verdict};
 use crate::host::Supervisor;
@@ -20,7 +22,10 @@ scope=$1; shift
 said() { journalctl --no-pager -o cat "$@" "_SYSTEMD_INVOCATION_ID=$id"; }
 for unit; do
   id=$(systemctl "$scope" show -p InvocationID --value -- "$unit") || exit
-  [ -z "$id" ] || parts gap -n 2000
+  [ -n "$id" ] || continue
+  # What systemd itself said of this start is gone where the journal has dropped its oldest lines.
+  kept=$(journalctl --no-pager -q -o cat -n 1 "INVOCATION_ID=$id" + "USER_INVOCATION_ID=$id")
+  if [ -n "$kept" ]; then parts gap -n 2000; else parts lost -n 2000; fi
 done"#;
 
 /// The log files of supervised processes, from where the last start found their end: the loop wrote that down, and where that is
@@ -51,11 +56,28 @@ done"#;
 /// What the containers of a project said since each was started.
 const CONTAINERS: &str = r#"
 all=$(docker ps -aq --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False) || exit
-said() { docker logs --since "$at" "$@" "$one" 2>&1; }
+state='{{.State.StartedAt}} {{if .State.Running}}{{.State.FinishedAt}}{{else}}{{.State.StartedAt}}{{end}}'
+said() { docker logs --since "$since" "$@" "$one" 2>&1; }
 for one in $all; do
-  at=$(docker inspect --format '{{.State.StartedAt}}' "$one") || exit
+  told=$(docker inspect --format "$state {{index .HostConfig.LogConfig.Config \"max-size\"}}" "$one") || exit
+  read -r at since most <<END
+$told
+END
+  # Docker notes the start when the first lines may be said already; what runs has said all since it last ended.
+  case $since in 0001-*) since=1970-01-01T00:00:00Z ;; esac
+  # A log of limited size is emptied when it is full; when its first line was said tells whether that one began it.
+  if [ -n "$most" ]; then
+    first=$(docker logs --timestamps --since "$since" "$one" 2>&1 | head -n 1)
+    printf '@portoser-first %s %s\n' "$at" "${first%% *}"
+  fi
   parts gap --tail 2000
 done"#;
+
+/// What precedes the lines of a log of limited size: the start, and when its first line was said.
+const FIRST: &str = "@portoser-first ";
+
+/// A log whose first line came so long after the start has probably lost others before it.
+const LATE: SignedDuration = SignedDuration::from_secs(2);
 
 /// The length of each part at most.
 const PART: usize = 262_144;
@@ -87,6 +109,11 @@ pub(super) fn words(subject: &Subject) -> Result<Need, Verdict> {
 fn lines(text: &str) -> (Vec<&str>, bool) {
     let (mut all, mut gap) = (Vec::new(), false);
     for source in text.split("\n@portoser-end\n") {
+        let (first, source) = match source.strip_prefix(FIRST) {
+            Some(told) => told.split_once('\n').unwrap_or((told, "")),
+            None => ("", source),
+        };
+        gap |= is_late(first);
         let (head, tail, lost) = match (source.split_once("\n@portoser-gap\n"), source.split_once("\n@portoser-lost\n"))
         {
             (Some((head, tail)), _) => (head, tail, false),
@@ -107,6 +134,12 @@ fn lines(text: &str) -> (Vec<&str>, bool) {
     (all, gap)
 }
 
+/// Whether the first line came late, by two times as docker tells them (RFC 3339).
+fn is_late(told: &str) -> bool {
+    let times = told.split_once(' ').and_then(|(start, first)| Some((start.parse().ok()?, first.parse().ok()?)));
+    times.is_some_and(|(start, first): (Timestamp, Timestamp)| first.duration_since(start) > LATE)
+}
+
 pub(super) fn judge(pattern: &str, ran: &Ran) -> Verdict {
     let regex = match expression(pattern) {
         Ok(regex) => regex,
@@ -123,7 +156,7 @@ pub(super) fn judge(pattern: &str, ran: &Ran) -> Verdict {
     }
     let none = format!("no line of {} matches /{}/", lines.len(), shown(pattern.as_bytes()));
     if gap {
-        return Verdict::Unseen(format!("{none}, and the log since the start is longer than what is read of it"));
+        return Verdict::Unseen(format!("{none}, and what is read of the log is not all since the start"));
     }
     let last = &lines[lines.len().saturating_sub(EVIDENCE)..];
     let evidence = last.iter().map(|line| format!("log: {}", shown(line.as_bytes()))).collect();
@@ -159,6 +192,14 @@ mod tests {
         assert!(matches!(judge("^ready$", &said(0, &long("steady"), "")), Verdict::Unseen(_)));
         let lost = "GET\n\n@portoser-lost\nGET\n\n@portoser-end\n";
         assert!(matches!(judge("ready", &said(0, lost, "")), Verdict::Unseen(_)));
+        let emptied = |first: &str| {
+            format!("@portoser-first 2026-01-01T00:00:00.5Z {first}\nGET\n\n@portoser-gap\nGET\n\n@portoser-end\n")
+        };
+        assert!(matches!(judge("ready", &said(0, &emptied("2026-01-01T00:01:00Z"), "")), Verdict::Unseen(_)));
+        assert!(judge("GET", &said(0, &emptied("2026-01-01T00:01:00Z"), "")).is_good());
+        for whole in ["2026-01-01T00:00:01.123456789Z", ""] {
+            assert!(matches!(judge("ready", &said(0, &emptied(whole), "")), Verdict::Bad(_)), "{whole}");
+        }
         let short = "a\nb\n\n@portoser-gap\na\nb\n\n@portoser-end\n";
         assert_eq!(judge("ready", &said(0, short, "")).says(), "no line of 2 matches /ready/");
     }

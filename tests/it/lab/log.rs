@@ -2,6 +2,7 @@
 
 use libtest_mimic::{Failed, Trial};
 
+use super::docker::{chosen, image, side_by_side};
 use super::kit::{Bench, Machine, PATIENCE, port, wait};
 use super::{trial, usual};
 use crate::fixture::mixed::SERVER;
@@ -18,7 +19,33 @@ pub fn trials() -> Vec<Trial> {
                 }
             }
         }),
+        trial("a_log_that_is_turned_over_is_not_bad", turned_over),
     ]
+}
+
+/// A container's log that is emptied when it is full takes the wanted line with it, and the service is left alone.
+fn turned_over(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&chosen(&machines, "bookworm"), |one| {
+        image(one);
+        let bench = Bench::new("turned", std::slice::from_ref(one));
+        // It says much when it is told to.
+        let run = "echo ready; while :; do sleep 0.2; [ ! -e /told ] || seq 200000; rm -f /told; done";
+        bench.registry(&format!(
+            "  {}-one:\n    type: docker\n    host: {}\n    image: trial/http:1\n    pull: never\n    \
+             command: [/bin/sh, -c, \"{run}\"]\n    log: {{ max_size: 512KiB }}\n    stop: {{ signal: SIGKILL }}\n    \
+             checks: [{{ log: '^ready$' }}]\n    deploy: {{ soak: 3s }}\n",
+            bench.id, one.name
+        ));
+        let name = format!("{}-one", bench.id);
+        bench.run(&["deploy", "--all"]).exits(0);
+        bench.run(&["status"]).exits(0);
+        bench.run(&["exec", &name, "--", "touch", "/told"]).exits(0);
+        wait("its log is turned over", PATIENCE, || bench.run(&["status"]).code == Some(4));
+        let status = bench.run(&["status"]).exits(4);
+        assert!(status.out.contains("is not all since the start"), "{}", status.out);
+        let again = bench.run(&["deploy", "--all"]).exits(0);
+        assert!(again.err.contains("nothing to do"), "{}", again.err);
+    })
 }
 
 /// The usual service; it says when it is ready, and much when it is asked to.
@@ -54,7 +81,7 @@ fn all(one: &Machine) -> Result<(), Failed> {
     // What was never said in it is not known to be missing, and a healthy service is left alone.
     write("one", "never");
     let unseen = bench.run(&["status"]).exits(4);
-    assert!(unseen.out.contains("longer than what is read"), "{}", unseen.out);
+    assert!(unseen.out.contains("is not all since the start"), "{}", unseen.out);
     // The release before said the line that is wanted of this one.
     write("two", "one");
     bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
