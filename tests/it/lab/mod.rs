@@ -17,6 +17,7 @@ mod heal;
 mod healing;
 mod import;
 mod injection;
+mod installed;
 mod kill;
 pub mod kit;
 mod launchd;
@@ -71,6 +72,7 @@ pub fn trials() -> Vec<Trial> {
         healing::trials(),
         import::trials(),
         injection::trials(),
+        installed::trials(),
         kill::trials(),
         launchd::trials(),
         learn::trials(),
