@@ -33,12 +33,16 @@ journal() { # loses what is missing, the oldest first, and keeps 64 MiB
   for place in /var/log/journal /run/log/journal; do
     on "$place" || continue
     ! enough || return 0
-    # What is written to now takes room of its own, and is not counted by what follows.
+    # What is written to is closed, so that it may go, too; each file that comes in its place takes 8 MiB at once.
+    next=0
+    for one in "$place"/*/*.journal; do
+      case $one in *@*) ;; *) next=$((next + 8192)) ;; esac
+    done
     journalctl --rotate
     for turn in 1 2 3; do
       ! enough || return 0
       set -- $(du -ck "$place"/*/*@*.journal* | tail -n 1)
-      keep=$(($1 - lack))
+      keep=$(($1 - lack - next))
       [ "$keep" -gt 65536 ] || keep=65536
       journalctl --vacuum-size="${keep}K"
     done
