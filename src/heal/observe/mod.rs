@@ -137,6 +137,11 @@ fn unseen(scene: &Scene<'_>, why: &Unseen) -> Vec<Observation> {
 /// Why a host was not seen that is not to blame for it.
 const OVER: &str = "the time of this pass was over before the host was looked at";
 
+/// Whether this was not seen because the time was over.
+pub(super) fn came_too_late(one: &Observation) -> bool {
+    one.sight == Sight::Unseen && one.says == OVER
+}
+
 /// What is said of a host whose turn did not come in time: nothing is known of it, not even whether it can be reached.
 fn blind(scene: &Scene<'_>, why: &str) -> Vec<Observation> {
     let mut found = vec![Observation::host(looks::REACH, &scene.host.name).unseen(why)];

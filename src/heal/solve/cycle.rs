@@ -12,6 +12,7 @@ use crate::deploy::{Far, Fault, Ground, Selection};
 use crate::heal::diagnose::reach;
 use crate::heal::learn::Noted;
 use crate::heal::left::aside;
+use crate::heal::observe::came_too_late;
 use crate::heal::playbook::{Library, Risk};
 use crate::heal::solve::choose::{Candidate, place};
 use crate::heal::solve::remedy::{plan, would};
@@ -28,6 +29,9 @@ const FRESH: Duration = Duration::from_secs(3);
 
 /// The most hosts that are healed at once.
 const SEATS: usize = 32;
+
+/// Why a remedy did not begin.
+const LATE: &str = "the time of this pass is over";
 
 /// What the one who asks allows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -216,8 +220,9 @@ impl Healer {
 
     /// Rounds until a round does nothing.
     async fn rounds(self: Arc<Self>) -> Result<Healing, JournalError> {
-        let first = self.look(&self.services, &self.hosts).await;
-        let (mut last, mut treated, mut refrained) = (first.clone(), Vec::new(), Vec::new());
+        let first = self.look().await;
+        let (mut last, mut treated, mut refrained) = (first.clone(), Vec::new(), Vec::<Refrained>::new());
+        let mut cut = first.observations.iter().any(came_too_late);
         for _ in 0..MOST {
             let (sure, seen) = self.sure(&last).await;
             let round = self.clone().round(sure, &seen).await?;
@@ -231,15 +236,19 @@ impl Healer {
             if self.ground.stop.is_cancelled() || self.cure.is_over() {
                 let left = |problem: &Problem| Refrained { problem: problem.clone(), why: Vec::new() };
                 refrained = last.roots().map(left).collect();
+                cut |= !refrained.is_empty();
                 break;
             }
         }
         // Among many hosts only those near the problems were looked at again; what was done may have been felt elsewhere.
-        if !treated.is_empty() && self.near(&last) != self.hosts {
-            last = self.look(&self.services, &self.hosts).await;
+        if !treated.is_empty() && self.near(&last) != self.hosts && !self.cure.is_over() {
+            last = self.look().await;
         }
         let aside = aside(&self.ground, &last);
-        let cut = self.ground.stop.is_cancelled() || self.cure.is_over();
+        // A pass that only took its time and left nothing out was not cut.
+        let late = |one: &Refrained| one.why.iter().any(|(_, why)| why == LATE);
+        let decided = |root: &Problem| refrained.iter().any(|one| one.problem.is_same(root) && !late(one));
+        cut |= self.ground.stop.is_cancelled() || self.cure.is_over() && !last.roots().all(decided);
         Ok(Healing { first, last, treated, refrained, aside, cut })
     }
 
@@ -347,14 +356,14 @@ impl Healer {
             Err(why) => return Ok(Err(why)),
         };
         // Whoever was at work there may have mended it while we waited for the host.
-        if asked.elapsed() > FRESH && !self.look_near(problem).await.roots().any(|root| root.is_same(problem)) {
-            return Ok(Err("it passed by itself".into()));
-        }
         if self.ground.stop.is_cancelled() {
             return Ok(Err("the run was stopped".into()));
         }
         if self.cure.is_over() {
-            return Ok(Err("the time of this pass is over".into()));
+            return Ok(Err(LATE.into()));
+        }
+        if asked.elapsed() > FRESH && !self.look_near(problem).await.roots().any(|root| root.is_same(problem)) {
+            return Ok(Err("it passed by itself".into()));
         }
         let began = Instant::now();
         let place = place(problem, candidate);

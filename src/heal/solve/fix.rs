@@ -137,7 +137,7 @@ pub async fn fix(
         Selection { services: vec![wish.service.clone()], hosts: vec![wish.host.clone()], ..Selection::default() };
     let cure = Cure { risk: Some(Risk::Ask), ..Cure::default() };
     let healer = Healer::new(ground, &selection, (library, journal), cure)?;
-    let first = healer.look(&healer.services, &healer.hosts).await;
+    let first = healer.look().await;
     let lost = |one: &&Observation| one.look == "reach" && one.host == wish.host && one.sight != Sight::Good;
     if let Some(lost) = first.observations.iter().find(lost) {
         return Err(FixFault::Unseen { host: wish.host.clone(), why: lost.says.clone() });
@@ -165,7 +165,7 @@ pub async fn fix(
         let finding = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (took, since));
         noted = healer.told(&problem, healer.write(&finding));
     }
-    let last = healer.look(&healer.services, &healer.hosts).await;
+    let last = healer.look().await;
     let treated = Treated {
         problem: problem.clone(),
         remedy: "fix".to_owned(),

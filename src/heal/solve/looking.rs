@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::heal::diagnose::{judge, look};
 use crate::heal::solve::cycle::Healer;
@@ -14,10 +14,19 @@ use crate::plan::Graph;
 const FEW: usize = 8;
 
 impl Healer {
-    /// Looks at these services on these hosts.
-    pub(super) async fn look(&self, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) -> Diagnosis {
+    /// Looks at all services on all hosts, until the time of the pass is over.
+    pub(super) async fn look(&self) -> Diagnosis {
+        self.look_at(&self.services, &self.hosts, self.cure.until).await
+    }
+
+    async fn look_at(
+        &self,
+        services: &BTreeSet<ServiceName>,
+        hosts: &BTreeSet<HostName>,
+        until: Option<Instant>,
+    ) -> Diagnosis {
         let quiet = self.ground.hushed();
-        let (found, far) = look(&quiet, (services, hosts), &self.library, self.cure.until).await;
+        let (found, far) = look(&quiet, (services, hosts), &self.library, until).await;
         // Where something is wrong, more is asked soon; everybody else's connection ends.
         let wrong: BTreeSet<&HostName> = found.roots().map(|root| &root.host).collect();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -25,7 +34,8 @@ impl Healer {
         found
     }
 
-    /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it.
+    /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it. The time of
+    /// the pass does not end it, as what was seen before would be lost with it; it has its own deadline.
     pub(super) async fn look_near(&self, problem: &Problem) -> Diagnosis {
         let registry = &self.ground.registry;
         let there = |name: &&ServiceName| {
@@ -40,14 +50,14 @@ impl Healer {
         let needs = needs.filter_map(|name| registry.services.get(name)).flat_map(|service| service.hosts.clone());
         let mut hosts: BTreeSet<HostName> = needs.filter(|host| self.hosts.contains(host)).collect();
         hosts.insert(problem.host.clone());
-        self.look(&services, &hosts).await
+        self.look_at(&services, &hosts, None).await
     }
 
     /// Looks again at the hosts that have problems, and at those of what is needed there. What was seen elsewhere still counts:
-    /// it is as old as the last look at everything.
+    /// it is as old as the last look at everything. The time of the pass does not end this either.
     pub(super) async fn look_again(&self, last: &Diagnosis) -> Diagnosis {
         let hosts = self.near(last);
-        let again = self.look(&self.services, &hosts).await;
+        let again = self.look_at(&self.services, &hosts, None).await;
         if hosts == self.hosts {
             return again;
         }
