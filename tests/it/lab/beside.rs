@@ -45,7 +45,7 @@ fn fewest(machine: &Machine, service: &str, since: &str) -> i64 {
         .parse()
         .expect("a number of containers");
     let told = machine.inside(&format!(
-        "docker events --since {since} --until $(date +%s) --filter type=container --filter {label} --filter event=start \
+        "docker events --since {since} --until $(date +%s.%N) --filter type=container --filter {label} --filter event=start \
          --filter event=die --format '{{{{.Status}}}}'"
     ));
     let mut count = running;
@@ -85,7 +85,7 @@ fn beside(machines: Vec<Machine>) -> Result<(), Failed> {
         bench.run(&["deploy", "--all"]).exits(0);
         answers("one", 1);
         assert_eq!(bench.run(&["deploy", "--all", "--events"]).exits(0).ended("nothing-to-do"), 1);
-        let since = machine.inside("date +%s").trim().to_owned();
+        let since = machine.inside("date +%s.%N").trim().to_owned();
         write("two", "");
         let plan = bench.run(&["plan", "--all"]).exits(0);
         assert!(plan.out.contains("downtime: no: the new containers are proven beside the old ones"), "{}", plan.out);
