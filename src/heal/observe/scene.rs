@@ -13,6 +13,10 @@ use crate::registry::{Host, Registry, Service};
 /// How long any service may take to start, whatever its checks say.
 const MOMENT: Duration = Duration::from_secs(2);
 
+/// The longest that a look takes. What seems to have started still later was told by another clock, such as a container has that is
+/// told of its own time only.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// What a look is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About {
@@ -170,8 +174,12 @@ impl Heard {
         let period = placed.service.checks.iter().map(|check| check.start_period).max().unwrap_or_default().max(MOMENT);
         let uptime = self.seen().facts.uptime?;
         self.instances(placed).into_iter().find_map(|instance| {
+            let since = instance.unit.filter(|unit| unit.runs())?.since_boot?;
+            if since > uptime + LONGEST {
+                return None;
+            }
             // What started since the host was asked for its clock has run for no time.
-            let age = uptime.saturating_sub(instance.unit.filter(|unit| unit.runs())?.since_boot?);
+            let age = uptime.saturating_sub(since);
             let says = || {
                 format!("{} runs for {} s and may take {} s to start", instance.name, age.as_secs(), period.as_secs())
             };

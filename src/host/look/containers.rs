@@ -118,8 +118,10 @@ fn unit(container: &SeenContainer, now: Option<(i64, Duration)>) -> SeenUnit {
         pid: container.pid,
         enabled: container.policy != "no",
         since_boot: started.zip(now).and_then(|(at, (clock, uptime))| {
-            let age = u64::try_from(clock.saturating_sub(at.as_second())).unwrap_or_default();
-            uptime.checked_sub(Duration::from_secs(age))
+            // A start that lies ahead stays ahead: whoever asks for an age is told that there is none.
+            let age = clock.saturating_sub(at.as_second());
+            let apart = Duration::from_secs(age.unsigned_abs());
+            if age < 0 { uptime.checked_add(apart) } else { uptime.checked_sub(apart) }
         }),
     }
 }
@@ -153,6 +155,8 @@ mod tests {
         let told = |name: &str| (units[name].active.as_str(), units[name].sub.as_str(), units[name].runs());
         assert_eq!(told("p/web"), ("active", "healthy", true));
         assert_eq!(units["p/web"].since_boot, Some(Duration::from_secs(40)));
+        let ahead = container_units(&all, Some((at.as_second() - 160, Duration::from_secs(100))));
+        assert_eq!(ahead["p/web"].since_boot, Some(Duration::from_secs(200)), "the clock was set back");
         assert_eq!(told("p/sick"), ("active", "unhealthy", true));
         assert_eq!(told("p/once"), ("done", "exited", true));
         assert_eq!(told("p/dead"), ("failed", "exited", false));

@@ -38,11 +38,23 @@ fn refused() -> Verdict {
     Verdict::Bad(Bad { says: "refused".into(), evidence: Vec::new(), hopeless: false })
 }
 
-/// What a look finds of the service `api` with port 80 and the unit `api.service`, which runs since so many milliseconds after
-/// the host's start; the host is up for 100 s.
-pub(super) fn service_look(look: &Look, checks: &str, since: u64, listens: bool) -> Vec<Observation> {
+/// As `service_told`, of one that listens itself or not, on a host that says nothing besides.
+fn service_look(look: &Look, checks: &str, since: u64, listens: bool) -> Vec<Observation> {
+    let own = Listener { process: Some((7, "a".into())), unit: Some("api.service".into()), local: false };
+    service_told(look, checks, since, listens.then_some(own), &[])
+}
+
+/// What a look finds of the service `api` with port 80, more words of its registry, and the unit `api.service`, whose process 7 runs
+/// since so many milliseconds after the host's start; the host is up for 100 s.
+pub(super) fn service_told(
+    look: &Look,
+    more: &str,
+    since: u64,
+    listener: Option<Listener>,
+    parts: &[(&str, &str)],
+) -> Vec<Observation> {
     let text = format!(
-        "version: 1\nhosts:\n  one: {{ address: 192.0.2.1 }}\nservices:\n  api: {{ type: native, host: one, run: [a], port: 80, {checks} }}\n"
+        "version: 1\nhosts:\n  one: {{ address: 192.0.2.1 }}\nservices:\n  api: {{ type: native, host: one, run: [a], port: 80, {more} }}\n"
     );
     let registry = load_text(&text, Format::Yaml, std::path::Path::new("/registry.yml"), None).expect("a registry");
     let (host, service) =
@@ -67,11 +79,11 @@ pub(super) fn service_look(look: &Look, checks: &str, since: u64, listens: bool)
         units: [("api.service".to_owned(), unit)].into(),
         ..Seen::default()
     };
-    let own = Listener { process: Some((7, "a".into())), unit: Some("api.service".into()), local: false };
-    let listeners = Some(listens.then_some((80, own)).into_iter().collect());
+    let listeners = Some(listener.map(|one| (80, one)).into_iter().collect());
+    let parts = parts.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect();
     let verdicts = spread(&service.checks, service.port, service.instances).into_iter();
     let verdicts = verdicts.map(|check| (service.name.clone(), check, refused())).collect();
-    let heard = Heard { found: Beside { seen, listeners, parts: BTreeMap::new() }, verdicts, ways: Vec::new(), now: 0 };
+    let heard = Heard { found: Beside { seen, listeners, parts }, verdicts, ways: Vec::new(), now: 0 };
     let placed = Placed { service, units: Vec::new() };
     (look.judge)(&Scene { registry: &registry, host, services: vec![placed] }, &heard)
 }
@@ -123,6 +135,7 @@ fn what_may_still_be_starting_need_not_listen() {
     // The host is up for 100 s.
     assert_eq!(sights(tcp, 99_700, false), [Sight::Unseen; 2]);
     assert_eq!(sights(tcp, 100_200, false), [Sight::Unseen; 2], "it was started while we looked");
+    assert_eq!(sights(tcp, 200_000, false), [Sight::Bad; 2], "another clock tells nothing");
     assert_eq!(sights(tcp, 71_000, false), [Sight::Unseen; 2]);
     assert_eq!(sights(tcp, 69_000, false), [Sight::Bad; 2]);
     assert_eq!(sights(tcp, 99_700, true), [Sight::Good, Sight::Bad], "what listens has started");
