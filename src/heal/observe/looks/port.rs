@@ -20,7 +20,7 @@ look_port() {
 "#;
 
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
-    let family = Family::read(heard.answer(&LOOK, "").unwrap_or_default());
+    let family = heard.answer(&LOOK, "").map(Family::read);
     let mut found = Vec::new();
     for placed in &scene.services {
         if heard.service(placed).is_none_or(|there| there.readable().is_none()) {
@@ -42,7 +42,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 None if runs => one.with("state", "closed").bad(format!("nobody listens on port {port}")),
                 // What does not run does not listen; the look `unit` says that.
                 None => one.with("state", "closed").good(format!("nobody holds port {port}")),
-                Some(listener) => held(scene, heard, placed, (port, listener), one, &family),
+                Some(listener) => held(scene, heard, placed, (port, listener), one, family.as_ref()),
             });
         }
     }
@@ -63,7 +63,7 @@ fn held(
     placed: &Placed<'_>,
     (port, listener): (u16, &Listener),
     one: Observation,
-    family: &Family<'_>,
+    family: Result<&Family<'_>, &String>,
 ) -> Observation {
     let one = one.with("local", if listener.local { "yes" } else { "no" });
     let Some((pid, name)) = &listener.process else {
@@ -71,9 +71,10 @@ fn held(
     };
     let instances = heard.instances(placed);
     let unit = listener.unit.as_deref().unwrap_or_default();
-    let own = instances.iter().any(|instance| {
-        instance.name == unit || instance.unit.is_some_and(|unit| unit.pid > 0 && family.descends(*pid, unit.pid))
-    });
+    let ours = |main: u32| *pid == main || family.is_ok_and(|family| family.descends(*pid, main));
+    let own = instances
+        .iter()
+        .any(|instance| instance.name == unit || instance.unit.is_some_and(|unit| unit.pid > 0 && ours(unit.pid)));
     // Docker listens for its containers; which one, their own ports tell.
     let published = || {
         heard
@@ -88,6 +89,11 @@ fn held(
     if let Some(why) = heard.seen().blind.as_ref().filter(|_| placed.service.kind.is_docker()) {
         return one.unseen(format!("pid {pid} ({name}) listens on port {port}; whether for a container of it: {why}"));
     }
+    let family = match family {
+        Ok(family) => family,
+        // It may be a child of the service's own.
+        Err(why) => return one.unseen(format!("pid {pid} ({name}) listens on port {port}; whose child it is: {why}")),
+    };
     let folder = Layout::new(&heard.seen().facts.base).service(&placed.service.name);
     let stands = family.folders.get(pid).is_some_and(|at| at.starts_with(&format!("{folder}/")));
     let other = scene.services.iter().find(|other| other.units.iter().any(|(_, name)| name == unit));
@@ -146,7 +152,24 @@ impl<'a> Family<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::Family;
+    use super::{Family, LOOK};
+    use crate::heal::observe::looks::tests::{says, service_told};
+    use crate::host::look::Listener;
+
+    #[test]
+    fn a_child_of_the_service_is_no_stranger_where_the_host_did_not_say_whose_it_is() {
+        let held = |pid: u32, part: &str| {
+            let listener = Listener { process: Some((pid, "w".into())), unit: None, local: false };
+            says(&service_told(&LOOK, "", 0, Some(listener), &[("heal/port ", part)])).concat()
+        };
+        let family = "/proc/9/status:PPid:\t7\n/proc/12/status:PPid:\t1";
+        assert_eq!(held(9, family), "good it listens on port 80");
+        assert_eq!(held(12, family), "bad port 80 is held by pid 12 (w)");
+        let late = "/proc/12/status:PPid:\t1\n!late 5 ls";
+        assert_eq!(held(7, late), "good it listens on port 80");
+        let why = "unseen pid 9 (w) listens on port 80; whose child it is: `ls` did not answer within 5 s";
+        assert_eq!(held(9, late), why);
+    }
 
     #[test]
     fn a_family_is_read() {
