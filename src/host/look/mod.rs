@@ -72,6 +72,10 @@ pub struct Compared {
     pub unless: Option<String>,
 }
 
+/// The shells that play `sh` on hosts.
+#[cfg(test)]
+pub(crate) const SHELLS: &[&[&str]] = &[&["sh"], &["dash"], &["bash"], &["busybox", "sh"]];
+
 const LIBRARY: &str = include_str!("look.sh");
 const GUARD: &str = include_str!("guard.sh");
 const IMAGES: &str = include_str!("images.sh");

@@ -8,17 +8,28 @@ use crate::heal::observe::scene::{About, Heard, Look, Scene};
 pub(super) const LOOK: Look = Look { name: "names", about: About::Service, shell: SHELL, calls, judge };
 
 const SHELL: &str = r#"
-look_names() { # NAME...
+look_names() { # NAME...; of what had to be ended it is said how long it had, where the host has a clock that costs no process
   for name; do
+    began=
+    read -r began rest </proc/uptime
     if command -v getent >/dev/null; then answer=$(bounded getent hosts "$name"); code=$?
     elif command -v nslookup >/dev/null; then answer=$(bounded nslookup "$name"); code=$?
     elif command -v dscacheutil >/dev/null; then answer=$(bounded dscacheutil -q host -a name "$name"); code=$?
     else lacks 'getent or nslookup'; return; fi
-    case $code in 137) code=late ;; *) [ -n "$answer" ] || code=gone ;; esac
+    case $code in
+      137)
+        code=late
+        [ -z "$began" ] || { read -r ended rest </proc/uptime; code="late $((${ended%%.*} - ${began%%.*}))"; } ;;
+      *) [ -n "$answer" ] || code=gone ;;
+    esac
     printf '%s %s\n' "$name" "$code"
   done
 }
 "#;
+
+/// A resolver that was given so many seconds and did not answer is to blame for it. What was ended sooner, as other programs hung
+/// before it, may have been well.
+const PATIENCE: u64 = 5;
 
 /// The names in values such as `postgres://user@db.lan:5432/app`.
 fn pointed(values: impl Iterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
@@ -75,8 +86,10 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             let code = text.lines().find_map(|line| line.strip_prefix(&name)?.strip_prefix(' '));
             found.push(match code {
                 Some("0") => one.good(format!("{name} is resolved")),
-                Some("late") => one.bad(format!("the host's resolver does not answer for {name}")),
-                Some(_) => one.bad(format!("{name} cannot be resolved on the host")),
+                Some(code) => match code.strip_prefix("late") {
+                    Some(seconds) => late(one, &name, seconds.trim().parse().ok()),
+                    None => one.bad(format!("{name} cannot be resolved on the host")),
+                },
                 None => one.unseen(format!("{name} was not asked for")),
             });
         }
@@ -84,9 +97,51 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     found
 }
 
+/// A resolver that had to be ended after so many seconds, where that is known.
+fn late(one: Observation, name: &str, seconds: Option<u64>) -> Observation {
+    let Some(seconds) = seconds else {
+        return one.unseen(format!("the host's resolver did not answer for {name} in time"));
+    };
+    let says = format!("the host's resolver did not answer for {name} within {seconds} s");
+    if seconds >= PATIENCE { one.bad(says) } else { one.unseen(says) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::pointed;
+    use super::{LOOK, SHELL, pointed};
+    use crate::heal::observe::looks::tests::{says, service_told};
+    use crate::host::look::SHELLS;
+
+    #[test]
+    fn a_resolver_that_was_ended_early_is_not_called_bad() {
+        let told = |part: &str| {
+            let env = "env: { DB: \"postgres://db.lan/x\" }";
+            says(&service_told(&LOOK, env, 0, None, &[("heal/names api", part)])).concat()
+        };
+        assert_eq!(told("db.lan 0"), "good db.lan is resolved");
+        assert_eq!(told("db.lan gone"), "bad db.lan cannot be resolved on the host");
+        let why = "the host's resolver did not answer for db.lan";
+        assert_eq!(told("db.lan late 2\n!late 2 getent"), format!("unseen {why} within 2 s"));
+        assert_eq!(told("db.lan late 5\n!late 7 getent"), format!("bad {why} within 5 s"));
+        assert_eq!(told("db.lan late\n!late 5 getent"), format!("unseen {why} in time"));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "real shells run the look")]
+    fn what_was_ended_says_how_long_it_had() {
+        let script = format!(
+            "bounded() {{ \"$@\"; }}\ngetent() {{ [ \"$2\" = none ] || echo 1; }}\n{SHELL}\n\
+             look_names well none\ngetent() {{ sh -c 'kill -9 $$'; }}\nlook_names ill"
+        );
+        for shell in SHELLS {
+            let told = std::process::Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).output();
+            let told = told.expect(shell[0]);
+            let told = String::from_utf8_lossy(&told.stdout).into_owned();
+            let (before, seconds) = told.trim_end().rsplit_once(' ').expect("words");
+            assert_eq!(before, "well 0\nnone gone\nill late", "{shell:?}");
+            assert!(seconds.parse::<u64>().is_ok(), "{shell:?}: {told}");
+        }
+    }
 
     #[test]
     fn names_are_taken_from_addresses_only() {
