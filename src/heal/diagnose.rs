@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::deploy::{Far, Fault, Ground, Selection, select};
+use crate::heal::observe::await_needs;
 use crate::heal::playbook::Library;
 use crate::heal::{Observation, Observed, Problem, Sight, World, analyze, look_names, observe};
 use crate::model::{HostName, ServiceName};
@@ -34,7 +35,8 @@ pub(super) async fn look(
 }
 
 /// Judges what was observed.
-pub(super) fn judge(ground: &Ground, observations: Vec<Observation>, library: &Library) -> Diagnosis {
+pub(super) fn judge(ground: &Ground, mut observations: Vec<Observation>, library: &Library) -> Diagnosis {
+    await_needs(&mut observations);
     let problems = analyze(&world(ground), &observations, library);
     Diagnosis { observations, problems }
 }

@@ -39,7 +39,7 @@ pub struct Observation {
     pub lines: Vec<String>,
 }
 
-/// The `state` of what was started just now and is not there yet: unseen, and worth another look.
+/// The `state` of what was started just now and is not there yet: unseen, and looked at again by the next pass.
 pub(super) const STARTING: &str = "starting";
 
 impl Observation {
@@ -62,6 +62,11 @@ impl Observation {
     #[must_use]
     pub fn service(look: &str, host: &HostName, service: &ServiceName) -> Self {
         Self { service: Some(service.clone()), ..Self::host(look, host) }
+    }
+
+    /// Whether it is about what was started just now and is not there yet.
+    pub(super) fn is_starting(&self) -> bool {
+        self.sight == Sight::Unseen && self.values.get("state").is_some_and(|state| state == STARTING)
     }
 
     /// Which one it is about.

@@ -66,7 +66,7 @@ fn along_needs(world: &World, seen: &[Observation], cause: &Problem, effect: &Pr
     }
 }
 
-/// Whether a need is down on all its hosts, on the host of the one that needs it, or refuses it.
+/// Whether a need is down on all its hosts, on the host of the one that needs it, or refuses it, if only as it starts.
 pub(in crate::heal) fn is_down(world: &World, seen: &[Observation], (need, effect): (&ServiceName, &Problem)) -> bool {
     let bad = |host| {
         let acute = |one: &&Observation| one.sight == Sight::Bad && ACUTE.contains(&one.look.as_str());
@@ -76,10 +76,10 @@ pub(in crate::heal) fn is_down(world: &World, seen: &[Observation], (need, effec
     hosts.iter().all(|host| bad(host.clone())) || bad(effect.host.clone()) || refuses(seen, need, effect)
 }
 
-/// Whether a need was tried from the host of the one that needs it, and did not accept.
+/// Whether a need was tried from the host of the one that needs it, and did not accept, be it that it only starts.
 fn refuses(seen: &[Observation], need: &ServiceName, effect: &Problem) -> bool {
     let tried = |one: &&Observation| one.look == "need" && one.host == effect.host && one.service == effect.service;
-    seen.iter().filter(tried).any(|one| one.of == need.as_str() && one.sight == Sight::Bad)
+    seen.iter().filter(tried).any(|one| one.of == need.as_str() && (one.sight == Sight::Bad || one.is_starting()))
 }
 
 /// Roots first, what breaks something before what does not, then by place and name.

@@ -17,6 +17,7 @@ use crate::host::look::{Beside, Question};
 use crate::model::{Ask, Check, Event, From, HostName, ServiceName, quote, spread};
 use crate::registry::{Host, Mask, Registry, Service};
 use looks::ALL;
+pub(super) use looks::await_needs;
 use scene::{About, Heard, Placed, Scene, Way};
 
 const PRELUDE: &str = include_str!("prelude.sh");

@@ -11,7 +11,6 @@ use crate::deploy::{
 use crate::heal::diagnose::look;
 use crate::heal::left::cordons;
 use crate::heal::playbook::Library;
-use crate::heal::sight::STARTING;
 use crate::heal::solve::deed::Way;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::host::run::Treatment;
@@ -301,8 +300,7 @@ fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> O
     let asked: Vec<_> = found.observations.iter().filter(about).filter(|one| looks.contains(&one.look)).collect();
     let must = |one: &Observation| named || remedy.evidence.contains(&one.look);
     // What was started by the remedy and is not there yet may never come.
-    let starts = |one: &Observation| one.values.get("state").is_some_and(|state| state == STARTING);
-    let unseen = |one: &Observation| one.sight == Sight::Unseen && (must(one) || starts(one));
+    let unseen = |one: &Observation| one.sight == Sight::Unseen && (must(one) || one.is_starting());
     let bad = |one: &&&Observation| one.sight == Sight::Bad || unseen(one);
     if let Some(one) = asked.iter().find(bad) {
         return Some(format!("{}: {}", one.look, one.says));

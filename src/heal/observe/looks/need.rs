@@ -1,9 +1,13 @@
-//! need: whether the ports of what a service needs accept connections from its host, as the service itself would ask.
+//! need: whether the ports of what a service needs accept connections from its host, as the service itself would ask. What was
+//! started just now refuses nobody: whoever needs it waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::heal::Observation;
+use crate::heal::observe::looks::port;
 use crate::heal::observe::scene::{About, Heard, Look, Scene, Way, none};
+use crate::heal::sight::STARTING;
+use crate::heal::{Observation, Sight};
+use crate::model::{HostName, ServiceName};
 
 pub(super) const LOOK: Look = Look { name: "need", about: About::Service, shell: "", calls: none, judge };
 
@@ -36,4 +40,55 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         }
     }
     found
+}
+
+/// Takes back that a need refuses where that very port was seen to be starting: on another host, mostly, so that only all
+/// observations together tell.
+pub(in crate::heal) fn wait(all: &mut [Observation]) {
+    let starts = |one: &&Observation| one.look == port::LOOK.name && one.is_starting();
+    let place = |one: &Observation| Some((one.service.clone()?, one.host.clone(), one.values.get("port")?.clone()));
+    let starting: BTreeSet<(ServiceName, HostName, String)> = all.iter().filter(starts).filter_map(place).collect();
+    if starting.is_empty() {
+        return;
+    }
+    let refused = |one: &&mut Observation| one.look == LOOK.name && one.sight == Sight::Bad;
+    for one in all.iter_mut().filter(refused) {
+        let get = |key: &str| one.values.get(key).map(String::as_str).unwrap_or_default();
+        let is = |(need, at, port): &(ServiceName, HostName, String)| {
+            (need.as_str(), at.as_str(), port.as_str()) == (get("need"), get("at"), get("port"))
+        };
+        if get("answer") == "refused" && starting.iter().any(is) {
+            one.sight = Sight::Unseen;
+            one.says.push_str(", as it starts");
+            one.values.insert("state".into(), STARTING.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heal::playbook::Library;
+    use crate::heal::{World, analyze};
+
+    #[test]
+    fn who_needs_what_is_starting_is_not_ill_for_it() {
+        let (one, two) = (HostName::try_from("one").expect("a name"), HostName::try_from("two").expect("a name"));
+        let (api, db) = (ServiceName::try_from("api").expect("a name"), ServiceName::try_from("db").expect("a name"));
+        let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
+        let found = |at: &HostName, state: &str| {
+            let port = Observation::service("port", at, &db).of("5432").with("port", 5432).with("state", state);
+            let port = if state == STARTING { port.unseen("nobody listens yet") } else { port.good("it listens") };
+            let need = Observation::service("need", &one, &api).of("db").with("need", "db").with("answer", "refused");
+            let need = need.with("at", "two").with("port", 5432).bad("db refuses connections at 192.0.2.2:5432");
+            let mut seen = vec![need, port];
+            wait(&mut seen);
+            let problems = analyze(&World::default(), &seen, &library);
+            (seen[0].is_starting(), problems.iter().map(|one| one.name.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(found(&two, STARTING), (true, vec![]));
+        // What starts elsewhere, or listens, is no excuse.
+        assert_eq!(found(&one, STARTING), (false, vec!["need-refused".to_owned()]));
+        assert_eq!(found(&two, "own"), (false, vec!["need-refused".to_owned()]));
+    }
 }
