@@ -147,7 +147,9 @@ impl Healer {
             return Ok(Err(one.says.clone()));
         }
         if let Some(need) = self.ill_need(problem, candidate, seen) {
-            return Ok(Err(format!("{need}, which it needs, is down, and nothing could prove that it helps")));
+            return Ok(Err(format!(
+                "{need}, which it needs, is down or only starts, and nothing could prove that it helps"
+            )));
         }
         let (service, host) = (self.of(&place), self.of_host(&place.host));
         let now = self.ground.clock.now();
@@ -210,7 +212,9 @@ impl Healer {
         // That would only make the supervisor forget how often it did the same in vain.
         let again =
             |way: &Way| matches!(way, Way::Need(..) | Way::Mend(Mend::Change(UnitChange::Start | UnitChange::Restart)));
-        if !ways.is_empty() && ways.iter().all(again) && loops(place, seen) {
+        // What is started again as a whole takes along what loops; to start one that stopped leaves another alone.
+        let whole = ways.iter().any(|way| matches!(way, Way::Mend(Mend::Change(UnitChange::Restart))));
+        if !ways.is_empty() && ways.iter().all(again) && loops(place, seen, whole) {
             return Err("its supervisor starts it again and again, and that does not help".into());
         }
         if let [Way::Need(need, at)] = &*ways {
@@ -309,14 +313,47 @@ fn said(deeds: &[Deed]) -> String {
     says.join(", then ")
 }
 
-/// Whether a service ends and is started by its supervisor again and again.
-fn loops(place: &Problem, seen: &Diagnosis) -> bool {
-    let mut here = seen.observations.iter().filter(|one| one.host == place.host && one.service == place.service);
-    here.any(|one| one.look == "restarts" && one.sight == Sight::Bad)
+/// Whether a service ends and is started by its supervisor again and again; unless the whole of it is meant, only those of its units
+/// count that the problem names, if it names any.
+fn loops(place: &Problem, seen: &Diagnosis, whole: bool) -> bool {
+    let here = |one: &&Observation| one.host == place.host && one.service == place.service;
+    let evidence = place.evidence.iter().filter_map(|number| seen.observations.get(*number)).filter(here);
+    let named: Vec<&String> = evidence.filter_map(|one| one.values.get("unit")).collect();
+    let meant = |one: &&Observation| whole || named.is_empty() || named.contains(&&one.of);
+    let mut loops = seen.observations.iter().filter(here).filter(|one| one.look == "restarts").filter(meant);
+    loops.any(|one| one.sight == Sight::Bad)
 }
 
 /// Whether what supervises the service on the host says that it runs.
 pub(super) fn runs(problem: &Problem, seen: &Diagnosis) -> bool {
     let mut found = seen.observations.iter().filter(|one| one.host == problem.host && one.service == problem.service);
     found.any(|one| one.look == "unit" && one.sight == Sight::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heal::playbook::Library;
+    use crate::heal::{World, analyze};
+
+    #[test]
+    fn one_instance_that_loops_forbids_no_start_of_another() {
+        let (host, api) = (HostName::try_from("web1").expect("a name"), ServiceName::try_from("api").expect("a name"));
+        let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
+        let one = |look: &str, unit: &str| Observation::service(look, &host, &api).of(unit).with("unit", unit);
+        let stopped = |unit: &str| {
+            let down = one("unit", unit).with("active", "inactive").with("load", "loaded").with("result", "success");
+            let down = down.with("status", "0").bad("it is down");
+            let looping = one("restarts", "api@2.service").with("restarts", 7).bad("it was started again 7 times");
+            let observations = vec![down, one("restarts", "api@1.service").good("it was not restarted"), looping];
+            let problems = analyze(&World::default(), &observations, &library);
+            let problem = problems.iter().find(|one| one.name == "unit-stopped").cloned().expect("a problem");
+            (problem, Diagnosis { observations, problems })
+        };
+        let (other, seen) = stopped("api@1.service");
+        assert!(!loops(&other, &seen, false) && loops(&other, &seen, true));
+        let (same, seen) = stopped("api@2.service");
+        assert!(loops(&same, &seen, false));
+        assert!(loops(&Problem { evidence: Vec::new(), ..same }, &seen, false), "none is named");
+    }
 }
