@@ -61,6 +61,22 @@ fn short(all: Vec<(String, String)>) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::short;
+    use crate::host::look::{GUARD, SHELLS};
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "real shells run what stands by")]
+    fn what_stands_by_leaves_a_script_that_hangs_for_ever() {
+        // A second passes at once, a thousand of them are too many, and no program is found that could be ended.
+        let sleep = "past=0\nsleep() { past=$((past + 1)); [ \"$past\" -lt 1000 ] || { echo stayed >&2; exit; }; }";
+        let guard = GUARD.replace("\nguard &", "\nhung() { return 1; }\nguard &");
+        let script = format!("{sleep}\n{guard}\nwait \"$dog\"\necho over");
+        for shell in SHELLS {
+            let told = std::process::Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).output();
+            let told = told.expect(shell[0]);
+            let told = [told.stdout, told.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+            assert_eq!(told, ["over\n", ""], "{shell:?}");
+        }
+    }
 
     #[test]
     fn what_is_short_of_an_answer_says_so_and_no_other_does() {

@@ -1,11 +1,12 @@
 # What hangs costs only its own answer. One process stands by for all questions of a look: each answer and each `bounded` program tells
 # it that the script goes on. When nothing did for too long, it ends the program that hangs, and says so before the answer that is
-# short of it. It ends by itself when the script is gone.
+# short of it. It ends by itself when the script is gone, and after a minute, as nobody waits for an answer for so long.
 guard() { # at first only programs are ended that may hang and whose answers may be missing
   trap 'went=yes' USR1
   trap 'went=yes any=yes' USR2
-  any= went= still=0 most=5
-  while sleep 1 >/dev/null && kill -0 $$; do
+  any= went= still=0 most=5 turns=0
+  while [ "$turns" -lt 60 ] && sleep 1 >/dev/null && kill -0 $$; do
+    turns=$((turns + 1))
     still=$((still + 1))
     if [ -n "$went" ]; then went= still=0; fi
     [ "$still" -ge "$most" ] || continue
