@@ -3,7 +3,6 @@
 
 mod caller;
 mod data;
-mod mounted;
 mod own;
 mod parts;
 mod render;
@@ -36,8 +35,6 @@ struct Rendered {
     ours: Vec<TreeEntry>,
     /// Links into the shared folder, where a compose file keeps data beside itself.
     links: Vec<TreeEntry>,
-    /// Paths in the release that containers mount and only read, each with the name of what lies there.
-    kept: BTreeMap<String, ReleaseId>,
     /// The names of its parts.
     parts: Vec<String>,
     /// The tags of ours, and the image that each pins; `part NAME` where only compose knows it, or builds it.
@@ -90,7 +87,6 @@ impl Engine for Docker {
         }
         steps.push(Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None, from: None });
         steps.push(Step::Run { cmd: release::verify(&folder), undo: None });
-        steps.extend(keep_mounts(record, layout, &folder));
         // All that can fail without harm comes before anything is stopped.
         steps.push(Step::CheckProject { folder: folder.clone() });
         // What ran before the first release is taken over as it runs; an image that is sent is another one.
@@ -156,7 +152,6 @@ impl Engine for Docker {
             Step::Project { project: project(record), folder, change: ProjectChange::Down },
             Step::Remove { path: layout.current(&record.service) },
             Step::Remove { path: layout.releases(&record.service) },
-            Step::Remove { path: layout.mounts(&record.service) },
             Step::Remove { path: layout.proven(&record.service) },
         ]
     }
@@ -185,10 +180,7 @@ impl Engine for Docker {
     fn after(&self, record: &Record, layout: &Layout) -> Vec<Step> {
         let repository = format!("portoser/{}", record.service);
         let pushed = sent::ids(record).map(|id| layout.pushed(id)).collect();
-        vec![
-            Step::PruneImages { repository, folder: layout.releases(&record.service), pushed },
-            Step::PruneMounts { folder: layout.service(&record.service) },
-        ]
+        vec![Step::PruneImages { repository, folder: layout.releases(&record.service), pushed }]
     }
 
     fn blind(&self, seen: &Seen) -> Option<Refused> {
@@ -218,20 +210,6 @@ fn hold(record: &Record, layout: &Layout, adopt: bool) -> Step {
         current: layout.current(&record.service),
         folder: layout.release(&record.service, &record.release),
     }
-}
-
-/// Puts what its containers mount, and only read, to where it lies by its content.
-fn keep_mounts(record: &Record, layout: &Layout, folder: &str) -> Vec<Step> {
-    let mounts = layout.mounts(&record.service);
-    let one = |(path, lies): (&str, &str)| {
-        // The record is the host's, and what lies there is replaced where it differs.
-        let id = ReleaseId::try_from(lies.strip_prefix(&mounts)?.strip_prefix('/')?.to_owned()).ok()?;
-        let into = layout.mount(&record.service, &id);
-        Some(Step::KeepMount { folder: folder.to_owned(), path: path.to_owned(), into })
-    };
-    let all: Vec<Step> = record.mounts().filter_map(one).collect();
-    let above = (!all.is_empty()).then(|| Step::Folder { path: mounts.clone(), mode: 0o755, owner: None });
-    above.into_iter().chain(all).collect()
 }
 
 /// Whether a container gets another name than the one before it had. What it has in a volume without a name goes to its successor of

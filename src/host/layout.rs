@@ -96,18 +96,6 @@ impl Layout {
         self.of(service, &["/wheels/", id.as_str()])
     }
 
-    /// The folder of what containers mount of what was sent, by its content: releases share it.
-    #[must_use]
-    pub fn mounts(&self, service: &ServiceName) -> String {
-        self.of(service, &["/mounts"])
-    }
-
-    /// What is mounted, with this content. The files lie there under their paths in the release.
-    #[must_use]
-    pub fn mount(&self, service: &ServiceName, id: &ReleaseId) -> String {
-        self.of(service, &["/mounts/", id.as_str()])
-    }
-
     /// The folder of a supervised process, on a host without an init system.
     #[must_use]
     pub fn process(&self, service: &ServiceName, instance: u16) -> String {

@@ -13,4 +13,4 @@ pub mod run;
 pub use facts::{Facts, Init, Seen, SeenContainer, SeenService, SeenUnit, TOOLS};
 pub use layout::{Layout, OURS};
 pub use look::{Fetch, Fetches, room_for};
-pub use record::{FORMAT, Hooks, MOUNT, Once, Record, Supervisor, UnitFile, Venv};
+pub use record::{FORMAT, Hooks, Once, Record, Supervisor, UnitFile, Venv};

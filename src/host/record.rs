@@ -43,9 +43,6 @@ pub struct Record {
     pub files: BTreeMap<String, String>,
 }
 
-/// How the summary's keys begin that tell where what containers mount lies by its content: a path in the release follows.
-pub const MOUNT: &str = "mount ";
-
 /// The user's own commands at fixed points of a deploy: words, and the seconds that they may take.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hooks {
@@ -116,11 +113,6 @@ impl Record {
     pub fn project(&self) -> Option<&str> {
         let unit = self.units.first().filter(|_| self.supervisor == Supervisor::Compose)?;
         unit.name.split('/').next()
-    }
-
-    /// What its containers mount and only read: the path in the release, and the folder where it lies by its content.
-    pub fn mounts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.summary.iter().filter_map(|(key, lies)| Some((key.strip_prefix(MOUNT)?, lies.as_str())))
     }
 
     /// The line that is written to the host.

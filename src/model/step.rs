@@ -164,9 +164,6 @@ pub enum Step {
     Network { name: String },
     /// Lets compose read the project in this release's folder, and change nothing.
     CheckProject { folder: String },
-    /// Copies this path of the release in `folder` into a folder of its own, under the same path. One that is there, and is still as it
-    /// was sent, is left alone. Undo removes it if this run made it.
-    KeepMount { folder: String, path: String, into: String },
     /// Refuses an image that keeps data elsewhere than at these places, where each of its containers would have its own.
     CheckVolumes { image: String, mounted: Vec<String> },
     /// Remembers what runs of a compose project. Its undo brings that back with the release that `current` leads to then, or
@@ -182,8 +179,6 @@ pub enum Step {
     /// Removes releases from this folder: all but `keep` and those younger than `older_than`. Files that no manifest names are
     /// moved beside that folder, to `left`. Never undone, so it comes after the verdict.
     Prune { folder: String, keep: Vec<ReleaseId>, older_than: Duration },
-    /// Removes what was kept to be mounted, and no release in this folder of a service names any more. Never undone.
-    PruneMounts { folder: String },
     /// Removes our tags of images that no release in this folder names any more, and the folders of images that were sent. Never
     /// undone.
     PruneImages { repository: String, folder: String, pushed: Vec<String> },
@@ -219,8 +214,6 @@ impl fmt::Display for Step {
             Self::Load { reference, .. } => write!(f, "load the image {}", quote(reference)),
             Self::Network { name } => write!(f, "have the network {}", quote(name)),
             Self::CheckProject { folder } => write!(f, "check the compose files in {}", quote(folder)),
-            Self::KeepMount { path, into, .. } => write!(f, "keep {} in {}", quote(path), quote(into)),
-            Self::PruneMounts { folder } => write!(f, "remove what no release mounts any more in {}", quote(folder)),
             Self::CheckVolumes { image, .. } => write!(f, "check where {} keeps data", quote(image)),
             Self::HoldProject { project, .. } => write!(f, "remember the state of the project {}", quote(project)),
             Self::Project { project, change, .. } => write!(f, "{change} the project {}", quote(project)),

@@ -21,16 +21,6 @@ pub fn seal(record: &Record, files: &[TreeEntry]) -> Tree {
             TreeKind::Folder | TreeKind::Link { .. } => {}
         }
     }
-    for (path, lies) in record.mounts() {
-        for entry in entries.iter().filter(|entry| entry.path == path || is_below(&entry.path, path)) {
-            let hash = match &entry.kind {
-                TreeKind::File { sha256, .. } => *sha256,
-                TreeKind::Made { content, .. } => sha256(&content.bytes),
-                TreeKind::Folder | TreeKind::Link { .. } => continue,
-            };
-            line(&mut manifest, &[lies, "/", &entry.path].concat(), &hash);
-        }
-    }
     for unit in &record.units {
         if let Some(path) = &unit.path {
             line(&mut manifest, path, &sha256(unit.text.as_bytes()));
@@ -39,10 +29,6 @@ pub fn seal(record: &Record, files: &[TreeEntry]) -> Tree {
     entries.push(ours("manifest", Content::open(manifest), 0o644));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     Tree { release: record.release.clone(), entries }
-}
-
-fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A line as `sha256sum -c` reads it.

@@ -27,16 +27,15 @@ pub(super) fn links(
     Ok(links)
 }
 
-/// The mounts of a part from these paths of the release, straight from where that lies: a path that stays the same lets a part that did
+/// The mounts of a part that lead through these links, straight to the shared folder: a path that stays the same lets a part that did
 /// not change keep its container.
-pub(super) fn mounts(one: &Value, lies: &BTreeMap<String, String>) -> Vec<Value> {
+pub(super) fn mounts(one: &Value, links: &BTreeMap<String, TreeEntry>, shared: &str) -> Vec<Value> {
     let straight = |volume: &Value| {
         let (source, _) = bound(volume)?;
-        let path = lies.get(&cleaned(&source)?)?;
+        let path = cleaned(&source).filter(|path| links.contains_key(path))?;
         // What compose fills in is its own matter, as is a path that its short form cannot hold.
-        if volume.to_string().contains('$') || path.contains(':') {
-            return None;
-        }
+        let plain = !volume.to_string().contains('$') && !shared.contains(':');
+        let path = Some(format!("{shared}/{path}")).filter(|_| plain)?;
         match volume {
             Value::String(text) => {
                 let rest = text.split_once(':')?.1;
@@ -60,11 +59,11 @@ pub(super) fn make_way(entries: &mut Vec<TreeEntry>, links: &[TreeEntry]) {
     entries.retain(|entry| !links.iter().any(|link| entry.path == link.path || is_below(&entry.path, &link.path)));
 }
 
-pub(super) fn is_below(path: &str, above: &str) -> bool {
+fn is_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
 }
 
-pub(super) fn volumes(one: &Value) -> impl Iterator<Item = &Value> {
+fn volumes(one: &Value) -> impl Iterator<Item = &Value> {
     one.get("volumes").and_then(Value::as_array).into_iter().flatten()
 }
 
@@ -83,7 +82,7 @@ fn path(part: &str, source: &str) -> Result<Option<String>, Refused> {
 }
 
 /// A relative path without what says nothing; none where it climbs.
-pub(super) fn cleaned(source: &str) -> Option<String> {
+fn cleaned(source: &str) -> Option<String> {
     let parts: Vec<&str> = source.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     (!parts.contains(&"..")).then(|| parts.join("/"))
 }
@@ -117,7 +116,7 @@ pub(super) fn link(
 }
 
 /// The relative folder or file that a volume mounts, and whether it is only read.
-pub(super) fn bound(volume: &Value) -> Option<(String, bool)> {
+fn bound(volume: &Value) -> Option<(String, bool)> {
     match volume {
         Value::String(text) => {
             let mut parts = text.split(':');
@@ -193,8 +192,7 @@ mod tests {
     fn mounts_of_data_stay_the_same_from_release_to_release() {
         let straight = |volume: Value, paths: &[&str]| {
             let (one, links) = all(volume, paths).expect("links");
-            let lies = links.into_keys().map(|path| (path.clone(), format!("/b/shared/{path}"))).collect();
-            mounts(&one, &lies)
+            mounts(&one, &links, "/b/shared")
         };
         assert_eq!(straight(json!("./a/b:/d:rw,z"), &[]), [json!("/b/shared/a/b:/d:rw,z")]);
         let long =

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Rendered, data, mounted, project_name, render, sent, tag};
+use super::{Rendered, data, project_name, render, sent, tag};
 use crate::host::push::Image;
 use crate::host::run::TreeEntry;
 use crate::host::{Layout, OURS};
@@ -42,30 +42,27 @@ pub(super) fn render(
             "give `compose_service`, or name the variables in the file",
         ));
     }
-    let (mut links, mut kept) = (BTreeMap::new(), BTreeMap::new());
+    let mut links = BTreeMap::new();
     if adopted.is_none() {
         // What an adopted project keeps and reads beside its file lies on the host, its `.env` too.
         defined(subject, &known, entries, &name)?;
         links = data::links(&known, entries)?;
-        kept = mounted::contents(&known, &document, entries, &links);
     }
     let origins = Origins { subject, docker, only: part, sent };
     let (mut over, images) = over(&origins, (&text, &document), &known, main.as_ref(), entries)?;
-    let lies = places(subject, &links, &kept);
-    for (part, one) in &known {
-        let mounts = data::mounts(one, &lies);
+    let shared = Layout::new(&subject.facts.base).shared(&service.name);
+    for (part, one) in known.iter().filter(|_| !links.is_empty()) {
+        let mounts = data::mounts(one, &links, &shared);
         if !mounts.is_empty() {
             over["services"][part]["volumes"] = mounts.into();
         }
     }
-    mounted::lead(&mut over, &document, &lies);
     let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
     Ok(Rendered {
         name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
         files: vec![name, format!("{OURS}/override.yml")],
         ours: vec![plan::ours("override.yml", Content::secret(render::yaml(&over)), 0o600)],
         links: links.into_values().collect(),
-        kept,
         parts: known.keys().cloned().collect(),
         images,
         networks: Vec::new(),
@@ -75,17 +72,6 @@ pub(super) fn render(
         mounted: None,
         grace: known.values().filter_map(grace).max(),
     })
-}
-
-/// Where lies what parts mount from these paths of the release.
-fn places(
-    subject: &Subject<'_>,
-    links: &BTreeMap<String, TreeEntry>,
-    kept: &BTreeMap<String, ReleaseId>,
-) -> BTreeMap<String, String> {
-    let (layout, name) = (Layout::new(&subject.facts.base), &subject.service.name);
-    let shared = links.keys().map(|path| (path.clone(), format!("{}/{path}", layout.shared(name))));
-    shared.chain(kept.iter().map(|(path, id)| (path.clone(), format!("{}/{path}", layout.mount(name, id))))).collect()
 }
 
 /// How long a part may take to stop. What compose fills in, the host asks of the containers that have it.

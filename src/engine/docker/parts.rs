@@ -1,12 +1,12 @@
 //! What a release of containers is: its files, its project and its record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Docker, Rendered, caller, data, own, render, sent, word};
 use crate::engine::{process, release};
 use crate::host::push::Image;
 use crate::host::run::{TreeEntry, TreeKind};
-use crate::host::{FORMAT, Layout, MOUNT, OURS, Record, Supervisor, UnitFile};
+use crate::host::{FORMAT, OURS, Record, Supervisor, UnitFile};
 use crate::model::{Content, ReleaseId, Scope, Sha256, sha256, spread};
 use crate::plan::{self, Engine as _, Refused, Subject, Wanted};
 use crate::registry::{Kind, Project};
@@ -47,11 +47,6 @@ impl Parts {
         entries.push(plan::ours("compose.sh", Content::open(caller::script(&rendered, own)), 0o644));
         let images: String = rendered.images.iter().map(|(tag, image)| format!("{tag} {image}\n")).collect();
         entries.push(plan::ours("images", Content::open(images), 0o644));
-        if !rendered.kept.is_empty() {
-            let kept: BTreeSet<String> = rendered.kept.values().map(|id| format!("{id}\n")).collect();
-            let kept: String = kept.into_iter().collect();
-            entries.push(plan::ours("mounts", Content::open(kept), 0o644));
-        }
         let marked = entries.iter().filter_map(|entry| Some((entry.path.clone(), plan::mark(&entry.kind)?)));
         Ok(Self { files: marked.collect(), entries, rendered, sent })
     }
@@ -89,9 +84,6 @@ impl Parts {
         summary.extend(self.rendered.networks.iter().map(|name| (format!("network {name}"), "shared".to_owned())));
         let adopted = self.rendered.folder.iter().map(|folder| format!("{} in {folder}", self.rendered.name));
         summary.extend(adopted.map(|project| ("project".to_owned(), project)));
-        let layout = Layout::new(&subject.facts.base);
-        let kept = self.rendered.kept.iter().map(|(path, id)| (path, layout.mount(&service.name, id)));
-        summary.extend(kept.map(|(path, lies)| (format!("{MOUNT}{path}"), lies)));
         summary.extend(self.rendered.beside.then(|| ("beside".to_owned(), "the release before".to_owned())));
         summary.extend(self.rendered.mounted.iter().map(|all| ("mounts".to_owned(), all.join(":"))));
         summary.extend(self.rendered.main.iter().map(|part| ("part".to_owned(), part.clone())));

@@ -62,7 +62,6 @@ pub(super) fn render(
         // The environment may be private.
         ours: vec![plan::ours("compose.yml", Content::secret(yaml(&document)), 0o600)],
         links,
-        kept: BTreeMap::new(),
         main: names.first().cloned(),
         parts: names,
         images: BTreeMap::from([(pin, reference)]),

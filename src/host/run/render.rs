@@ -156,16 +156,17 @@ impl<'a> Rendered<'a> {
             Step::Load { tag, image, folder, .. } => verb("load").word(tag).word(image).word(folder),
             Step::Network { name } => verb("network").word(name),
             Step::CheckProject { folder } => verb("check_project").word(folder),
-            Step::KeepMount { folder, path, into } => verb("keep_mount").word(folder).word(path).word(into),
-            Step::PruneMounts { folder } => verb("prune_mounts").word(folder),
-            Step::CheckVolumes { image, mounted } => all(verb("check_volumes").word(image), mounted),
+            Step::CheckVolumes { image, mounted } => {
+                mounted.iter().fold(verb("check_volumes").word(image), |call, at| call.word(at))
+            }
             Step::HoldProject { project, current, folder, adopt } => {
                 let call = verb("hold_project").word(project).word(current).word(folder);
                 if *adopt { call.word("adopt") } else { call }
             }
             Step::Project { project, folder, change } => of_project(verb("project").word(project).word(folder), change),
             Step::PruneImages { repository, folder, pushed } => {
-                all(verb("prune_images").word(repository).word(folder), pushed)
+                let call = verb("prune_images").word(repository).word(folder);
+                pushed.iter().fold(call, |call, folder| call.word(folder))
             }
             Step::Unnamed { folder } => verb("unnamed").word(folder),
             Step::Prune { folder, keep, older_than } => {
@@ -175,11 +176,6 @@ impl<'a> Rendered<'a> {
         }
         .0
     }
-}
-
-/// The call with all of these as words.
-fn all(call: Words, words: &[String]) -> Words {
-    words.iter().fold(call, |call, word| call.word(word))
 }
 
 /// What is done to a project, behind its name and its release.
@@ -273,8 +269,7 @@ fn whole(step: &Step) -> Result<(), PayloadError> {
         Step::Part { tag, folder, part, .. } => vec![tag, folder, part],
         Step::Load { tag, image, reference, folder } => vec![tag, image, reference, folder],
         Step::Network { name } => vec![name],
-        Step::CheckProject { folder } | Step::PruneMounts { folder } => vec![folder],
-        Step::KeepMount { folder, path, into } => vec![folder, path, into],
+        Step::CheckProject { folder } => vec![folder],
         Step::CheckVolumes { image, mounted } => std::iter::once(image).chain(mounted).map(String::as_str).collect(),
         Step::HoldProject { project, current, folder, .. } => vec![project, current, folder],
         Step::Project { project, folder, .. } => vec![project, folder],

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::hostile::values;
 
 use super::kit::{Bench, Machine, port};
-use super::mounted::{conf, read_only};
 use super::volume::{self, canary, is_alive};
 use super::{engines, kill, several, table, trial};
 
@@ -177,15 +176,13 @@ services:
   db:
     image: trial/http:${TAG:-1}
     command: ["sleep", "100000"]
-    volumes: ["data:/data", "./conf:/conf:ro"]
-    secrets: [key]
+    volumes: ["data:/data"]
     restart: unless-stopped
     stop_grace_period: 1s
   once:
     image: trial/http:1
     command: ["true"]
 volumes: { data: {} }
-secrets: { key: { file: conf/key } }
 "#;
 
 fn project(machines: Vec<Machine>) -> Result<(), Failed> {
@@ -206,7 +203,6 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         };
         write("");
         index("one");
-        conf(&folder, "first");
         bench.run(&["deploy", "--all"]).exits(0);
         assert_eq!(bench.answer(machine, port), "one");
         let kept = |part: &str| {
@@ -222,7 +218,7 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         bench.run(&["exec", &name, "--", "touch", "/uploads/canary"]).exits(0);
         let said = bench.run(&["exec", &name, "--", "sh", "-c", "echo $GREETING"]).exits(0);
         assert_eq!(said.out.trim_end(), "a$b");
-        // The database part is the same, with the files that it reads, so its container stays; the other comes anew.
+        // The database part is the same, so its container stays; the other comes anew.
         index("two");
         bench.run(&["deploy", "--all"]).exits(0);
         assert_eq!(bench.answer(machine, port), "two");
@@ -236,23 +232,13 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         write("");
         bench.run(&["rollback", &name]).exits(0);
         assert_eq!(bench.answer(machine, port), "one");
-        // What is mounted is part of the release: edits are seen, and what no release names any more goes.
-        let mounts = format!("{}/services/{name}/mounts", bench.base());
-        machine.inside(&format!("echo edited >\"$(ls {mounts}/*/conf/a*)\""));
-        let edited = bench.run(&["deploy", "--all"]).exits(9);
-        assert!(edited.err.contains("/conf/a b: FAILED"), "{}", edited.err);
-        if super::kit::full() {
-            read_only(&bench, machine, &folder);
-            assert_ne!(kept("db"), before.0, "what it reads changed");
-            bench.run(&["rollback", &name]).exits(0);
-        }
         std::fs::write(folder.join("compose.yml"), "services: { web: { image: 7, prots: [] } }\n").expect("a file");
-        let wrong = bench.run(&["deploy", "--all", "--no-auto-heal", "--overwrite"]).exits(5);
+        let wrong = bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
         assert!(wrong.err.contains("compose does not accept the compose file"), "{}", wrong.err);
         assert_eq!(bench.answer(machine, port), "one");
         assert_eq!(machine.inside(&format!("ls {upload}")).trim(), upload, "what was uploaded outlives its release");
         bench.run(&["remove", &name, "--yes"]).exits(0);
-        assert_eq!(machine.inside(&format!("ls {upload}; ls {mounts} 2>/dev/null")).trim(), upload);
+        assert_eq!(machine.inside(&format!("ls {upload}")).trim(), upload);
         is_alive(&bench, machine, "shop");
     })
 }

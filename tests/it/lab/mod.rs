@@ -26,7 +26,6 @@ mod log;
 mod looks;
 mod mail;
 mod mixed;
-mod mounted;
 mod others;
 mod outlives;
 mod own_scope;

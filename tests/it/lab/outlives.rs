@@ -47,12 +47,15 @@ impl<'a> Shop<'a> {
         std::fs::create_dir_all(shop.bench.at("shop/www")).expect("a folder");
         std::fs::create_dir_all(shop.bench.at("shop/more")).expect("a folder");
         std::fs::write(shop.bench.at("shop/more/.gitkeep"), "").expect("a file");
-        shop.bench.registry(&format!(
-            "  {}-shop:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \
-             port: {}\n    env: {{ KEPT: ./kept, TOKEN: {TOKEN} }}\n",
-            shop.bench.id, machine.name, shop.port
-        ));
         shop
+    }
+
+    fn registry(&self, more: &str) {
+        self.bench.registry(&format!(
+            "  {}-shop:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \
+             port: {}\n    env: {{ KEPT: ./kept, TOKEN: {TOKEN} }}\n{more}",
+            self.bench.id, self.machine.name, self.port
+        ));
     }
 
     fn write(&self, page: &str, mount: &str, more: &str) {
@@ -78,7 +81,13 @@ fn compose_file(machines: Vec<Machine>) -> Result<(), Failed> {
         let shop = Shop::new(machine);
         let bench = &shop.bench;
         shop.write("one", "\"./up:/up\"", "");
+        shop.registry("    hooks: { before: [{ run: [sh, -c, \"echo made >www/made\"] }] }\n");
         bench.run(&["deploy", "--all"]).exits(0);
+        // What is mounted is the release itself, with what its hooks made.
+        let name = format!("{}-shop", bench.id);
+        assert_eq!(bench.run(&["exec", &name, "--", "cat", "/www/made"]).exits(0).out, "made\n");
+        machine.inside(&format!("rm {}/services/{name}/current/www/made", bench.base()));
+        shop.registry("");
         shop.answers("one");
         shop.in_db("echo alive >/store/canary; echo alive >/more/canary");
         let before = containers(machine, bench);

@@ -4,7 +4,6 @@ use libtest_mimic::{Failed, Trial};
 
 use super::docker::{COMPOSE, containers, image, side_by_side};
 use super::kit::{Bench, Machine, full, port};
-use super::mounted::conf;
 use super::{engines, trial};
 
 /// With `PORTOSER_LAB_FULL`, as it takes two minutes.
@@ -47,7 +46,6 @@ pub(super) fn named(machine: &Machine) {
     let text = COMPOSE.replace("PORT", &port.to_string()).replace("./uploads:/uploads", "data:/uploads");
     std::fs::create_dir(bench.at("shop")).expect("a folder");
     std::fs::write(bench.at("shop/compose.yml"), format!("name: {own}\n{text}")).expect("a compose file");
-    conf(&bench.at("shop"), "first");
     let index = |text: &str| std::fs::write(bench.at("shop/index"), text).expect("a file");
     bench.registry(&format!(
         "  {name}:\n    type: docker\n    host: {}\n    compose: shop\n    compose_service: web\n    pull: never\n    \

@@ -19,54 +19,6 @@ do_check_project() { # FOLDER: that compose takes the files, and that no part wr
 
 undo_check_project() { :; }
 
-# A part whose mount has another path is made anew by compose. So what is sent and only read lies by its content: a release that does
-# not change it mounts the same path.
-do_keep_mount() { # RELEASE PATH INTO
-  ! unchanged "$3" || return 0
-  lies=$3
-  if [ ! -d "$3" ]; then
-    note absent && lies=$3.tmp-$id && rm -rf -- "$lies" && (umask 022 && mkdir -p -- "$lies/.portoser") &&
-      (cd -- "$1" && tar cf - "./$2") | (cd -- "$lies" && umask 022 && tar xpf -) || return
-  fi
-  wanted=$2 awk '{ name = substr($0, 67) } name == ENVIRON["wanted"] || index(name, ENVIRON["wanted"] "/") == 1' \
-    "$1/.portoser/manifest" >"$lies/.portoser/manifest" && { unchanged "$lies" || mend_mount "$1" "$lies"; } || return
-  [ "$lies" = "$3" ] || { { sync -f -- "$lies" 2>/dev/null || sync; } && mv -- "$lies" "$3"; }
-}
-
-mend_mount() { # RELEASE FOLDER: what was edited, and is not to be kept; in place, as a container sees the very file or folder that it mounts
-  named "$2" >"$run/b" || return
-  while IFS= read -r path; do
-    if [ -L "$2/$path" ] || [ ! -f "$2/$path" ]; then
-      rm -rf -- "$2/$path" && (umask 022 && mkdir -p -- "$2/${path%/*}") && cp -p -- "$1/$path" "$2/$path"
-    else cmp -s -- "$1/$path" "$2/$path" || cat <"$1/$path" >"$2/$path"; fi || return
-  done <"$run/b"
-  unchanged "$2"
-}
-
-unchanged() { # FOLDER: whether its files are those that its manifest names
-  [ -e "$1/.portoser/manifest" ] || return
-  [ -s "$1/.portoser/manifest" ] || return 0
-  (cd -- "$1" && if command -v sha256sum >/dev/null; then sha256sum -c .portoser/manifest; else shasum -a 256 -c .portoser/manifest; fi) \
-    >"$run/a" 2>&1 || { grep -v ': OK$' "$run/a"; return 1; }
-}
-
-undo_keep_mount() {
-  rm -rf -- "$3.tmp-$id"
-  ! noted absent || rm -rf -- "$3"
-}
-
-do_prune_mounts() { # SERVICE: what no release names any more
-  for old in "$1"/mounts/*; do
-    case $old in
-    *.tmp-*) ;;
-    *) ! grep -qsxF -- "${old##*/}" "$1"/releases/*/.portoser/mounts || continue ;;
-    esac
-    [ ! -d "$old" ] || drop "$old" || return
-  done
-  rmdir -- "$1/mounts" 2>/dev/null
-  :
-}
-
 do_check_volumes() { # IMAGE [PATH]...: that where the image keeps data is mounted; else each container has a volume without a name
   bounded 60 docker image inspect --format '{{range $path, $none := .Config.Volumes}}{{println $path}}{{end}}' -- "$1" >"$run/a" ||
     { cat "$run/a"; return 1; }
