@@ -212,13 +212,12 @@ fn hold(record: &Record, layout: &Layout, adopt: bool) -> Step {
     }
 }
 
-/// Whether a container gets another name than the one before it had. What it has in a volume without a name goes to its successor of
-/// the same name, and to no other.
+/// Whether a container has no successor of its name. What it has in a volume without a name goes to that one, and to no other.
 fn renamed(record: &Record, seen: &SeenService) -> bool {
     let names = |record: &Record| record.units.iter().map(|unit| unit.name.clone()).collect::<BTreeSet<_>>();
     let new = names(record);
     match seen.readable().map(names) {
-        Some(old) => runs_beside(record) || (!old.is_subset(&new) && !new.is_subset(&old)),
+        Some(old) => runs_beside(record) || !old.is_subset(&new),
         None => runs_beside(record) || seen.current.is_some(),
     }
 }

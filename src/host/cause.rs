@@ -202,7 +202,7 @@ const DOCKER: &[(&str, &str, &str)] = &[
     ),
     (
         r"(?m)^the image keeps data in (.+), and nothing is mounted there$",
-        "the image keeps data in `$1`, and the service mounts nothing there: each new container would begin with an empty folder",
+        "the image keeps data in `$1`, and the service mounts nothing there: it would be left behind with a container that goes",
         "give it a named volume (`volumes: [\"data:/PATH\"]`); what a container of it holds now is in a volume without a name, which \
          `docker inspect` on the host shows",
     ),

@@ -150,7 +150,7 @@ fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
         image(machine);
         machine.inside(KEEPS);
         let bench = Bench::new("kept", std::slice::from_ref(machine));
-        let ((port, _), name) = ((port(), port()), format!("{}-app", bench.id));
+        let ([port, _, _], name) = ([port(), port(), port()], format!("{}-app", bench.id));
         let write = |version: &str, more: &str| {
             bench.registry(&format!(
                 "  {name}:\n    type: docker\n    host: {}\n    image: trial/keeps:1\n    pull: never\n    \
@@ -174,21 +174,24 @@ fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
         assert!(refused.err.contains("its files are sent with each release"), "{}", refused.err);
         // One that stops first hands its volumes on, with a name and without one, each instance to the next one of its name.
         let held = format!("    port: {port}\n    volumes: [\"./data:/data\", \"./sent:/sent:ro\"]\n");
-        let twice = format!("{held}    ports: [\"{port}:80\"]\n    instances: 2\n");
-        for version in ["one", "two"] {
-            write(version, &twice);
+        let several = |count: u8| format!("{held}    ports: [\"{port}:80\"]\n    instances: {count}\n");
+        for (version, count) in [("one", 2), ("two", 3)] {
+            write(version, &several(count));
             bench.run(&["deploy", "--all"]).exits(0);
             inside(&format!("touch /keep/{version} /data/{version}"));
         }
         let before = containers(machine, &bench);
-        write("three", &held);
-        let refused = bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
-        assert!(
-            refused.err.contains("the image keeps data in `/keep`"),
-            "the only one has another name: {}",
-            refused.err
-        );
-        assert_eq!(containers(machine, &bench), before);
+        // The only one would have another name, and of three the last would have no successor, also on the way back.
+        let refused = |words: &[&str]| {
+            let refused = bench.run(&[words, &["--no-auto-heal"]].concat()).exits(5);
+            assert!(refused.err.contains("the image keeps data in `/keep`"), "{words:?}: {}", refused.err);
+            assert_eq!(containers(machine, &bench), before, "{words:?}");
+        };
+        for fewer in [held.clone(), several(2)] {
+            write("three", &fewer);
+            refused(&["deploy", "--all"]);
+        }
+        refused(&["rollback", &name]);
         assert_eq!(
             inside("ls /keep /data").split_whitespace().collect::<Vec<_>>(),
             ["/data:", "one", "two", "/keep:", "one", "two"]
@@ -199,15 +202,14 @@ fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
         let volumes: Vec<&str> =
             nameless.filter_map(|line| line.split("the volume ").nth(1)?.split(' ').next()).collect();
         assert!(
-            volumes.len() == 2 && gone.err.contains(&format!("the network {}-net stays", bench.id)),
+            volumes.len() == 3 && gone.err.contains(&format!("the network {}-net stays", bench.id)),
             "{}",
             gone.err
         );
-        let left = format!(
-            "cd /var/lib/docker/volumes; ls {0}/_data {1}/_data; docker volume rm {0} {1}",
-            volumes[0], volumes[1]
-        );
-        let left = machine.inside(&left);
+        let all = volumes.join(" ");
+        let left = machine.inside(&format!(
+            "cd /var/lib/docker/volumes; for v in {all}; do ls $v/_data; done; docker volume rm {all}"
+        ));
         assert_eq!(left.lines().filter(|line| matches!(*line, "one" | "two")).count(), 2, "{left}");
     })
 }
