@@ -175,7 +175,7 @@ async fn one_host(ground: Arc<Ground>, mut far: Far, errands: Vec<Errand>, shelf
 
 /// Whether there is room for all of them together: each lies there until it is loaded, and its layers stay.
 async fn room_for_all(errands: &[Errand], far: &Far, shelf: &Shelf) -> Result<(), PushFault> {
-    let (mut total, mut largest, mut rooms) = (0, 0, None);
+    let mut all = Vec::new();
     for errand in errands {
         let standing = match errand.look(far, shelf).await {
             // A link that was cut is made anew for the sending itself, which looks again.
@@ -183,10 +183,16 @@ async fn room_for_all(errands: &[Errand], far: &Far, shelf: &Shelf) -> Result<()
             other => other?,
         };
         let need = standing.need().await?;
-        (total, largest) = (total + need, need.max(largest));
-        rooms.get_or_insert(standing.had);
+        all.push((standing.had, need));
     }
-    rooms.map_or(Ok(()), |had| room(&had, total, largest))
+    together(&all)
+}
+
+/// Whether there is room for what all of these need. The answer about an image that is there whole tells of no room.
+fn together(all: &[(Had, u64)]) -> Result<(), PushFault> {
+    let (total, largest) = (all.iter().map(|(_, need)| need).sum(), all.iter().map(|(_, need)| *need).max());
+    let rooms = all.iter().map(|(had, _)| had).find(|had| !had.whole);
+    rooms.map_or(Ok(()), |had| room(had, total, largest.unwrap_or_default()))
 }
 
 /// How an image stands on its host.
@@ -344,5 +350,18 @@ mod tests {
         assert_eq!(short(&one, 30, 20), None);
         assert_eq!(short(&one, 30, 21), Some((SPARE + 81, "/".into())));
         assert_eq!(short(&had(at("/", 0), at("/", 0)), 0, 0), None, "what is there needs none");
+    }
+
+    #[test]
+    fn room_is_asked_together_also_behind_an_image_that_is_there() {
+        let there = push::read(b"platform linux/amd64\nhave\nend\n").expect("an answer");
+        let lacks = format!("platform linux/amd64\nroom base {} /\nroom engine 1000 /var\nend\n", SPARE + 50);
+        let lacks = push::read(lacks.as_bytes()).expect("an answer");
+        let fits = |second: u64, third: u64| {
+            together(&[(there.clone(), 0), (lacks.clone(), second), (lacks.clone(), third)]).is_ok()
+        };
+        assert!(fits(20, 30));
+        assert!(!fits(20, 31), "each of them would fit alone");
+        assert!(together(&[(there.clone(), 0)]).is_ok());
     }
 }
