@@ -14,7 +14,7 @@ use crate::deploy::image::Shelf;
 use crate::deploy::login;
 use crate::deploy::prepare::{Prepared, by_host};
 use crate::deploy::push::push;
-use crate::deploy::quiet::abandon;
+use crate::deploy::quiet::{abandon, longest_stop};
 use crate::deploy::rescue::{RESCUE, Rescue};
 use crate::deploy::state::{HostEnd, Lock};
 use crate::deploy::walk::{Ended, Pace, Part, SecondLook, Walk};
@@ -22,7 +22,6 @@ use crate::host::Layout;
 use crate::host::run::{Compression, HostRun, Order, Stage, Treatment, Tree, WORD_WITHIN, longest};
 use crate::model::{Event, HostName, OnLostContact, RunId, ServiceName};
 use crate::plan::{Change, Plan, Turn};
-use crate::registry::STOP_MOST;
 
 /// How a plan is carried out.
 #[derive(Clone)]
@@ -194,11 +193,10 @@ fn verdict_within(ground: &Ground, change: &Change, terms: &Terms) -> Duration {
 /// How long one word about the service may take on its host: what stops may be the release before or the new one, and `compose up` may
 /// wait for a part to become healthy.
 fn word_within(ground: &Ground, change: &Change) -> Duration {
-    let known = ground.registry.services.get(&change.service).map(|service| service.stop.timeout);
     let records = change.before_record.iter().chain([&change.record]);
-    let stop = records.filter_map(|record| record.stop.map(Duration::from_secs)).chain(known).max();
+    let stop = longest_stop(ground.registry.services.get(&change.service), records);
     let start = change.record.checks.iter().map(|check| check.start_period).max();
-    WORD_WITHIN + stop.unwrap_or_default().min(STOP_MOST) + start.unwrap_or_default()
+    WORD_WITHIN + stop + start.unwrap_or_default()
 }
 
 fn soak(ground: &Ground, change: &Change) -> Duration {

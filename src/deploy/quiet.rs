@@ -11,9 +11,10 @@ use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::state::HostEnd;
 use crate::deploy::survey::{Depth, Survey, survey};
-use crate::host::Seen;
 use crate::host::run::{Compression, HostRun, Order};
+use crate::host::{Record, Seen};
 use crate::model::{HostName, ServiceName};
+use crate::registry::{STOP_MOST, Service};
 
 /// How long bringing earlier runs to their end may take.
 const SETTLE: Duration = Duration::from_secs(300);
@@ -56,7 +57,7 @@ pub(super) async fn quiet(
             return Ok(survey);
         }
         // What is settled may have to stop what takes its time.
-        let stop = ground.registry.services.values().map(|service| service.stop.timeout).max().unwrap_or_default();
+        let stop = longest_stop(ground.registry.services.values(), survey.seen.values().flat_map(records));
         let wait = until.saturating_duration_since(Instant::now());
         let mut drives = Vec::new();
         for host in &hosts {
@@ -93,6 +94,22 @@ pub(super) async fn quiet(
     }
 }
 
+/// The longest that one of these may take to stop: by the registry, and by the releases, as a compose file has times of its own. What a
+/// host says is bounded.
+pub(super) fn longest_stop<'a>(
+    services: impl IntoIterator<Item = &'a Service>,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> Duration {
+    let known = services.into_iter().map(|service| service.stop.timeout);
+    let found = records.into_iter().filter_map(|record| record.stop.map(Duration::from_secs));
+    known.chain(found).max().unwrap_or_default().min(STOP_MOST)
+}
+
+/// The records of the releases that were seen on a host.
+fn records(seen: &Seen) -> impl Iterator<Item = &Record> {
+    seen.services.values().flat_map(|found| found.record.iter().chain(found.past.values()).flatten())
+}
+
 fn stageless(ground: &Ground, seen: &Seen, wait: Duration) -> Start {
     let run = HostRun::stageless(&ground.run, &seen.facts.base, &ground.who, wait);
     Start { run, trees: Vec::new(), compression: Compression::None }
@@ -105,5 +122,44 @@ pub(super) async fn abandon(drives: &[Drive]) {
     }
     for drive in drives {
         drive.finished().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::host::SeenService;
+    use crate::model::ReleaseId;
+
+    #[test]
+    fn what_takes_its_time_to_stop_is_waited_for() {
+        let record = |stop: u64| {
+            Record::parse(&format!(
+                r#"{{"format":1,"service":"web","release":"{}","engine":"docker","supervisor":"compose","scope":"system","units":[],
+                "user":null,"checks":[],"hooks":{{"before":[],"after":[]}},"stop":{stop},"summary":{{}},"files":{{}}}}"#,
+                "07".repeat(8)
+            ))
+            .expect("a record")
+        };
+        let longest = |now: u64, past: u64| {
+            let old = record(past);
+            let found = SeenService {
+                record: Some(Ok(record(now))),
+                past: BTreeMap::from([
+                    (old.release.clone(), Ok(old)),
+                    (ReleaseId::from_digest(&[8; 32]), Err("unreadable".into())),
+                ]),
+                ..SeenService::default()
+            };
+            let service = ServiceName::try_from("web").expect("a name");
+            let seen = Seen { services: BTreeMap::from([(service, found)]), ..Seen::default() };
+            longest_stop([], records(&seen)).as_secs()
+        };
+        assert_eq!(longest(1800, 700), 1800);
+        assert_eq!(longest(700, 1800), 1800);
+        assert_eq!(longest(700, u64::MAX), STOP_MOST.as_secs(), "a host may say anything");
+        assert_eq!(longest_stop([], []), Duration::ZERO);
     }
 }
