@@ -1,5 +1,6 @@
 //! The real run script, as an ordinary process in a temporary folder, under several shells.
 
+mod arrived;
 mod desk;
 mod guest;
 mod kill;
@@ -15,6 +16,7 @@ use libtest_mimic::Trial;
 pub fn trials() -> Vec<Trial> {
     let mut trials = lab::trials();
     for shell in desk::SHELLS {
+        trials.extend(arrived::trials(shell));
         trials.extend(road::trials(shell));
         trials.extend(kill::trials(shell));
         trials.extend(wild::trials(shell));

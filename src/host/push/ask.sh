@@ -14,11 +14,13 @@ if [ -n "$($limit docker image inspect --format . -- "$tag" "$id" 2>/dev/null)" 
 [ ! -d "${folder%/*}" ] || find "${folder%/*}" -mindepth 1 -maxdepth 1 -type d -mmin +1440 -exec rm -rf {} + 2>/dev/null
 if [ -d "$folder" ]; then
   touch "$folder"
+  tidied "$folder"
   # What arrived before the link was cut; one that is still at it does not need it there.
   for one in "$folder"/in-*; do arrived "$one" "$folder" 2>/dev/null; done
   if [ -f "$folder/whole" ]; then read -r from <"$folder/whole"; printf 'whole %s\n' "$from"; fi
   for one in "$folder"/*; do
     case $one in
+    *.new-*) ;;
     *.part) printf 'part %s %s\n' $(($(wc -c <"$one"))) "$(basename "$one" .part)" ;;
     *) [ ! -f "$one" ] || printf 'piece %s\n' "${one##*/}" ;;
     esac
