@@ -224,6 +224,7 @@ impl Healer {
         let (mut last, mut treated, mut refrained) = (first.clone(), Vec::new(), Vec::<Refrained>::new());
         let mut cut = first.observations.iter().any(came_too_late);
         for _ in 0..MOST {
+            last = self.started(last, &treated).await;
             let (sure, seen) = self.sure(&last).await;
             let round = self.clone().round(sure, &seen).await?;
             refrained = round.refrained;

@@ -5,13 +5,16 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::heal::diagnose::{judge, look};
-use crate::heal::solve::cycle::Healer;
-use crate::heal::{Diagnosis, Problem};
+use crate::heal::solve::cycle::{Healer, Treated};
+use crate::heal::{Diagnosis, Observation, Problem};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
 
 /// So many hosts are looked at again as a whole, however few of them have problems.
 const FEW: usize = 8;
+
+/// So long is waited for what a remedy has started, whatever its start period is.
+const LONGEST_START: Duration = Duration::from_secs(120);
 
 impl Healer {
     /// Looks at all services on all hosts, until the time of the pass is over.
@@ -83,8 +86,26 @@ impl Healer {
         let needs = needs.iter().filter_map(|name| registry.services.get(name));
         let mut hosts: BTreeSet<HostName> = needs.flat_map(|service| service.hosts.clone()).collect();
         hosts.extend(seen.problems.iter().map(|problem| problem.host.clone()));
+        hosts.extend(seen.observations.iter().filter(|one| one.is_starting()).map(|one| one.host.clone()));
         hosts.retain(|host| self.hosts.contains(host));
         hosts
+    }
+
+    /// Waits for what remedies have started: until then nobody can say whether they helped, and the next one would not begin.
+    pub(super) async fn started(&self, mut last: Diagnosis, treated: &[Treated]) -> Diagnosis {
+        let until = Instant::now() + LONGEST_START;
+        let ours = |one: &Observation| {
+            let same = |did: &Treated| did.problem.host == one.host && did.problem.service == one.service;
+            one.is_starting() && treated.iter().any(same)
+        };
+        while last.observations.iter().any(ours) && Instant::now() < until {
+            if self.ground.stop.is_cancelled() || self.cure.is_over() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            last = self.look_again(&last).await;
+        }
+        last
     }
 
     /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
