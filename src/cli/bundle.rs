@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::cli::diagnose::document;
 use crate::cli::{Face, Failure, heal, safe};
 use crate::heal::{HealFault, Healing, gives_up};
+use crate::journal::make_folder;
 use crate::model::{FailureKind, RunId};
 
 /// So many bundles are kept in the state folder.
@@ -37,10 +38,13 @@ pub(super) fn leave(face: &Face, app: &App, run: &RunId, healing: &Healing) -> R
         return Ok(None);
     }
     // A watch gives up more than once in its one run.
-    let file = folder.join("diagnoses").join(format!("{}.json", app.run_id()));
+    let folder = folder.join("diagnoses");
+    let file = folder.join(format!("{}.json", app.run_id()));
     let what = json!({ "diagnosis": document(&healing.last, &healing.refrained), "healing": heal::document(healing) });
-    let left = room(&folder.join("diagnoses"))
-        .map_err(|error| Failure::new(FailureKind::Internal, &error).doing("making room for a diagnosis bundle"))
+    let left = make_folder(&folder)
+        .map_err(Failure::from)
+        .and_then(|()| room(&folder).map_err(|error| Failure::new(FailureKind::Internal, &error)))
+        .map_err(|failure| failure.doing("making room for a diagnosis bundle"))
         .and_then(|()| write(&file, run, &what));
     match left {
         Ok(()) => Ok(Some(file)),
@@ -51,11 +55,8 @@ pub(super) fn leave(face: &Face, app: &App, run: &RunId, healing: &Healing) -> R
     }
 }
 
-/// Makes the folder, for its owner alone, and room for one more in it. The names begin with the time, so that the first are the oldest.
+/// Makes room for one more in the folder. The names begin with the time, so that the first are the oldest.
 fn room(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-    builder.create(folder)?;
     let names = std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
     let mut all: Vec<PathBuf> = names.filter(|file| file.extension().is_some_and(|end| end == "json")).collect();
     all.sort();
@@ -71,7 +72,7 @@ mod tests {
     fn the_oldest_make_room() {
         let place = tempfile::tempdir().expect("a folder");
         let folder = place.path().join("diagnoses");
-        room(&folder).expect("made");
+        make_folder(&folder).expect("made");
         for number in 0..KEPT + 5 {
             std::fs::write(folder.join(format!("{number:03}.json")), "{}").expect("written");
         }

@@ -42,7 +42,7 @@ impl Journal {
     /// # Errors
     /// As `open`.
     pub fn open_with(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
-        folder::make(folder)?;
+        folder::make_folder(folder)?;
         let file = folder.join("journal.db");
         // SQLite gives its side files the mode of the main file, so this one call makes all of them private.
         drop(folder::private(&file)?);

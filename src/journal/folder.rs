@@ -17,7 +17,10 @@ pub fn usual_folder() -> Result<PathBuf, JournalError> {
 }
 
 /// Makes the folder, for its owner alone. One that exists keeps its permissions, as it may be shared on purpose.
-pub(super) fn make(folder: &Path) -> Result<(), JournalError> {
+///
+/// # Errors
+/// When it is not there and cannot be made.
+pub fn make_folder(folder: &Path) -> Result<(), JournalError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -27,7 +27,7 @@ use crate::model::Clock;
 pub use cordon::Cordoned;
 pub use entry::{EndOfRun, HistoryEntry, Run, StartOfRun};
 pub use error::JournalError;
-pub use folder::usual_folder;
+pub use folder::{make_folder, usual_folder};
 pub use lease::Lease;
 pub use release::{Difference, Release, differences};
 pub use remedy::{Remedy, StartOfRemedy, Verdict};
