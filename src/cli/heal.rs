@@ -185,7 +185,8 @@ fn judge(healing: &Healing, news: bool) -> Result<(), Failure> {
         let which = which.collect::<Vec<_>>().join(", ");
         let says =
             format!("{} of {} looks could not be taken: {which}{more}", unseen.len(), healing.last.observations.len());
-        return Err(Failure::say(FailureKind::Unreachable, says).hint("`portoser diagnose` shows all that was seen"));
+        let hint = "`portoser diagnose` shows all that was seen; what need not be seen there is named in `heal: { unseen: [LOOK] }`";
+        return Err(Failure::say(FailureKind::Unreachable, says).hint(hint));
     }
     Ok(())
 }

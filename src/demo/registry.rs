@@ -42,6 +42,7 @@ hosts:
     user: demo
     base: {base}
     platform: {{ init: none }}         # this machine's init system is left alone
+    heal: {{ unseen: [oom] }}          # the kernel is this machine's, and its log is not the box's to read
 defaults:
   check: {{ start_period: 2s, interval: 250ms, timeout: 2s, retries: 3 }}
   deploy: {{ soak: 300ms }}
