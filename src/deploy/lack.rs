@@ -25,10 +25,7 @@ pub fn needed(registry: &Registry, host: &HostName) -> BTreeSet<Thing> {
             }
             Kind::Docker(_) => things.extend([Thing::Docker, Thing::Compose]),
         }
-        // In a container its image knows the user.
-        if !matches!(service.kind, Kind::Docker(_)) {
-            things.extend(service.user.clone().map(Thing::User));
-        }
+        things.extend(service.account().map(|name| Thing::User(name.to_owned())));
     }
     things
 }

@@ -180,7 +180,8 @@ pub struct Service {
     pub deploy: Policy,
     pub restart: Restart,
     pub limits: Limits,
-    /// The user on the host that it runs as; when none is given, root for system units, the login user else.
+    /// Whom it runs as: a user of the host; when none is given, root for system units, the login user else. In a container a user
+    /// of the image, perhaps by number and with a group behind `:`; when none is given, the image's own.
     pub user: Option<String>,
     pub scope: Scope,
     pub log: LogLimits,
@@ -192,6 +193,14 @@ pub struct Service {
     pub labels: BTreeMap<String, String>,
     pub protected: bool,
     pub heal: Heal,
+}
+
+impl Service {
+    /// The account of the host that it runs as, where one is named. In a container its image knows the user.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.user.as_deref().filter(|_| !self.kind.is_docker())
+    }
 }
 
 /// The variables that `run`, `env`, hooks and templates may name as `${NAME}` (templates: `{{ NAME }}`).

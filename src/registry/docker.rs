@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::text::{Gate as _, User};
+
 pub use crate::model::Pull;
 
 /// The names under which compose looks for its file, in its order.
@@ -162,6 +164,22 @@ pub(super) fn is_volume(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
+/// Whom a container runs as, as the engine takes it: a user, and perhaps a group, each by its name or its number.
+pub(super) fn is_user(text: &str) -> bool {
+    let number = |text: &str| {
+        let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        plain && text.parse::<u32>().is_ok_and(|number| number <= MOST_USERS)
+    };
+    let one = |text: &str| User::good(text) || number(text);
+    match text.split_once(':') {
+        Some((user, group)) => one(user) && one(group),
+        None => one(text),
+    }
+}
+
+/// The highest number of a user or group that engines take.
+const MOST_USERS: u32 = 0x7fff_ffff;
+
 /// A port of the container that the host listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
@@ -303,6 +321,19 @@ mod tests {
             "--privileged",
         ] {
             assert!(!is_image(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn users_of_containers() {
+        for good in ["web", "0", "1000", "1000:1000", "web:1000", "1000:www-data", "a.b@c+d", "2147483647:0"] {
+            assert!(is_user(good), "{good}");
+        }
+        let long = "a".repeat(65);
+        for bad in
+            ["", ":", "1000:", ":1000", "1:2:3", "-1", "+1", "007", "2147483648", "1e3", "a b", "$(id)", "a\n", &long]
+        {
+            assert!(!is_user(bad), "{bad}");
         }
     }
 

@@ -210,6 +210,12 @@ text!(
     |text| head_tail(text, 64, |b| b.is_ascii_alphabetic() || b == b'_',
         |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'@' | b'+' | b'-'))
 );
+gate!(
+    /// Whom a service runs as.
+    RunsAs, Some("^([A-Za-z_][A-Za-z0-9_.@+-]{0,63}|0|[1-9][0-9]{0,9})(:([A-Za-z_][A-Za-z0-9_.@+-]{0,63}|0|[1-9][0-9]{0,9}))?$"), "a user",
+    "write a name: letters, digits and `_`, `.`, `@`, `+`, `-`, a letter or `_` first, at most 64 characters; for a container also a number up to 2147483647, and a group behind `:`",
+    super::docker::is_user
+);
 text!(
     /// A host name, an IP address, or an alias of the SSH configuration.
     Address, false, Some("^[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,252}$"), "an address",

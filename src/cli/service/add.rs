@@ -32,7 +32,7 @@ pub(super) struct Add {
     /// A path that must answer over HTTP
     #[arg(long, value_name = "PATH", requires = "port")]
     http: Option<String>,
-    /// The user on the host that it runs as
+    /// Whom it runs as: a user of the host, or of the image, there also by number and with `:` and a group
     #[arg(long, short, conflicts_with = "unit")]
     user: Option<String>,
     /// A unit that exists on the host; only its state is managed

@@ -8,7 +8,7 @@ use crate::registry::docker::{PUBLISH, Publish, Pull};
 use crate::registry::fault::shown;
 use crate::registry::number::{Count, Named, Port, Time};
 use crate::registry::read::{List, Read, Reader, draft};
-use crate::registry::text::{HostFolder, Line, ProjectName, Word};
+use crate::registry::text::{Gate as _, HostFolder, Line, ProjectName, RunsAs, Word, refuse};
 use crate::registry::tree::{Node, Scalar, Trail, Value};
 
 draft! {
@@ -80,6 +80,41 @@ impl JsonSchema for PortText {
         json_schema!({ "anyOf": [
             { "type": "integer", "minimum": 1, "maximum": 65535 },
             { "type": "string", "pattern": "^(([0-9.]+|\\[[0-9a-fA-F:.]+\\]):)?[1-9][0-9]{0,4}:[1-9][0-9]{0,4}(/(tcp|udp))?$" },
+        ] })
+    }
+}
+
+/// Whom a service runs as; a number needs no quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::registry) struct RunsAsText(pub(in crate::registry) String);
+
+impl Read for RunsAsText {
+    fn read(node: &Node, at: &Trail<'_>, to: &mut Reader) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(Scalar::Text | Scalar::Int(_), text) if RunsAs::good(text) => Some(Self(text.clone())),
+            Value::Scalar(Scalar::Text | Scalar::Int(_), text) => {
+                refuse::<RunsAs>(text, node.place, at, to);
+                None
+            }
+            _ => {
+                to.wrong(node, at, "a user");
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for RunsAsText {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "RunsAsText".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": 0x7fff_ffff },
+            { "type": "string", "pattern": RunsAs::PATTERN },
         ] })
     }
 }

@@ -1,7 +1,7 @@
 //! Services as written.
 
 use super::check::Check;
-use super::docker::{Adopted, Healthcheck, PortText, PushText};
+use super::docker::{Adopted, Healthcheck, PortText, PushText, RunsAsText};
 use super::heal::Heal;
 use super::source::SourceText;
 use crate::model::{OnLostContact, Scope};
@@ -13,7 +13,7 @@ use crate::registry::number::{
 use crate::registry::read::{List, Map, draft};
 use crate::registry::text::{
     ImageName, IndexUrl, Label, LabelKey, Line, MountText, Name, NetworkName, PackageName, PartName, Prose,
-    PythonVersion, ReleasePath, UnitName, User, Variable, Word,
+    PythonVersion, ReleasePath, UnitName, Variable, Word,
 };
 
 /// The types of services.
@@ -97,8 +97,8 @@ draft! {
         restart: Box<Restart>,
         /// What it may use.
         limits: Box<Limits>,
-        /// The user on the host that it runs as.
-        user: User,
+        /// Whom it runs as: a user of the host; in a container one of the image, USER or USER:GROUP, each a name or a number.
+        user: RunsAsText,
         /// Whether its unit belongs to the system or to the login user.
         scope: Choice<Scope>,
         /// How much it may log.

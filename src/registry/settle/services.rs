@@ -11,6 +11,7 @@ use crate::registry::checked::{Hook, Hooks, Kind, Native, Service};
 use crate::registry::draft::{self, PortText, ServiceType};
 use crate::registry::fault::{Place, nearest, shown};
 use crate::registry::read::{At, Field, List, Map, Reader};
+use crate::registry::text::{Gate as _, User};
 use crate::registry::tree::Trail;
 
 pub(super) fn make(
@@ -30,6 +31,7 @@ pub(super) fn make(
     let files = files::make(site, service, &known, &at, to);
     let checks = checks::make(site, service, &known, &at, to);
     let hooks = hooks(service, &known, &at, to);
+    let user = user(service, &at, to);
     let defaults = site.defaults;
     // Of a unit or a compose file that is the user's own: what is said of all units is not said of it.
     let none = draft::Defaults::default();
@@ -51,7 +53,7 @@ pub(super) fn make(
         deploy: policy::deploy(&service.deploy, &defaults.deploy),
         restart: policy::restart(&service.restart, &unit.restart),
         limits: policy::limits(&service.limits, &unit.limits),
-        user: service.user.value().map(|user| user.0.clone()),
+        user,
         scope: if docker { policy::scope(&no_scope, &none) } else { policy::scope(service, defaults) },
         log: policy::log(&service.log, &unit.log),
         stop: policy::stop(&service.stop, &unit.stop),
@@ -163,6 +165,17 @@ fn native(service: &draft::Service, place: Place, known: &Known<'_>, at: &Trail<
     }
     let words = service.run.given()?;
     Some(Kind::Native(Native::Run { words: known.words(&words.value, &at.key("run"), to) }))
+}
+
+/// Whom it runs as. Only an image has numbers and groups of its own: what the init system runs is an account's.
+fn user(service: &draft::Service, at: &Trail<'_>, to: &mut Reader) -> Option<String> {
+    let written = service.user.given()?;
+    let (text, kind) = (&written.value.0, service.kind.value());
+    if kind.is_some_and(|kind| kind.0 != ServiceType::Docker) && !User::good(text) {
+        let fault = to.fault(written.place, &at.key("user"), format!("`{}` is not {}", shown(text), User::WHAT));
+        fault.why(User::RULE).hint("numbers and groups are for containers; name an account of the host");
+    }
+    Some(text.clone())
 }
 
 /// With `unit` only the state is managed; what would need a unit of ours has no effect, and is refused.

@@ -3,6 +3,7 @@
 mod adopt;
 mod asked;
 mod beside;
+mod container_user;
 mod cordon;
 mod counted;
 mod discover;
@@ -58,6 +59,7 @@ pub fn trials() -> Vec<Trial> {
         adopt::trials(),
         asked::trials(),
         beside::trials(),
+        container_user::trials(),
         cordon::trials(),
         discover::trials(),
         docker::trials(),

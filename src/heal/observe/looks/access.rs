@@ -22,7 +22,7 @@ look_access() { # SERVICE USER
 fn calls(scene: &Scene<'_>) -> Vec<Vec<String>> {
     let call = |placed: &Placed<'_>| {
         let name = placed.service.name.to_string();
-        Some(vec![name.clone(), name, placed.service.user.clone()?])
+        Some(vec![name.clone(), name, placed.service.account()?.to_owned()])
     };
     scene.services.iter().filter_map(call).collect()
 }
@@ -30,7 +30,7 @@ fn calls(scene: &Scene<'_>) -> Vec<Vec<String>> {
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let mut found = Vec::new();
     for placed in &scene.services {
-        let Some(user) = &placed.service.user else { continue };
+        let Some(user) = placed.service.account() else { continue };
         if heard.service(placed).is_none_or(|there| there.readable().is_none()) {
             continue;
         }

@@ -7,7 +7,7 @@ use crate::registry::import::entry::Entry;
 use crate::registry::import::item::Item;
 use crate::registry::import::notes::Notes;
 use crate::registry::import::{Around, words};
-use crate::registry::text::{Gate, Label, LabelKey, Line};
+use crate::registry::text::{Gate, Label, LabelKey, Line, RunsAs};
 
 /// The entry of a service; none when it cannot be had, and then a note says why.
 pub(super) fn entry(name: &str, item: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Option<Entry> {
@@ -68,10 +68,9 @@ fn set(key: &str, item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) -> bool
             Some(text) if text.starts_with("SIG") => entry.put(item, "stop.signal", text, notes),
             _ => notes.wrong(item, "the name of a signal, such as SIGTERM"),
         },
-        // Docker also takes numbers and groups, which the registry's rule for users does not.
-        "user" => match item.text().filter(|text| words::is_user(text)) {
+        "user" => match item.text().filter(|text| RunsAs::good(text)) {
             Some(user) => entry.put(item, "user", user, notes),
-            None => notes.lost(item, "a user is a name here, without a group", KEEP),
+            None => notes.wrong(item, "USER or USER:GROUP, each a name or a number"),
         },
         _ => return false,
     }
