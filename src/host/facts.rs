@@ -94,6 +94,8 @@ pub struct Seen {
     pub cordon: Option<String>,
     /// Whether that run has begun to change something; until it is over, what is seen may go back.
     pub busy: bool,
+    /// What hangs, where something of the base folder or of the runs in it was not seen for that.
+    pub hangs: Option<String>,
 }
 
 /// A service as the look found it.
@@ -117,6 +119,8 @@ pub struct SeenService {
     pub drift: Vec<String>,
     /// By whom it was stopped on purpose, in one line.
     pub stopped: Option<String>,
+    /// What hangs: without a record nothing of it was seen for that, with one only whether its files are as we wrote them was not.
+    pub hangs: Option<String>,
 }
 
 /// A unit, a job or a supervised process.

@@ -192,7 +192,7 @@ fn script(scene: &Scene<'_>) -> String {
         }
     }
     for placed in &scene.services {
-        script.push_str(&format!("supervised {}\n", placed.service.name));
+        script.push_str(&format!("lost {0} || supervised {0}\n", placed.service.name));
     }
     script.push_str("listeners\n");
     for look in ALL {
@@ -200,8 +200,10 @@ fn script(scene: &Scene<'_>) -> String {
         for call in (look.calls)(scene) {
             let (key, words) = call.split_first().map_or(("", &call[..]), |(key, words)| (key.as_str(), words));
             let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
+            // A folder that hangs would do so again; it was said of the whole service.
+            let lost = if look.about == About::Service { format!("lost {} || ", quote(key)) } else { String::new() };
             let key = quote(&format!("heal/{} {key}", look.name)).into_owned();
-            script.push_str(&format!("say {key} \"$(look_{} {})\"\n", look.name, words.join(" ")));
+            script.push_str(&format!("{lost}say {key} \"$(look_{} {})\"\n", look.name, words.join(" ")));
         }
     }
     script

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::check::Verdict;
 use crate::heal::Observation;
-use crate::host::look::{Beside, process_name};
+use crate::host::look::{Beside, late, process_name};
 use crate::host::{Seen, SeenContainer, SeenService, SeenUnit};
 use crate::model::{Check, HostName, Scope, ServiceName};
 use crate::registry::{Host, Registry, Service};
@@ -143,7 +143,7 @@ impl Heard {
                 return Err(format!("the host has no {tool}"));
             }
             if let Some((seconds, tool)) = line.strip_prefix("!late ").and_then(|rest| rest.split_once(' ')) {
-                return Err(format!("`{tool}` did not answer within {seconds} s"));
+                return Err(late(seconds, tool));
             }
         }
         if let Some(why) = text.strip_prefix("!failed ") {

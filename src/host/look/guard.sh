@@ -1,15 +1,15 @@
 # What hangs costs only its own answer. One process stands by for all questions of a look: each answer and each `bounded` program tells
 # it that the script goes on. When nothing did for too long, it ends the program that hangs, and says so before the answer that is
 # short of it. It ends by itself when the script is gone, and after a minute, as nobody waits for an answer for so long.
-guard() { # at first only programs are ended that may hang and whose answers may be missing
+guard() {
   trap 'went=yes' USR1
   trap 'went=yes any=yes' USR2
-  any= went= still=0 most=5 turns=0
-  while [ "$turns" -lt 60 ] && sleep 1 >/dev/null && kill -0 $$; do
+  any= went= still=0 most=5 turns=0 sign=
+  while [ "$turns" -lt 60 ] && sleep 1 >/dev/null 3>&- && kill -0 $$; do
     turns=$((turns + 1))
     still=$((still + 1))
-    if [ -n "$went" ]; then went= still=0; fi
-    [ "$still" -ge "$most" ] || continue
+    if [ -n "$went" ]; then went= still=0 sign=; fi
+    [ "$((still + 1))" -ge "$most" ] || continue
     hung || continue
     say "late/$still" "$what"
     kill -9 $all
@@ -22,39 +22,45 @@ hung() { # leaves in `what` the name of the program that hangs, and in `all` it 
   self=$(exec sh -c 'echo "$PPID"')
   table=$(processes)
   below $$
+  what=${other#* * }
   if [ -n "$other" ]; then
-    what=${other#* }
+    mine=$other
     below "${other%% *}"
   else
-    what=sh all=$last
+    # A shell waits for a file itself.
+    what=sh all=${last%% *} mine=$last spent=
   fi
   [ -n "$all" ] || return
+  before=$sign sign="$mine$spent"
+  [ "$still" -ge "$most" ] || return
   [ -z "$any" ] || return 0
-  case $what in df | systemctl | launchctl) ;; docker) [ "$still" -ge 10 ] ;; *) return 1 ;; esac
+  # At first there are questions that take their time: docker has more than others, and so has who uses the processor.
+  case $what in timeout | docker) [ "$still" -ge 12 ] ;; *) [ "$sign" = "$before" ] || [ "$still" -ge 20 ] ;; esac
 }
 
-processes() { # PID PARENT NAME of each
-  [ -r "/proc/$$/stat" ] || { ps -A -o pid= -o ppid= -o comm=; return; }
+processes() { # PID PARENT TIME NAME of each; the time that it used the processor
+  [ -r "/proc/$$/stat" ] || { ps -A -o pid= -o ppid= -o time= -o comm=; return; }
   for one in /proc/[0-9]*/stat; do
     line=
     read -r line <"$one"
     name=${line#*"("} rest=${line##*") "}
-    rest=${rest#? }
-    [ -z "$line" ] || printf '%s %s %s\n' "${line%% *}" "${rest%% *}" "${name%")"*}"
+    set -- $rest
+    [ -z "$line" ] || printf '%s %s %s %s\n' "${line%% *}" "$2" "$((${12} + ${13}))" "${name%")"*}"
   done
 }
 
-# Leaves in `all` the process with all below it, in `last` the lowest of them, and in `other` the last program that a shell started.
+# Leaves in `all` the process with all below it, in `spent` their time, in `last` the lowest of them, and in `other` the last program
+# that a shell started, with their time.
 below() { # PID
-  all=" $1 " grown=yes others=' ' other= last=
+  all=" $1 " grown=yes others=' ' other= last= spent=
   while [ -n "$grown" ]; do
     grown=
-    while read -r pid parent name; do
+    while read -r pid parent time name; do
       name=${name##*/}
       case "$all$self " in *" $pid "*) continue ;; esac
-      case $all in *" $parent "*) all="$all$pid " last=$pid grown=yes ;; *) continue ;; esac
+      case $all in *" $parent "*) all="$all$pid " spent="$spent $time" last="$pid $time" grown=yes ;; *) continue ;; esac
       case $others$name in *" $parent "*) others="$others$pid " ;; *sh | *busybox) ;; *)
-        others="$others$pid " other="$pid $name" ;;
+        others="$others$pid " other="$pid $time $name" ;;
       esac
     done <<END
 $table

@@ -22,7 +22,7 @@ sign_place() { # a folder for logins, which is gone when we are; in memory where
   [ -d "$signs/logins" ] || exit 1
   trap 'rm -rf "$signs"' EXIT
   trap 'exit 1' HUP INT TERM
-  (while sleep 1 && kill -0 $$; do :; done; rm -rf "$signs") </dev/null >/dev/null 2>&1 &
+  (while sleep 1 && kill -0 $$; do :; done; rm -rf "$signs") </dev/null >/dev/null 2>&1 3>&- &
 }
 
 has_image() { # SERVICE REFERENCE

@@ -3,19 +3,23 @@
 LC_ALL=C; export LC_ALL
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 printf '\n@portoser-look 1\n\n'
-exec 2>/dev/null
+# The answers have a stream of their own, so that what a function prints can be its result.
+exec 3>&1 2>/dev/null
 projects=
 brought=0
 dog=
+hung=' '
 
 say() { # KEY ANSWER; where a process stands by (guard.sh), it is told that the script goes on
-  printf '@%s %s\n%s\n' "$1" "${#2}" "$2"
+  printf '@%s %s\n%s\n' "$1" "${#2}" "$2" >&3
   [ -z "$dog" ] || kill -USR1 "$dog"
 }
 
 host() { # BASE TOOL...
   base=$1; shift
   id=$(id); user=${id#uid=}; uid=${user%%\(*}; user=${user#*\(}; user=${user%%\)*}
+  # It asks whoever knows users and groups, and that may be a server that hangs.
+  [ -n "$id" ] || nameless
   if [ -z "$base" ]; then
     if [ "$uid" = 0 ]; then base=/opt/portoser; else base=$HOME/.local/share/portoser; fi
   fi
@@ -24,9 +28,6 @@ host() { # BASE TOOL...
   elif command -v launchctl >/dev/null; then init=launchd; fi
   tools=
   for tool; do command -v "$tool" >/dev/null && tools="$tools $tool"; done
-  near=$base
-  while [ ! -d "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
-  near=${near:-/}
   say uid "$uid"; say user "$user"; say home "$HOME"; say base "$base"; say init "$init"; say tools "$tools"
   if [ "$init" = systemd ] && [ "$uid" != 0 ]; then
     # A login without PAM has none, and `systemctl --user` finds its manager by it.
@@ -35,10 +36,39 @@ host() { # BASE TOOL...
   fi
   up=
   { read -r up rest </proc/uptime; } && say uptime "$up"
-  say system "$(uname -sm)"; say clock "$(date +%s)"; say disk "$(df -Pk "$near")"
+  system=$(uname -sm)
+  [ -n "$system" ] || [ -z "$dog" ] || system='unknown unknown'
+  say system "$system"; say clock "$(date +%s)"
+  near=$(standing)
+  if [ -z "$near" ]; then near=/ hung='*'; say base-hangs ''; say writable no; fi
+  say disk "$(df -Pk "$near")"
+}
+
+nameless() { # who we are, as the kernel and the login have it
+  while read -r key uid rest; do [ "$key" != Uid: ] || break; done <"/proc/$$/status"
+  if [ "$uid" = 0 ]; then user=root; else user=${USER:-$LOGNAME}; fi
+}
+
+standing() { # prints the folder that stands where the base folder is or will be, and says how that is
+  near=$base
+  while [ ! -d "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
+  near=${near:-/}
   [ ! -r "$base/cordon" ] || say cordon "$(head -c 500 "$base/cordon")"
   # A read-only file system is told by the access check; asking for it costs no process and writes nothing.
   if [ -w "$near" ]; then say writable yes; else say writable no; fi
+  printf '%s\n' "$near"
+}
+
+apart() { # service|stray NAME: asked in a process of its own, so that a folder that hangs there is only that service's
+  if [ "$hung" = '*' ]; then say "$2 hangs" 'the base folder'; return; fi
+  met=$("$1" "$2")
+  [ $? -lt 128 ] || { hung="$hung$2 "; say "$2 hangs" 'its folder'; }
+  projects=$projects$met
+}
+
+lost() { # NAME: whether its folder hangs
+  case $hung in '*' | *" $1 "*) return 0 ;; esac
+  return 1
 }
 
 versions() { # of what services run with; the words that tell them are read by us
@@ -66,6 +96,8 @@ drift() { # the manifest of the release we stand in
   if command -v sha256sum >/dev/null; then hash=sha256sum; else hash='shasum -a 256'; fi
   # Without the option --quiet (busybox) every file has a line; the good ones are dropped here.
   $hash --quiet -c "$manifest" >/dev/null && return
+  # What was ended because it hangs would hang again.
+  if [ $? -gt 128 ] && [ -n "$dog" ]; then say "$1 drift" ''; return; fi
   say "$1 drift" "$($hash -c "$manifest" | grep -v ': OK$')"
 }
 
@@ -80,7 +112,7 @@ process() { # NAME INSTANCE: the supervised process in the folder process/INSTAN
   say "$1 process $2" "$state restarts $again"
 }
 
-service() { # NAME
+service() { # NAME; prints the names of its compose projects
   cd "$base/services/$1" || return
   all=
   for one in releases/*/; do one=${one%/}; all="$all ${one##*/}"; done
@@ -109,7 +141,7 @@ service() { # NAME
   # A quote inside of a text is escaped in JSON, so that no text can pass for these.
   case $record in *'"supervisor":"compose"'*)
     one=${record#*'{"name":"'}
-    projects="$projects ${one%%/*}" ;;
+    printf ' %s' "${one%%/*}" ;;
   esac
   drift "$1"
 }
@@ -172,7 +204,7 @@ lying() { # the names of all services that lie here; it costs no process
 besides() { # NAME...: whatever lies here besides these
   lying
   for one in $lying; do
-    case " $* " in *" $one "*) ;; *) stray "$one" ;; esac
+    case " $* " in *" $one "*) ;; *) apart stray "$one" ;; esac
   done
 }
 

@@ -14,7 +14,7 @@ use crate::host::facts::TOOLS;
 use crate::host::run;
 use crate::model::{Login, Pull, Scope, ServiceName, quote};
 
-pub use beside::{Beside, read_beside};
+pub use beside::{Beside, late, read_beside};
 pub use containers::{INSPECT, container_units, containers};
 pub use discover::{Container, Discovered, FoundUnit, Listener, Part, discover_script, read_discovered};
 pub use fetch::{Fetch, Fetches, room_for};
@@ -102,7 +102,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
         call(&["pythons"].into_iter().chain(question.pythons.iter().map(String::as_str)).collect::<Vec<_>>());
     }
     for service in &question.services {
-        call(&["service", service.as_str()]);
+        call(&["apart", "service", service.as_str()]);
         if question.past {
             call(&["past", service.as_str()]);
         }
@@ -113,7 +113,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
         let words = paths.flat_map(|one| [one.unless.as_deref().unwrap_or_default(), &one.path]);
         call(&["texts", service.as_str()].into_iter().chain(words).collect::<Vec<_>>());
     }
-    question.strays.iter().for_each(|stray| call(&["stray", stray.as_str()]));
+    question.strays.iter().for_each(|stray| call(&["apart", "stray", stray.as_str()]));
     let known = question.services.iter().chain(&question.strays).map(ServiceName::as_str);
     match question.others {
         Others::Nothing => {}
@@ -142,7 +142,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
         let all = question.images.iter().flat_map(|(service, image, pull)| [service.as_str(), way(*pull), image]);
         self::call(&mut script, &["images"].into_iter().chain(all).collect::<Vec<_>>());
     }
-    script.push_str("peek \"$base\"\n");
+    script.push_str("[ \"$hung\" = '*' ] || (peek \"$base\") || say runs-hang ''\n");
     if !more.is_empty() {
         script.push_str(discover::DISCOVER);
         script.push_str(more);

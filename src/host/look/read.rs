@@ -49,6 +49,7 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
             }
             "busy" => seen.busy = value == "yes",
             "unfinished" => seen.unfinished = peeked(value),
+            "base-hangs" | "runs-hang" => seen.hangs = Some(value.clone()),
             _ => {}
         }
         // A service may be called `job` or `units`, but no service has a slash in its name.
@@ -189,6 +190,9 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
             service.texts.insert(what.trim_start_matches("text ").to_owned(), value.to_owned());
         }
         "drift" => service.drift = value.lines().map(str::to_owned).collect(),
+        "drift-late" => service.hangs = Some(value.to_owned()),
+        // What was told of it before is not the whole of it.
+        "hangs" => *service = SeenService { hangs: Some(value.to_owned()), ..SeenService::default() },
         _ => {}
     }
 }

@@ -1,7 +1,8 @@
 //! Looks at hosts on which something hangs or comes and goes: what hangs is unseen by its name, all else is seen, and what flaps is
 //! left alone.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use libtest_mimic::{Completion, Trial};
 use serde_json::Value;
@@ -22,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         busybox,
         trial("a_look_that_hangs_costs_itself_alone", |machines| side_by_side(&usual(&machines), hangs)),
+        trial("a_file_that_hangs_costs_its_service_alone", |machines| side_by_side(&usual(&machines), silent)),
         trial("a_flapping_service_is_left_alone", |machines| side_by_side(&usual(&machines), flaps)),
     ]
 }
@@ -41,27 +43,60 @@ fn hangs(machine: &Machine) {
     let ran = bench.run(&["diagnose", "--json"]);
     machine.inside("rm -f /usr/local/bin/df");
     let found = document(&ran.exits(4));
-    let mut sights: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
-    for one in found["observations"].as_array().expect("observations") {
-        let text = |key: &str| one[key].as_str().unwrap_or_default();
-        sights.entry(text("look")).or_default().push((text("sight"), text("says")));
-    }
-    for (look, all) in &sights {
-        for (sight, says) in all {
-            match *look {
-                "disk" | "inodes" => {
-                    assert!(*sight == "unseen" && says.contains("`df` did not answer within"), "{look}: {says}")
-                }
-                _ => assert_eq!(*sight, "good", "{look}: {says}"),
-            }
-        }
-    }
+    let late = |says: &str| says.contains("`df` did not answer within");
+    let sights = sights(&found, |look, _| matches!(look, "disk" | "inodes"), late);
     assert!(
-        ["disk", "inodes", "unit", "check", "port", "drift"].iter().all(|look| sights.contains_key(look)),
+        ["disk", "inodes", "unit", "check", "port", "drift"].iter().all(|look| sights.contains(*look)),
         "{sights:?}"
     );
     let left = machine.inside(&format!("pgrep -fl '[u]sr/local/bin/df.*{base}' || echo none"));
     assert_eq!(left.trim(), "none", "what hung is gone");
+}
+
+/// The looks that were taken. All of them are good, but for those that are `meant`: they are unseen, for this reason.
+fn sights(found: &Value, meant: impl Fn(&str, &str) -> bool, reason: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let mut looks = BTreeSet::new();
+    for one in found["observations"].as_array().expect("observations") {
+        let text = |key: &str| one[key].as_str().unwrap_or_default();
+        let wanted = if meant(text("look"), text("service")) { "unseen" } else { "good" };
+        assert!(text("sight") == wanted && (wanted == "good" || reason(text("says"))), "{one}");
+        looks.insert(text("look").to_owned());
+    }
+    looks
+}
+
+/// A file of a release that nobody can read, as on a file server that is away, and then one of our own records: what needs it is
+/// unseen, and the other service is seen as ever.
+fn silent(machine: &Machine) {
+    let bench = Bench::new("silent", std::slice::from_ref(machine));
+    let service = |name: &str| bench.service(name, &[&machine.name], port(), "one", "");
+    bench.registry(&(service("one") + &service("two")));
+    bench.run(&["deploy", "--all"]).exits(0);
+    let one = format!("{}-one", bench.id);
+    let place = format!("{}/services/{one}", bench.base());
+    let fifo = |file: &str| machine.inside(&format!("mv {place}/{file} {place}/kept && mkfifo {place}/{file}"));
+    let back = |file: &str| machine.inside(&format!("mv {place}/kept {place}/{file}"));
+    fifo("current/server.py");
+    let ran = bench.run(&["diagnose", "--json"]);
+    back("current/server.py");
+    let first = ran.took;
+    let late = |says: &str| says.starts_with("`sha256sum` did not answer within ");
+    let looks = sights(&document(&ran.exits(4)), |look, service| look == "drift" && service == one, late);
+    assert!(looks.contains("check"), "{looks:?}");
+    fifo("proven");
+    let ran = bench.run(&["sweep", "--json"]);
+    let told = document(&ran);
+    assert!(told["unseen"] == 1 && told["treated"] == Value::Array(Vec::new()), "{told}");
+    let ran = bench.run(&["diagnose", "--json"]);
+    back("proven");
+    eprintln!(
+        "lab: {}: with a file that hangs the rest is told after {first:?}, with a record that hangs after {:?}",
+        machine.name, ran.took
+    );
+    assert!(ran.took < Duration::from_secs(25), "{:?}", ran.took);
+    let late = |says: &str| says.starts_with("its folder did not answer within ");
+    sights(&document(&ran.exits(4)), |look, service| look == "release" && service == one, late);
+    bench.run(&["diagnose"]).exits(0);
 }
 
 /// With the policy that holds when nobody says one. Its supervisor starts it again and again; who started it, too, would only make

@@ -7,6 +7,9 @@ pub(super) const LOOK: Look = Look { name: "base", about: About::Host, shell: ""
 
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let facts = &heard.seen().facts;
+    if let Some(why) = &heard.seen().hangs {
+        return vec![scene.of_host(&LOOK).with("path", &facts.base).unseen(why)];
+    }
     let verb = if facts.writable { "can" } else { "cannot" };
     let says = format!("{} {verb} be written as {}", facts.base, facts.user);
     vec![scene.of_host(&LOOK).with("path", &facts.base).with("user", &facts.user).judged(facts.writable, says)]

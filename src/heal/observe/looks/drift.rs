@@ -10,6 +10,10 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     for placed in &scene.services {
         let one = scene.of(&LOOK, placed);
         let Some(there) = heard.service(placed).filter(|there| there.readable().is_some()) else { continue };
+        if let Some(why) = &there.hangs {
+            found.push(one.unseen(why));
+            continue;
+        }
         if there.drift.is_empty() {
             found.push(one.good("all files are as they were written"));
             continue;

@@ -11,6 +11,9 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         let Some(there) = heard.service(placed) else {
             return one.with("state", "absent").bad("it is not on the host");
         };
+        if let (None, Some(why)) = (&there.record, &there.hangs) {
+            return one.unseen(why);
+        }
         match (&there.record, &there.current) {
             (Some(Ok(record)), _) => {
                 let proven = there.proven.last().is_some_and(|last| *last == record.release);

@@ -8,6 +8,9 @@ pub(super) const LOOK: Look = Look { name: "runs", about: About::Host, shell: ""
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let seen = heard.seen();
     let one = scene.of_host(&LOOK);
+    if let Some(why) = &seen.hangs {
+        return vec![one.unseen(why)];
+    }
     let names: Vec<_> = seen.unfinished.iter().map(ToString::to_string).collect();
     vec![match (&seen.holder, names.is_empty()) {
         (Some(holder), _) if seen.busy => {
