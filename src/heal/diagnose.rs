@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::deploy::{Far, Fault, Ground, Selection, select};
+use crate::heal::analyze::patient;
 use crate::heal::observe::await_needs;
 use crate::heal::playbook::Library;
-use crate::heal::{Observation, Observed, Problem, Sight, World, analyze, look_names, observe};
+use crate::heal::{Observation, Observed, Problem, Sight, World, look_names, observe};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
 use crate::registry::Registry;
@@ -37,7 +38,7 @@ pub(super) async fn look(
 /// Judges what was observed.
 pub(super) fn judge(ground: &Ground, mut observations: Vec<Observation>, library: &Library) -> Diagnosis {
     await_needs(&mut observations);
-    let problems = analyze(&world(ground), &observations, library);
+    let problems = patient(&world(ground), &mut observations, library);
     Diagnosis { observations, problems }
 }
 

@@ -3,6 +3,7 @@
 
 mod fingerprint;
 mod roots;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::model::{HostName, ServiceName};
 
 pub use fingerprint::Pattern;
 pub(super) use roots::is_down;
+pub(super) use waits::patient;
 
 /// What is known of the services beyond what was observed.
 #[derive(Clone, Debug, Default)]
