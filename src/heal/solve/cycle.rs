@@ -32,6 +32,7 @@ const SEATS: usize = 32;
 
 /// Why a remedy did not begin.
 const LATE: &str = "the time of this pass is over";
+const STOPPED: &str = "the run was stopped";
 
 /// What the one who asks allows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -235,7 +236,9 @@ impl Healer {
             treated.extend(round.treated);
             last = self.look_again(&seen).await;
             if self.ground.stop.is_cancelled() || self.cure.is_over() {
-                let left = |problem: &Problem| Refrained { problem: problem.clone(), why: Vec::new() };
+                let over = if self.ground.stop.is_cancelled() { STOPPED } else { LATE };
+                let why = vec![("whatever else may help".to_owned(), over.to_owned())];
+                let left = |problem: &Problem| Refrained { problem: problem.clone(), why: why.clone() };
                 refrained = last.roots().map(left).collect();
                 cut |= !refrained.is_empty();
                 break;
@@ -358,7 +361,7 @@ impl Healer {
         };
         // Whoever was at work there may have mended it while we waited for the host.
         if self.ground.stop.is_cancelled() {
-            return Ok(Err("the run was stopped".into()));
+            return Ok(Err(STOPPED.into()));
         }
         if self.cure.is_over() {
             return Ok(Err(LATE.into()));

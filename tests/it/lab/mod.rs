@@ -30,6 +30,7 @@ mod mixed;
 mod others;
 mod outlives;
 mod own_scope;
+mod patience;
 mod port;
 mod prepare;
 mod properties;
@@ -83,6 +84,7 @@ pub fn trials() -> Vec<Trial> {
         mixed::trials(),
         others::trials(),
         own_scope::trials(),
+        patience::trials(),
         port::trials(),
         outlives::trials(),
         prepare::trials(),
