@@ -31,7 +31,7 @@ pub(super) struct Reach {
     /// Services that carry this label; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub(super) label: Vec<(String, String)>,
-    /// Only on this host; may be given several times
+    /// Only on this host; may be given several times. One that has nothing to do is told
     #[arg(long, value_name = "HOST")]
     pub(super) host: Vec<HostName>,
 }

@@ -41,6 +41,7 @@ impl Logs {
                 () = stop.soon.cancelled() => return Err(session::stopped()),
             };
             let all = all.map_err(|fault| session::failed("looking for logs", &fault))?;
+            session::tell_idle(face, &app.registry, &selection);
             if all.is_empty() {
                 return Err(Failure::say(FailureKind::Usage, "none of these services is on its hosts")
                     .hint("see `portoser status`"));

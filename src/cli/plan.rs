@@ -72,6 +72,7 @@ pub(super) fn look_only(
         Ok(prepared)
     })?;
     let registry = face.registry()?;
+    session::tell_idle(face, &registry, &request.selection);
     for (host, why) in &prepared.survey.cordoned {
         face.warn(safe(&format!("{host} is left out, as it is cordoned: {why}")));
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::app::{App, record};
 use crate::cli::{Exit, Face, Failure, Stop, block_on, prompt, render, safe};
-use crate::deploy::{Ended, Fault, Ground, verdict};
+use crate::deploy::{Ended, Fault, Ground, Selection, idle, verdict};
 use crate::journal::Journal;
 use crate::model::{Event, FailureKind, RunId, Secret, ServiceName, SystemClock};
 use crate::registry::Registry;
@@ -80,6 +80,11 @@ fn ask(question: &Question) -> Option<Secret> {
         Question::Server { host, prompt, .. } => format!("{host} asks: {}", safe(prompt)),
     };
     prompt::secret(&words, true).ok()
+}
+
+/// Warns of what a request names and is left out of it, for a verb that only looks.
+pub(super) fn tell_idle(face: &Face, registry: &Registry, selection: &Selection) {
+    idle(registry, selection).iter().for_each(|idle| face.warn(idle.to_string()));
 }
 
 /// A fault of a run as the failure of a verb.

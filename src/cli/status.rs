@@ -32,6 +32,10 @@ impl Status {
             events.close();
             status(&ground, &selection).await.map_err(|fault| session::failed("looking", &fault))
         })?;
+        // Of hosts alone, all that lies there is shown.
+        if !(selection.services.is_empty() && selection.labels.is_empty()) {
+            session::tell_idle(face, &app.registry, &selection);
+        }
         if face.flags.json || face.flags.events {
             face.document(&json!({ "services": all.iter().map(document).collect::<Vec<_>>() }));
         } else {
@@ -43,7 +47,8 @@ impl Status {
         let bad = |one: &Standing| {
             one.registered && one.found.as_ref().is_ok_and(|found| found.is_seen() && !found.is_healthy())
         };
-        let unseen = |one: &Standing| one.registered && one.found.as_ref().map_or(true, |found| !found.is_seen());
+        let meant = |one: &Standing| one.registered || one.service.is_none();
+        let unseen = |one: &Standing| meant(one) && one.found.as_ref().map_or(true, |found| !found.is_seen());
         Ok(if all.iter().any(bad) {
             Exit(FailureKind::Unhealthy.code())
         } else if all.iter().any(unseen) {
@@ -56,13 +61,15 @@ impl Status {
 
 fn row(one: &Standing) -> [String; 8] {
     let dash = || "-".to_owned();
-    let (service, host) = (one.service.to_string(), one.host.to_string());
+    let service = one.service.as_ref().map_or_else(dash, ToString::to_string);
+    let host = one.host.to_string();
     let found = match &one.found {
         Ok(found) => found,
         Err((why, _)) => return [service, host, dash(), "unseen".into(), dash(), dash(), why.clone(), dash()],
     };
     let Some(release) = &found.release else {
-        return [service, host, dash(), "not there".into(), dash(), dash(), dash(), dash()];
+        let state = if one.service.is_some() { "not there" } else { "nothing is there" };
+        return [service, host, dash(), state.into(), dash(), dash(), dash(), dash()];
     };
     let mut restarts = 0;
     let mut states: Vec<String> = Vec::new();
@@ -90,9 +97,9 @@ fn health(found: &Found) -> String {
 
 fn hints(face: &Face, all: &[Standing]) {
     let mut hints: Vec<&str> = all.iter().filter_map(|one| Some(one.found.as_ref().err()?.1.as_str())).collect();
-    let stray = all.iter().find(|one| !one.registered);
+    let stray = all.iter().find_map(|one| Some((one.service.as_ref().filter(|_| !one.registered)?, &one.host)));
     let remove =
-        stray.map(|one| format!("`portoser remove {} --host {}` takes it from the host", one.service, one.host));
+        stray.map(|(service, host)| format!("`portoser remove {service} --host {host}` takes it from the host"));
     hints.extend(remove.as_deref());
     hints.sort_unstable();
     hints.dedup();

@@ -116,7 +116,9 @@ pub(super) fn carry(
     };
     let job = async |ground: Arc<Ground>| {
         let fault = |fault: Fault| {
-            let all = select(&ground.registry, &selection).map_or(0, |(_, hosts)| hosts.len());
+            // What is ended is looked for on each host that is named.
+            let named = if turn.ends() { selection.hosts.len() } else { 0 };
+            let all = select(&ground.registry, &selection).map_or(0, |(_, hosts)| hosts.len()).max(named);
             let stray = turn.ends() && selection.hosts.is_empty();
             let stray = stray && matches!(&fault, Fault::Select(SelectFault::Service(..)));
             let stray = stray.then(|| "give --host for a service that only its host knows".to_owned());

@@ -136,7 +136,9 @@ async fn asked(ground: &Arc<Ground>, open: Vec<(Ended, Outcome)>) -> Vec<Ended> 
         false => status(&ground.hushed(), &selection).await.unwrap_or_default(),
     };
     let judge = |(mut one, bad): (Ended, Outcome)| {
-        let standing = standings.iter().find(|standing| standing.service == one.service && standing.host == one.host);
+        let standing = standings
+            .iter()
+            .find(|standing| standing.service.as_ref() == Some(&one.service) && standing.host == one.host);
         if let Err(why) = stands(&one, standing) {
             let (service, host) = (Some(one.service.clone()), one.host.clone());
             let error = format!("nobody proved it, and it is not proven now: {why}");

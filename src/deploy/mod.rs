@@ -53,7 +53,7 @@ pub use prepare::{Prepared, Request, TurnRequest, prepare, prepare_back, prepare
 pub use push::PushFault;
 pub use records::{Remembered, Want, records};
 pub use rescue::{Distress, Rescue, Rescuing};
-pub use select::{SelectFault, Selection, select};
+pub use select::{Idle, SelectFault, Selection, idle, select};
 pub use source::{SourceFault, tree};
 pub use status::{Found, Standing, status};
 pub use turn::state;

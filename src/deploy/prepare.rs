@@ -11,7 +11,7 @@ use crate::deploy::ground::Ground;
 use crate::deploy::image;
 use crate::deploy::login;
 use crate::deploy::quiet::{look, quiet};
-use crate::deploy::select::{Selection, nowhere, select, select_with, strays};
+use crate::deploy::select::{Idle, Selection, idle, is_placed, nowhere, select, select_with, strays};
 use crate::deploy::source;
 use crate::deploy::strays::{elsewhere, seen_by};
 use crate::deploy::survey::{Depth, Survey};
@@ -72,6 +72,8 @@ impl Aim {
         match self {
             Self::Deploy { .. } => Depth::Fetches,
             Self::Back { .. } => Depth::Past,
+            // What is ended is ended wherever it lies on the hosts that are named.
+            Self::Turn { strays, .. } if !strays.is_empty() => Depth::Anywhere,
             // What was done is left alone only if it is proven.
             Self::Turn { request, .. } if !request.done.is_empty() => Depth::Health,
             Self::Turn { .. } => Depth::State,
@@ -91,7 +93,7 @@ impl Aim {
 pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
     login::demand(&ground.registry, services.iter().filter_map(|name| ground.registry.services.get(name)))?;
-    started(ground, &services, &hosts);
+    started(ground, (&services, &hosts), &idle(&ground.registry, &request.selection));
     let reading = read(ground, &services);
     let elsewhere = elsewhere(ground, &request.selection, &services, &hosts);
     let ((sources, held), survey, elsewhere) = if request.only_look {
@@ -151,7 +153,7 @@ async fn read(ground: &Ground, services: &BTreeSet<ServiceName>) -> Result<(Sour
 /// Looks, and plans the way back to what was proven before, or to a release by its name. Nothing is read from this machine.
 pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Target) -> Result<Prepared, Fault> {
     let (services, hosts) = select(&ground.registry, &request.selection).map_err(Fault::Select)?;
-    started(ground, &services, &hosts);
+    started(ground, (&services, &hosts), &idle(&ground.registry, &request.selection));
     let survey = match request.only_look {
         true => look(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
         false => quiet(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
@@ -169,14 +171,17 @@ pub async fn prepare_turn(
     // What only a host knows can be ended, but there is nothing to start it by.
     let strays = if request.turn.ends() { strays(&ground.registry, selection) } else { BTreeSet::new() };
     let (services, hosts) = select_with(&strays, &ground.registry, selection).map_err(Fault::Select)?;
-    started(ground, &services, &hosts);
+    // Where strays are looked for, no host that is named is left out.
+    let idle = if strays.is_empty() { idle(&ground.registry, selection) } else { Vec::new() };
+    started(ground, (&services, &hosts), &idle);
     let aim = Aim::Turn { request, strays };
     let survey = quiet(ground, &services, &hosts, aim.depth(), aim.whom()).await?;
     conclude(ground, services, hosts, survey, aim).await
 }
 
-/// Tells that the run begins; a plan that is made once more, when something was healed, is no other run.
-fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<HostName>) {
+/// Tells that the run begins, and what of its request is left out; a plan that is made once more, when something was healed, is
+/// no other run.
+fn started(ground: &Ground, (services, hosts): (&BTreeSet<ServiceName>, &BTreeSet<HostName>), idle: &[Idle]) {
     if ground.begun.swap(true, Ordering::SeqCst) {
         return;
     }
@@ -186,6 +191,7 @@ fn started(ground: &Ground, services: &BTreeSet<ServiceName>, hosts: &BTreeSet<H
         services: services.iter().cloned().collect(),
         hosts: hosts.iter().cloned().collect(),
     });
+    idle.iter().for_each(|idle| ground.tell(idle.note()));
 }
 
 /// With less space than this on the disk of the base folder, a host is looked at more closely before a deploy.
@@ -316,10 +322,9 @@ async fn conclude(
     match planned {
         Ok(mut plan) => {
             rested(ground, &aim, &mut plan, &survey);
-            let is_there = |name: &&ServiceName| plan.changes.iter().any(|change| change.service == **name);
-            if let Some(nobody) = strays.iter().find(|name| !is_there(name)) {
+            if let Some(fault) = unfit(ground, &plan, (strays, &hosts)) {
                 ground.part(&survey.far).await;
-                return Err(Fault::Select(nowhere(&ground.registry, nobody, &hosts)));
+                return Err(fault);
             }
             Ok(Prepared { plan: Arc::new(plan), survey, services, hosts, skipped, aim })
         }
@@ -328,6 +333,18 @@ async fn conclude(
             Err(Fault::Refused(refused))
         }
     }
+}
+
+/// Why a plan that can be made is not to be carried out: of a stray that is nowhere, nobody knows what was meant.
+fn unfit(
+    ground: &Ground,
+    plan: &Plan,
+    (strays, hosts): (&BTreeSet<ServiceName>, &BTreeSet<HostName>),
+) -> Option<Fault> {
+    let registry = &ground.registry;
+    let is_there = |name: &ServiceName| plan.changes.iter().any(|change| change.service == *name);
+    let nobody = strays.iter().find(|name| !is_there(name) && !is_placed(registry, name, hosts))?;
+    Some(Fault::Select(nowhere(registry, nobody, hosts)))
 }
 
 /// Tells what a way back does not take back.

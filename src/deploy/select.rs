@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{HostName, ServiceName};
+use crate::model::{Event, HostName, ServiceName};
 use crate::plan::Graph;
 use crate::registry::{Registry, Service};
 
@@ -72,12 +72,61 @@ fn unknown(registry: &Registry, name: &ServiceName) -> SelectFault {
     SelectFault::Service(name.clone(), near.map(ToString::to_string))
 }
 
-/// The names of services that the registry does not put on the hosts which the request names. Without hosts there are none,
-/// as nobody would know where to look for them.
+/// The names of services that the registry does not put on each of the hosts which the request names. Without hosts there are
+/// none, as nobody would know where to look for them.
 pub(super) fn strays(registry: &Registry, selection: &Selection) -> BTreeSet<ServiceName> {
-    let hosts: BTreeSet<HostName> = selection.hosts.iter().cloned().collect();
-    let stray = |name: &&ServiceName| !hosts.is_empty() && !is_placed(registry, name, &hosts);
+    let stray = |name: &&ServiceName| {
+        let placed = registry.services.get(*name).map(|service| service.hosts.as_slice()).unwrap_or_default();
+        selection.hosts.iter().any(|host| !placed.contains(host))
+    };
     selection.services.iter().filter(stray).cloned().collect()
+}
+
+/// What a request names and is left out of it all the same: hosts on which the registry puts none of the services that are meant,
+/// and services that it puts on none of these hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Idle {
+    Host(HostName),
+    Service(ServiceName),
+}
+
+impl Idle {
+    /// Why it is left out, without its name.
+    fn why(&self) -> &'static str {
+        match self {
+            Self::Host(_) => "left out, as the registry puts none of these services there",
+            Self::Service(_) => "left out, as the registry puts it on none of these hosts",
+        }
+    }
+
+    /// As a run tells it.
+    pub(super) fn note(&self) -> Event {
+        match self {
+            Self::Host(host) => Event::Note { host: Some(host.clone()), text: self.why().to_owned() },
+            Self::Service(service) => Event::Note { host: None, text: format!("{service} is {}", self.why()) },
+        }
+    }
+}
+
+impl std::fmt::Display for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Host(host) => write!(f, "{host} is {}", self.why()),
+            Self::Service(service) => write!(f, "{service} is {}", self.why()),
+        }
+    }
+}
+
+/// What of a request has nothing to do: whatever verb it is for tells of it, so that nobody takes it for done.
+#[must_use]
+pub fn idle(registry: &Registry, selection: &Selection) -> Vec<Idle> {
+    // Without hosts, each service is meant wherever it is.
+    let chosen = if selection.hosts.is_empty() { None } else { select(registry, selection).ok() };
+    let Some((_, hosts)) = chosen else { return Vec::new() };
+    let left: BTreeSet<&HostName> = selection.hosts.iter().filter(|host| !hosts.contains(*host)).collect();
+    let nowhere: BTreeSet<&ServiceName> =
+        selection.services.iter().filter(|name| !is_placed(registry, name, &hosts)).collect();
+    left.into_iter().cloned().map(Idle::Host).chain(nowhere.into_iter().cloned().map(Idle::Service)).collect()
 }
 
 /// As `select`, with these strays on the hosts that the request names.
@@ -92,12 +141,12 @@ pub(super) fn select_with(
     if let Some(host) = selection.hosts.iter().find(|host| !registry.hosts.contains_key(*host)) {
         return Err(SelectFault::Host(host.clone()));
     }
-    let mut services = strays.clone();
-    let known: Vec<_> = selection.services.iter().filter(|name| !strays.contains(*name)).cloned().collect();
+    let (mut services, hosts) = (strays.clone(), selection.hosts.iter().cloned().collect());
+    let known: Vec<_> = selection.services.iter().filter(|name| is_placed(registry, name, &hosts)).cloned().collect();
     if !known.is_empty() || selection.all || !selection.labels.is_empty() {
         services.extend(select(registry, &Selection { services: known, ..selection.clone() })?.0);
     }
-    Ok((services, selection.hosts.iter().cloned().collect()))
+    Ok((services, hosts))
 }
 
 /// The fault of strays of which no host knows anything.

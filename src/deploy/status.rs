@@ -8,14 +8,15 @@ use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::select::{SelectFault, Selection, select};
 use crate::deploy::survey::{Depth, Survey, survey};
-use crate::host::{Record, SeenContainer, SeenUnit};
+use crate::host::{Record, Seen, SeenContainer, SeenUnit};
 use crate::model::{HostName, ReleaseId, ServiceName};
 use crate::plan::Health;
 
 /// A service on a host.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    pub service: ServiceName,
+    /// None for a host that is named and has no service at all.
+    pub service: Option<ServiceName>,
     pub host: HostName,
     /// Whether the registry puts it there. What it does not is only shown.
     pub registered: bool,
@@ -57,19 +58,21 @@ impl Found {
 /// cannot be seen is told as such and hides no other.
 pub async fn status(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<Standing>, Fault> {
     let whole = selection.services.is_empty() && selection.labels.is_empty();
-    let (services, hosts) = match select(&ground.registry, selection) {
+    let (services, mut hosts) = match select(&ground.registry, selection) {
         // What lies there is shown all the same.
         Err(SelectFault::Nowhere(_) | SelectFault::Empty) if whole && !selection.hosts.is_empty() => {
             (BTreeSet::new(), selection.hosts.iter().cloned().collect())
         }
         selected => selected.map_err(Fault::Select)?,
     };
+    // What lies on one that the registry has nothing for is shown beside the others.
+    hosts.extend(selection.hosts.iter().filter(|_| whole).cloned());
     let survey = survey(ground, &services, &hosts, if whole { Depth::Whole } else { Depth::Health }).await;
     let mut all = Vec::new();
     for service in ground.registry.services.values().filter(|service| services.contains(&service.name)) {
         for host in service.hosts.iter().filter(|host| hosts.contains(*host)) {
             let found = found(ground, &survey, &service.name, host);
-            all.push(Standing { service: service.name.clone(), host: host.clone(), registered: true, found });
+            all.push(Standing { service: Some(service.name.clone()), host: host.clone(), registered: true, found });
         }
     }
     for (host, seen) in &survey.seen {
@@ -78,18 +81,29 @@ pub async fn status(ground: &Arc<Ground>, selection: &Selection) -> Result<Vec<S
         };
         for service in seen.services.keys().filter(|name| !here(name)) {
             let found = found(ground, &survey, service, host);
-            all.push(Standing { service: service.clone(), host: host.clone(), registered: false, found });
+            all.push(Standing { service: Some(service.clone()), host: host.clone(), registered: false, found });
+        }
+    }
+    for host in hosts.iter().filter(|_| whole) {
+        if !all.iter().any(|one| one.host == *host) {
+            let found = seen(&survey, host).map(|_| Found::default());
+            all.push(Standing { service: None, host: host.clone(), registered: false, found });
         }
     }
     ground.part(&survey.far).await;
     Ok(all)
 }
 
-fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostName) -> Result<Found, (String, String)> {
-    let Some(seen) = survey.seen.get(host) else {
+/// What was seen of a host; or why nothing was, and the next move.
+fn seen<'a>(survey: &'a Survey, host: &HostName) -> Result<&'a Seen, (String, String)> {
+    survey.seen.get(host).ok_or_else(|| {
         let why = survey.unseen.get(host);
-        return Err(why.map_or_else(Default::default, |why| (why.to_string(), why.hint())));
-    };
+        why.map_or_else(Default::default, |why| (why.to_string(), why.hint()))
+    })
+}
+
+fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostName) -> Result<Found, (String, String)> {
+    let seen = seen(survey, host)?;
     let Some(there) = seen.services.get(service) else { return Ok(Found::default()) };
     let uptime = seen.facts.uptime;
     let mut found = Found { uptime, release: there.current.clone(), drift: there.drift.clone(), ..Found::default() };

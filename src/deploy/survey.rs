@@ -11,7 +11,6 @@ use crate::deploy::far::{Far, Unseen, subject};
 use crate::deploy::fetched::fetched;
 use crate::deploy::ground::Ground;
 use crate::deploy::login;
-use crate::deploy::select::is_placed;
 use crate::host::look::{Compared, Others, Question};
 use crate::host::{Record, Seen, Supervisor};
 use crate::model::{Ask, Check, Event, From, HostName, Pull, ServiceName};
@@ -45,6 +44,8 @@ impl Survey {
 pub(super) enum Depth {
     /// What the look sees.
     State,
+    /// That, and of each service on each host, whether the registry puts it there or not.
+    Anywhere,
     /// That, and the records of what was there before.
     Past,
     /// The services' checks, too.
@@ -73,11 +74,12 @@ pub(super) async fn survey(
             }
         }
     }
-    let strays = services.iter().filter(|name| !is_placed(&ground.registry, name, hosts));
-    let strays: Vec<ServiceName> = strays.cloned().collect();
     let mut tasks = JoinSet::new();
     for (host, here) in here {
-        tasks.spawn(one(ground.clone(), host.clone(), (here, strays.clone()), depth.clone()));
+        let strays =
+            services.iter().filter(|name| depth == Depth::Anywhere && !here.iter().any(|one| one.name == **name));
+        let strays = strays.cloned().collect();
+        tasks.spawn(one(ground.clone(), host.clone(), (here, strays), depth.clone()));
     }
     let mut survey = Survey::default();
     while let Some(ended) = tasks.join_next().await {
@@ -145,7 +147,7 @@ async fn look_at(ground: &Ground, far: Far, (services, strays): (&[Service], Vec
         let here = services.iter().filter_map(|service| texts.get_key_value(&service.name));
         question.texts = here.map(|(name, texts)| (name.clone(), texts.clone())).collect();
     }
-    if matches!(depth, Depth::State | Depth::Past) {
+    if matches!(depth, Depth::State | Depth::Anywhere | Depth::Past) {
         let seen = far.look(&question).await?;
         return Ok((far, seen, Vec::new()));
     }

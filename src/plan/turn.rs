@@ -40,23 +40,28 @@ pub fn turn(asked: &Asked<'_>) -> Result<Turned, Vec<RefusedAt>> {
     if asked.turn.ends() {
         waves.reverse();
     }
-    let (mut changes, mut absent, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut changes, mut absent, mut refused): (Vec<Change>, _, _) = (Vec::new(), Vec::new(), Vec::new());
+    // Where the registry does not put what is not there.
+    let mut elsewhere = Vec::new();
     for name in waves.iter().flatten() {
-        let placed = asked.registry.services.get(name).map(|service| service.hosts.iter()).into_iter().flatten();
-        let mut hosts: Vec<&HostName> = placed.filter(|host| asked.hosts.contains(*host)).collect();
-        if asked.strays.contains(name) {
-            let lies = |host: &&HostName| asked.seen.get(*host).is_some_and(|seen| seen.services.contains_key(name));
-            hosts = asked.hosts.iter().filter(lies).collect();
-        }
+        let placed = asked.registry.services.get(name).map(|service| service.hosts.as_slice()).unwrap_or_default();
+        let hosts: Vec<&HostName> = match asked.strays.contains(name) {
+            true => asked.hosts.iter().collect(),
+            false => placed.iter().filter(|host| asked.hosts.contains(*host)).collect(),
+        };
         for host in hosts {
             let Some(seen) = asked.seen.get(host) else { continue };
             match change(asked, name, host, seen) {
                 Ok(Some(change)) => changes.push(change),
-                Ok(None) => absent.push((name.clone(), host.clone())),
+                Ok(None) if placed.contains(host) => absent.push((name.clone(), host.clone())),
+                Ok(None) => elsewhere.push((name.clone(), host.clone())),
                 Err(why) => refused.push((name.clone(), host.clone(), why)),
             }
         }
     }
+    // Who names two services and two hosts need not have each of them on each.
+    elsewhere.retain(|(_, host)| !changes.iter().any(|change| change.host == *host));
+    absent.extend(elsewhere);
     if refused.is_empty() {
         Ok(Turned { plan: Plan { waves, changes, strays: Vec::new() }, absent })
     } else {

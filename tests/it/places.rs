@@ -10,6 +10,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("places::a_jump_host_and_this_machine_are_deployed_to", roads),
         trial("places::what_was_left_on_a_host_is_told", left),
+        trial("places::what_is_named_and_has_nothing_to_do_is_told", idle),
     ]
 }
 
@@ -125,5 +126,78 @@ fn left(place: &Place) -> Outcome {
     std::fs::write(&file, text)?;
     place.want(0, &["remove", "api", "--host", "two", "--yes"])?;
     place.want(0, &["remove", "api", "old", "--host", "one", "--yes"])?;
+    Ok(())
+}
+
+/// A host or a service that is named, and of which nothing is done, is not taken for done: whatever the verb.
+fn idle(place: &Place) -> Outcome {
+    let write = |hosts: &str| {
+        let host = |name: &str| {
+            format!("  {name}: {{ address: 127.0.0.1, port: {}, base: {} }}\n", place.port, place.at(name))
+        };
+        let service = |name: &str, hosts: &str, seconds: u32| {
+            format!(
+                "  {name}: {{ type: native, hosts: [{hosts}], run: [/bin/sleep, \"{seconds}\"], deploy: {{ soak: 200ms }} }}\n"
+            )
+        };
+        let hosts = [host("one"), host("two"), service("api", hosts, 600), service("db", "two", 601)];
+        let text = hosts.concat().replacen("  api", "services:\n  api", 1);
+        std::fs::write(place.folder.join("registry.yml"), format!("version: 1\nhosts:\n{text}"))
+    };
+    write("one")?;
+    let both = ["--host", "one", "--host", "two"];
+    let told = |verb: &[&str], service: &str| {
+        let said = place.want(0, &[verb, &[service], &both].concat())?;
+        Ok::<_, Failed>((said.out, said.err))
+    };
+    let left_out = "left out, as the registry puts none of these services there";
+    let tells = |verb: &[&str]| {
+        let (_, talk) = told(verb, "api")?;
+        let lines: Vec<&str> = talk.lines().filter(|line| line.contains(left_out)).collect();
+        assert!(matches!(lines.as_slice(), [line] if line.contains("two")), "{verb:?}: {talk}");
+        Ok::<_, Failed>(())
+    };
+    let verbs: &[&[&str]] = &[
+        &["deploy", "--dry-run"],
+        &["deploy"],
+        &["plan"],
+        &["status"],
+        &["logs"],
+        &["restart"],
+        &["stop"],
+        &["start"],
+    ];
+    for verb in verbs.iter().filter(|verb| **verb != ["stop"]) {
+        tells(verb)?;
+    }
+    // What is ended is looked for on each host that is named.
+    let (_, talk) = told(&["stop"], "api")?;
+    assert!(talk.contains("two  api is not there"), "{talk}");
+    place.want(0, &["start", "api"])?;
+    // The other way round: a service that is on none of the hosts. All of what is meant being elsewhere is a fault, as ever.
+    let said = place.want(0, &["deploy", "api", "db", "--host", "one"])?;
+    assert!(said.err.contains("db is left out, as the registry puts it on none of these hosts"), "{}", said.err);
+    place.want(2, &["deploy", "db", "--host", "one"])?;
+    // Nothing is said where there is nothing to say.
+    let said = place.want(0, &["deploy", "api", "db", "--host", "one", "--host", "two"])?;
+    assert!(!said.err.contains("left out"), "{}", said.err);
+    place.want(0, &["deploy", "--all"])?;
+    // It lies on both hosts, one of which the registry does not name any more: it goes from both, and is told of where it is not.
+    write("one, two")?;
+    place.want(0, &["deploy", "api"])?;
+    write("one")?;
+    let (_, talk) = told(&["remove", "--yes"], "api")?;
+    assert_eq!(talk.matches("removed").count(), 2, "{talk}");
+    assert!(!talk.contains("is not there"), "{talk}");
+    let (_, talk) = told(&["remove", "--yes"], "api")?;
+    assert_eq!(talk.matches("api is not there").count(), 2, "{talk}");
+    // Of hosts alone all is shown that lies there, also nothing.
+    let rows = |hosts: &[&str]| place.want(0, &[&["status"], hosts].concat()).map(|said| said.out);
+    place.want(0, &["remove", "db", "--yes"])?;
+    write("two")?;
+    place.want(0, &["deploy", "--all"])?;
+    let out = rows(&both)?;
+    assert!(out.contains("nothing is there") && out.lines().count() == 4, "{out}");
+    place.want(0, &["remove", "--all", "--yes"])?;
     Ok(())
 }
