@@ -10,6 +10,9 @@ use crate::plan::Target;
 const DIGITS: usize = 4;
 
 /// Bring the last proven release back, and prove it again; the registry's sources are not needed
+///
+/// --dry-run shows what changes, as `plan` does: both releases lie on the host, which tells their units and files. Of a source's files
+/// those are shown that are here, and open to others; the rest is named.
 #[derive(Debug, clap::Args)]
 pub(super) struct Rollback {
     /// The services; one service may be followed by the id of a release

@@ -3,6 +3,7 @@
 
 mod asker;
 mod attach;
+mod compare;
 mod cordon;
 mod discover;
 mod drain;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::deploy::compare::compare;
 use crate::deploy::cordon::{self, Whom};
 use crate::deploy::fault::Fault;
 use crate::deploy::git::{self, Hold};
@@ -159,7 +160,11 @@ pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Targ
         false => quiet(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
     };
     let aim = Aim::Back { target: target.clone(), overwrite: request.overwrite };
-    conclude(ground, services, hosts, survey, aim).await
+    let mut prepared = conclude(ground, services, hosts, survey, aim).await?;
+    if request.only_look {
+        compare(ground, Arc::make_mut(&mut prepared.plan), &prepared.survey.seen).await;
+    }
+    Ok(prepared)
 }
 
 /// Looks, and plans to start, stop and so on what is there. All hosts must be seen, unless those that are not may be skipped.

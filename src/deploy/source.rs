@@ -110,6 +110,25 @@ pub(super) fn open(sources: &Sources) -> BTreeSet<PathBuf> {
     files.filter(open).map(|(from, _)| from.clone()).collect()
 }
 
+/// Whether others on this machine may read this file of a service's source: it and all folders that lead to it from the source's own.
+/// What is not here is closed.
+pub(super) fn is_open(service: &Service, path: &str) -> bool {
+    let root = match (&service.source, &service.kind) {
+        (Some(Source::Here(root)), _) => root,
+        (None, Kind::Docker(docker)) => match &docker.project {
+            Project::Compose { path, .. } => path,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    if root.is_file() {
+        return root.file_name().is_some_and(|name| name == path) && lets(root, 0o004);
+    }
+    let file = root.join(path);
+    let mut folders = file.ancestors().skip(1).take(Path::new(path).components().count() - 1);
+    file.is_file() && lets(&file, 0o004) && folders.all(|folder| lets(folder, 0o001))
+}
+
 /// Reads of the open files what the look brought another text of, for the differences of a plan. What cannot be read any more
 /// is found when it is sent.
 pub(super) fn read_compared(survey: &Survey, sources: &mut Sources) {

@@ -115,6 +115,8 @@ pub struct SeenService {
     pub venvs: BTreeSet<ReleaseId>,
     /// The small files that the look asked for, by their path in the release in force.
     pub texts: BTreeMap<String, String>,
+    /// The same of other releases than the one in force.
+    pub past_texts: BTreeMap<ReleaseId, BTreeMap<String, String>>,
     /// Files of ours that differ from what we wrote, by path; with what is the matter.
     pub drift: Vec<String>,
     /// By whom it was stopped on purpose, in one line.

@@ -35,5 +35,5 @@ pub use render::{
 pub use rest::keep_rest;
 pub use seal::{mark, ours, seal};
 pub use show::{Manner, show};
-pub use texts::{TextChange, compared};
+pub use texts::{TextChange, changed_back, compared, compared_back};
 pub use turn::{Asked, Turned, turn};

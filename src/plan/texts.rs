@@ -12,7 +12,7 @@ use crate::model::ServiceName;
 use crate::plan::engine::Wanted;
 use crate::plan::render::Sources;
 use crate::plan::seal::mark;
-use crate::registry::{COMPOSE_FILES, Kind, Project, Registry, Service};
+use crate::registry::{COMPOSE_FILES, Kind, Mask, Project, Registry, Service};
 
 /// The most lines of one difference; the rest is counted.
 const LINES: usize = 120;
@@ -42,8 +42,9 @@ pub fn compared(
     services.map(|service| (service.name.clone(), of_one(service, sources))).collect()
 }
 
-fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
-    let mut paths = vec![format!("{OURS}/env.sh")];
+/// The files that we write into a release of a service.
+fn written(service: &Service) -> Vec<String> {
+    let mut paths = vec![env_file()];
     paths.extend(service.files.keys().cloned());
     if let Kind::Docker(docker) = &service.kind
         && let Project::Compose { path, .. } = &docker.project
@@ -51,6 +52,11 @@ fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
         paths.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
         paths.extend(COMPOSE_FILES.iter().map(|name| (*name).to_owned()));
     }
+    paths
+}
+
+fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
+    let mut paths = written(service);
     let tree: Vec<_> = sources.trees.get(&service.name).into_iter().flatten().collect();
     paths.retain(|path| !tree.iter().any(|entry| entry.path == *path));
     let entries = tree.into_iter().filter(|entry| is_shown(entry, sources)).take(FILES);
@@ -59,31 +65,38 @@ fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
     written.chain(sent).collect()
 }
 
+/// The files in which two releases on a host differ, as far as it may be told how: what we write, and of a source what is open to
+/// others on this machine. What is not here any more is only named.
+#[must_use]
+pub fn compared_back(
+    (before, after): (&Record, &Record),
+    service: Option<&Service>,
+    is_open: impl Fn(&Service, &str) -> bool,
+) -> Vec<Compared> {
+    let Some(service) = service else { return Vec::new() };
+    let ours = written(service);
+    let differs = |(path, mark): &(&String, &String)| before.files.get(*path).is_some_and(|old| old != *mark);
+    let may = |path: &String| ours.contains(path) || (!is_hidden(path) && is_open(service, path));
+    let differ = after.files.iter().filter(differs).map(|(path, _)| path).filter(|path| may(path));
+    differ.take(FILES).map(|path| Compared { path: path.clone(), unless: None }).collect()
+}
+
+fn is_hidden(path: &str) -> bool {
+    path.starts_with('.') || path.contains("/.")
+}
+
 /// Whether the differences of a file of a source are shown.
 fn is_shown(entry: &TreeEntry, sources: &Sources) -> bool {
-    let hidden = entry.path.starts_with('.') || entry.path.contains("/.");
+    let hidden = is_hidden(&entry.path);
     matches!(&entry.kind, TreeKind::File { from, size, .. } if *size <= LARGEST && !hidden && sources.open.contains(from))
 }
 
 /// What changes in the texts, as far as the look brought the old ones.
 pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sources: &Sources) -> Vec<TextChange> {
-    let mut all = Vec::new();
-    // The name of the release stands in many lines, and is told elsewhere.
-    let renamed = |text: &str| text.replace(before.release.as_str(), wanted.record.release.as_str());
-    let mut add = |path: &str, old: &str, new: &str| {
-        let old = renamed(old);
-        if old != new {
-            all.push(TextChange { path: path.to_owned(), diff: unified(&old, new) });
-        }
-    };
-    for unit in &wanted.record.units {
-        let Some(path) = &unit.path else { continue };
-        // The property list of a job holds the environment with its values.
-        let private = [before.supervisor, wanted.record.supervisor].contains(&Supervisor::Launchd);
-        if let Some(old) = before.units.iter().find(|old| old.path.as_ref() == Some(path) && !private) {
-            add(path, &old.text, &unit.text);
-        }
-    }
+    let env = wanted.files.iter().find(|entry| entry.path == env_file());
+    let env = env.and_then(|entry| if let TreeKind::Made { content, .. } = &entry.kind { Some(content) } else { None });
+    let env = env.map(|content| String::from_utf8_lossy(&content.bytes));
+    let mut all = Differences::new(before, &wanted.record, (found.texts.get(&env_file()), env.as_deref()));
     for entry in &wanted.files {
         let Some(old) = found.texts.get(&entry.path) else { continue };
         let bytes = match &entry.kind {
@@ -92,22 +105,77 @@ pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sou
             TreeKind::File { .. } | TreeKind::Made { .. } | TreeKind::Folder | TreeKind::Link { .. } => None,
         };
         if let Some(new) = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()) {
-            add(&entry.path, old, new);
+            all.add(&entry.path, old, new);
         }
     }
-    all.extend(environment(found, wanted));
-    all
+    all.end()
+}
+
+/// What changes in the texts on the way back to a release that lies on the host, as far as the look brought both.
+#[must_use]
+pub fn changed_back(before: &Record, after: &Record, found: &SeenService) -> Vec<TextChange> {
+    let nothing = BTreeMap::new();
+    let new = found.past_texts.get(&after.release).unwrap_or(&nothing);
+    let env = (found.texts.get(&env_file()), new.get(&env_file()).map(String::as_str));
+    let mut all = Differences::new(before, after, env);
+    for (path, new) in new.iter().filter(|(path, _)| **path != env_file()) {
+        if let Some(old) = found.texts.get(path) {
+            all.add(path, old, new);
+        }
+    }
+    all.end()
+}
+
+fn env_file() -> String {
+    format!("{OURS}/env.sh")
+}
+
+/// The differences of the texts of two releases.
+struct Differences<'r> {
+    before: &'r Record,
+    after: &'r Record,
+    /// What both environments say is private, also where the registry does not say it any more.
+    mask: Mask,
+    environment: Option<TextChange>,
+    all: Vec<TextChange>,
+}
+
+impl<'r> Differences<'r> {
+    /// Begins with the units.
+    fn new(before: &'r Record, after: &'r Record, (old, new): (Option<&String>, Option<&str>)) -> Self {
+        let envs = [old.map(String::as_str), new].map(|env| env.map(assignments).unwrap_or_default());
+        let mask = Mask::of_variables(envs.iter().flatten().map(|(name, value)| (*name, unquoted(value))));
+        let environment = old.and(new).and_then(|_| environment(&envs));
+        let mut all = Self { before, after, mask, environment, all: Vec::new() };
+        for unit in &after.units {
+            let Some(path) = &unit.path else { continue };
+            // The property list of a job holds the environment with its values.
+            let private = [before.supervisor, after.supervisor].contains(&Supervisor::Launchd);
+            if let Some(old) = before.units.iter().find(|old| old.path.as_ref() == Some(path) && !private) {
+                all.add(path, &old.text, &unit.text);
+            }
+        }
+        all
+    }
+
+    fn add(&mut self, path: &str, old: &str, new: &str) {
+        // The name of the release stands in many lines, and is told elsewhere.
+        let old = old.replace(self.before.release.as_str(), self.after.release.as_str());
+        if old != new {
+            self.all.push(TextChange { path: path.to_owned(), diff: self.mask.text(&unified(&old, new)) });
+        }
+    }
+
+    fn end(mut self) -> Vec<TextChange> {
+        self.all.extend(self.environment);
+        self.all
+    }
 }
 
 /// Which names of the environment come, go, or get another value.
-fn environment(found: &SeenService, wanted: &Wanted) -> Option<TextChange> {
-    let path = format!("{OURS}/env.sh");
-    let new = wanted.files.iter().find(|entry| entry.path == path)?;
-    let TreeKind::Made { content, .. } = &new.kind else { return None };
-    let new = String::from_utf8_lossy(&content.bytes);
-    let (old, new) = (assignments(found.texts.get(&path)?), assignments(&new));
+fn environment([old, new]: &[BTreeMap<&str, String>; 2]) -> Option<TextChange> {
     let mut diff = String::new();
-    for (name, value) in &new {
+    for (name, value) in new {
         match old.get(name) {
             None => diff.push_str(&format!("+{name}\n")),
             Some(before) if before != value => diff.push_str(&format!("~{name}\n")),
@@ -116,6 +184,11 @@ fn environment(found: &SeenService, wanted: &Wanted) -> Option<TextChange> {
     }
     diff.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("-{name}\n")));
     (!diff.is_empty()).then(|| TextChange { path: "environment".into(), diff })
+}
+
+/// A value as a shell reads it.
+fn unquoted(value: &str) -> String {
+    shlex::split(value).map_or_else(|| value.to_owned(), |words| words.concat())
 }
 
 /// The assignments of a file that a shell reads: `export NAME=VALUE`, where a value may go over several lines.
@@ -153,6 +226,35 @@ mod tests {
         assert_eq!(unified("a\nb\nc\n", "a\nx\nc\n"), "@@ -1,3 +1,3 @@\n a\n-b\n+x\n c\n");
         let long: String = (0..500).map(|number| format!("{number}\n")).collect();
         assert!(unified("", &long).ends_with("and 381 more lines\n"), "{}", unified("", &long));
+    }
+
+    #[test]
+    fn what_an_environment_calls_a_secret_is_masked_in_every_file() {
+        let (old, new) =
+            ("export DB_PASSWORD='it was so'\nexport A=1\n", "export DB_PASSWORD=another-one\nexport A=2\n");
+        let record = |digit: &str| {
+            let text = format!(
+                r#"{{"format":1,"service":"web","release":"{}","engine":"native","supervisor":"systemd","scope":"system","units":[],
+                "user":null,"checks":[],"hooks":{{"before":[],"after":[]}},"summary":{{}},"files":{{}}}}"#,
+                digit.repeat(16)
+            );
+            Record::parse(&text).expect("a record")
+        };
+        let (before, after) = (record("1"), record("2"));
+        let texts = |text: &str, env: &str| {
+            BTreeMap::from([("app.ini".to_owned(), text.to_owned()), (env_file(), env.to_owned())])
+        };
+        let found = SeenService {
+            texts: texts("in 1111111111111111\npin = it was so\n", old),
+            past_texts: BTreeMap::from([(
+                after.release.clone(),
+                texts("in 2222222222222222\npin = another-one\n", new),
+            )]),
+            ..SeenService::default()
+        };
+        let told: Vec<_> = changed_back(&before, &after, &found).into_iter().map(|one| (one.path, one.diff)).collect();
+        let diff = "@@ -1,2 +1,2 @@\n in 2222222222222222\n-pin = [masked]\n+pin = [masked]\n";
+        assert_eq!(told, [("app.ini".into(), diff.into()), ("environment".into(), "~A\n~DB_PASSWORD\n".into())]);
     }
 
     #[test]

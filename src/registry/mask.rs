@@ -43,6 +43,10 @@ static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)passw|passphrase|secret|token|api_?key|private_?key|credential|_url$|_dsn$").ok()
 });
 
+fn is_secret(name: &str) -> bool {
+    SECRET.as_ref().is_none_or(|pattern| pattern.is_match(name))
+}
+
 /// What stands where the rest of a long text was cut off.
 const CUT: char = '…';
 
@@ -56,20 +60,31 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The values of the registry whose names say that they are not for everybody. A value of several lines is known by each.
+    /// The values of the registry whose names say that they are not for everybody.
     #[must_use]
     pub fn of(registry: &Registry) -> Self {
         let services = registry.services.values().flat_map(|service| &service.env);
         let all = services.chain(registry.hosts.values().flat_map(|host| &host.env));
-        let secret = |name: &str| SECRET.as_ref().is_none_or(|pattern| pattern.is_match(name));
-        let kept = all.filter(|(name, value)| secret(name) && !value.contains("${"));
+        let kept = all.filter(|(name, value)| is_secret(name) && !value.contains("${"));
         let checks = registry.services.values().flat_map(|service| &service.checks);
         let asked = checks.filter_map(|check| if let Ask::Http(http) = &check.ask { Some(&http.send) } else { None });
         let sent = asked.flatten().filter(|(name, _)| is_private_header(name));
         // Of `Bearer TOKEN` the token alone is what an answer may repeat; the word before it is no secret, and tells of others'.
         let sent = sent.flat_map(|(_, value)| value.split_whitespace().chain([value.as_str()]));
         let sent = sent.filter(|word| !SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word)));
-        let lines = kept.flat_map(|(_, value)| value.lines().chain([value.as_str()])).chain(sent);
+        Self::of_values(kept.map(|(_, value)| value.as_str()), sent)
+    }
+
+    /// The values of these variables whose names say that they are not for everybody.
+    #[must_use]
+    pub fn of_variables<'a>(all: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        let kept: Vec<String> = all.into_iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value).collect();
+        Self::of_values(kept.iter().map(String::as_str), [])
+    }
+
+    /// A value of several lines is known by each.
+    fn of_values<'a>(values: impl Iterator<Item = &'a str>, words: impl IntoIterator<Item = &'a str>) -> Self {
+        let lines = values.flat_map(|value| value.lines().chain([value])).chain(words);
         // What a host says may come with its odd characters escaped.
         let ways = lines.flat_map(|line| [line.to_owned(), line.escape_debug().to_string()]);
         Self { secrets: ways.filter(|line| line.len() >= SHORTEST).collect() }

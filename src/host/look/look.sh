@@ -217,9 +217,10 @@ past() { # NAME: the records of all its releases
   done
 }
 
-texts() { # NAME [MARK PATH]...: files of the release in force that have another mark, as they are; large ones are not for reading
-  cd -P "$base/services/$1/current" || return
-  name=$1 record=; shift
+texts() { # NAME RELEASE [MARK PATH]...: files of a release (without one: that in force) that have another mark; large ones are not for reading
+  at=${2:+releases/$2} key=text${2:+/$2}
+  cd -P "$base/services/$1/${at:-current}" || return
+  name=$1 record=; shift 2
   IFS= read -r record <.portoser/release.json
   while [ $# -gt 1 ]; do
     mark=$1 one=$2; shift 2
@@ -228,7 +229,7 @@ texts() { # NAME [MARK PATH]...: files of the release in force that have another
     text=$(head -c 65537 "$one"; echo .) text=${text%.}
     [ "${#text}" -gt 65536 ] && continue
     brought=$((brought + ${#text}))
-    [ "$brought" -gt 1048576 ] || say "$name text $one" "$text"
+    [ "$brought" -gt 1048576 ] || say "$name $key $one" "$text"
   done
 }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::facts::TOOLS;
 use crate::host::run;
-use crate::model::{Login, Pull, Scope, ServiceName, quote};
+use crate::model::{Login, Pull, ReleaseId, Scope, ServiceName, quote};
 
 pub use beside::{Beside, late, read_beside};
 pub use containers::{INSPECT, container_units, containers};
@@ -31,6 +31,8 @@ pub struct Question {
     pub past: bool,
     /// The small files of services that are wanted as they are in the release in force.
     pub texts: BTreeMap<ServiceName, Vec<Compared>>,
+    /// The same of another release than the one in force.
+    pub past_texts: BTreeMap<ServiceName, (ReleaseId, Vec<Compared>)>,
     /// Services that the registry does not put there; their units are those that their records name.
     pub strays: Vec<ServiceName>,
     /// What is asked of whatever lies there besides.
@@ -107,12 +109,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
             call(&["past", service.as_str()]);
         }
     }
-    for (service, paths) in &question.texts {
-        // A name with a line break would end the line that names the part of the answer.
-        let paths = paths.iter().filter(|one| !one.path.contains(char::is_control));
-        let words = paths.flat_map(|one| [one.unless.as_deref().unwrap_or_default(), &one.path]);
-        call(&["texts", service.as_str()].into_iter().chain(words).collect::<Vec<_>>());
-    }
+    texts(question).iter().for_each(|words| call(&words.iter().map(String::as_str).collect::<Vec<_>>()));
     question.strays.iter().for_each(|stray| call(&["apart", "stray", stray.as_str()]));
     let known = question.services.iter().chain(&question.strays).map(ServiceName::as_str);
     match question.others {
@@ -150,6 +147,19 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     }
     script.push_str("say end ''\n");
     script
+}
+
+/// The calls that ask for texts.
+fn texts(question: &Question) -> Vec<Vec<String>> {
+    let now = question.texts.iter().map(|(service, paths)| (service, "", paths));
+    let past = question.past_texts.iter().map(|(service, (release, paths))| (service, release.as_str(), paths));
+    let call = |(service, release, paths): (&ServiceName, &str, &Vec<Compared>)| {
+        // A name with a line break would end the line that names the part of the answer.
+        let paths = paths.iter().filter(|one| !one.path.contains(char::is_control));
+        let words = paths.flat_map(|one| [one.unless.clone().unwrap_or_default(), one.path.clone()]);
+        ["texts".to_owned(), service.to_string(), release.to_owned()].into_iter().chain(words).collect()
+    };
+    now.chain(past).map(call).collect()
 }
 
 /// Adds the call of a function with these words.

@@ -189,6 +189,13 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
         _ if what.starts_with("text ") => {
             service.texts.insert(what.trim_start_matches("text ").to_owned(), value.to_owned());
         }
+        _ if what.starts_with("text/") => {
+            if let Some((id, path)) = what.trim_start_matches("text/").split_once(' ')
+                && let Ok(id) = ReleaseId::try_from(id)
+            {
+                service.past_texts.entry(id).or_default().insert(path.to_owned(), value.to_owned());
+            }
+        }
         "drift" => service.drift = value.lines().map(str::to_owned).collect(),
         "drift-late" => service.hangs = Some(value.to_owned()),
         // What was told of it before is not the whole of it.

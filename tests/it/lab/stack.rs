@@ -116,6 +116,27 @@ fn tells(machines: Vec<Machine>) -> Result<(), Failed> {
     let over = bench.run(&["plan", "--all", "--overwrite"]).exits(0).out;
     assert!(over.contains("way back: no: ") && over.contains("was edited on the host (etc/app.toml"), "{over}");
     assert!(over.contains("-edited"), "{over}");
+    // The way back is told as the way there; what was secret in the old release is so still.
+    bench.run(&["deploy", "--all", "--overwrite"]).exits(0);
+    let back = ["rollback", &format!("{}-app", bench.id), "--dry-run"];
+    let told = bench.run(&back).exits(0).out;
+    for part in [
+        "+greeting = 'hello'",
+        "-greeting = 'bonjour'",
+        "+password = [masked]",
+        "-# as of today",
+        "-MemoryMax=",
+        "+MemoryMax=",
+        "~GREETING",
+        "plan: 2 to deploy",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("hunter"), "{told}");
+    // What is closed to others here is only named.
+    std::fs::set_permissions(bench.at("server.py"), std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    let told = bench.run(&back).exits(0).out;
+    assert!(told.contains("~ server.py") && !told.contains("as of today"), "{told}");
     Ok(())
 }
 
