@@ -8,7 +8,7 @@ use crate::deploy::select::SelectFault;
 use crate::deploy::source::SourceFault;
 use crate::host::cause::cause;
 use crate::model::{FailureKind, HostName, ServiceName};
-use crate::plan::RefusedAt;
+use crate::plan::{Refused, RefusedAt};
 use crate::secrets::SecretFault;
 
 /// Why nothing was begun.
@@ -52,6 +52,9 @@ pub enum Fault {
     /// Hosts that were taken out of service; and there is no other.
     #[error("{}", cordoned(.0))]
     Cordoned(Vec<(HostName, String)>),
+    /// Hosts on which nothing can be begun, as they take no file.
+    #[error("{}", closed(.0))]
+    Closed(Vec<(HostName, Refused)>),
     /// Services of which no other host was seen to be able to take the place of this one, and why each.
     #[error("draining `{host}` would end what no other host carries")]
     Alone { host: HostName, services: Vec<(ServiceName, String)> },
@@ -82,6 +85,13 @@ fn cordoned(hosts: &[(HostName, String)]) -> String {
     }
 }
 
+fn closed(hosts: &[(HostName, Refused)]) -> String {
+    match hosts {
+        [(host, why)] => format!("nothing can be begun on `{host}`: {}", why.what),
+        _ => format!("nothing can be begun on {} hosts", hosts.len()),
+    }
+}
+
 impl Fault {
     /// The kind, which gives the exit code.
     #[must_use]
@@ -93,7 +103,7 @@ impl Fault {
             Self::Push { why, .. } => why.kind(),
             Self::Unseen(_) | Self::Gone { .. } => FailureKind::Unreachable,
             Self::Begin { .. } => FailureKind::RolledBack,
-            Self::Refused(_) | Self::Cordoned(_) | Self::Alone { .. } => FailureKind::Refused,
+            Self::Refused(_) | Self::Cordoned(_) | Self::Closed(_) | Self::Alone { .. } => FailureKind::Refused,
             Self::Locked { .. } | Self::Stale { .. } => FailureKind::Locked,
             Self::Payload { .. } | Self::Wordless { .. } => FailureKind::Internal,
             Self::Secret { .. } => FailureKind::Secret,
@@ -108,6 +118,9 @@ impl Fault {
             Self::Unseen(hosts) => hosts.iter().map(|(host, why)| format!("{host}: {}", chain(why))).collect(),
             Self::Refused(all) => {
                 all.iter().map(|(service, host, why)| format!("{service} on {host}: {why}")).collect()
+            }
+            Self::Closed(hosts) if hosts.len() > 1 => {
+                hosts.iter().map(|(host, why)| format!("{host}: {}", why.what)).collect()
             }
             Self::Alone { services, .. } => services.iter().map(|(name, why)| format!("{name}: {why}")).collect(),
             Self::Cordoned(hosts) if hosts.len() > 1 => {
@@ -124,6 +137,7 @@ impl Fault {
             Self::Select(fault) => vec![fault.hint()],
             Self::Unseen(hosts) => hosts.iter().map(|(_, why)| why.hint()).collect(),
             Self::Refused(all) => all.iter().filter_map(|(_, _, why)| why.hint.clone()).collect(),
+            Self::Closed(hosts) => hosts.iter().filter_map(|(_, why)| why.hint.clone()).collect(),
             Self::Locked { .. } => vec!["wait longer with --wait-lock, or see `portoser runs`".into()],
             Self::Stale { .. } => vec!["see `portoser runs`, and deploy again when the other run is over".into()],
             Self::Begin { host, why } => {

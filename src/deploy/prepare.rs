@@ -19,8 +19,8 @@ use crate::deploy::survey::{Depth, Survey};
 use crate::host::Seen;
 use crate::model::{Event, HostName, ServiceName, UnitChange};
 use crate::plan::{
-    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, compared,
-    keep_rest, plan, turn,
+    Action, Asked, BackInputs, Change, Graph, Health, Inputs, Mend, Plan, Sources, Target, Turn, back, closed,
+    compared, keep_rest, plan, turn,
 };
 
 /// What is asked for, as far as the plan depends on it.
@@ -327,7 +327,7 @@ async fn conclude(
     match planned {
         Ok(mut plan) => {
             rested(ground, &aim, &mut plan, &survey);
-            if let Some(fault) = unfit(ground, &plan, (strays, &hosts)) {
+            if let Some(fault) = unfit(ground, (&plan, &survey), (strays, &hosts)) {
                 ground.part(&survey.far).await;
                 return Err(fault);
             }
@@ -340,16 +340,20 @@ async fn conclude(
     }
 }
 
-/// Why a plan that can be made is not to be carried out: of a stray that is nowhere, nobody knows what was meant.
+/// Why a plan that can be made is not to be carried out: of a stray that is nowhere, nobody knows what was meant; and nothing can be
+/// begun on a host that takes no file.
 fn unfit(
     ground: &Ground,
-    plan: &Plan,
+    (plan, survey): (&Plan, &Survey),
     (strays, hosts): (&BTreeSet<ServiceName>, &BTreeSet<HostName>),
 ) -> Option<Fault> {
     let registry = &ground.registry;
     let is_there = |name: &ServiceName| plan.changes.iter().any(|change| change.service == *name);
-    let nobody = strays.iter().find(|name| !is_there(name) && !is_placed(registry, name, hosts))?;
-    Some(Fault::Select(nowhere(registry, nobody, hosts)))
+    if let Some(nobody) = strays.iter().find(|name| !is_there(name) && !is_placed(registry, name, hosts)) {
+        return Some(Fault::Select(nowhere(registry, nobody, hosts)));
+    }
+    let closed = closed(plan, &survey.seen);
+    (!closed.is_empty()).then_some(Fault::Closed(closed))
 }
 
 /// Tells what a way back does not take back.

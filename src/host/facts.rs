@@ -38,10 +38,26 @@ pub struct Facts {
     pub disk: Option<(u64, u64)>,
     /// Where the file system of the base folder is mounted.
     pub mount: Option<String>,
-    /// Whether the base folder (or the folder where it will be made) can be written.
-    pub writable: bool,
+    /// Why the base folder (or the folder where it will be made) cannot be written, in the host's words; none where it can.
+    pub unwritable: Option<String>,
     /// What image registries offer it, where the look asked them.
     pub fetches: Fetches,
+}
+
+impl Facts {
+    /// That the base folder cannot be written, if so, and the next move.
+    #[must_use]
+    pub fn closed(&self) -> Option<(String, &'static str)> {
+        let says = self.unwritable.as_ref()?;
+        let why = says.rsplit(": ").next().unwrap_or_default();
+        let told = format!("its base folder {} cannot be written as {}: {}", self.base, self.user, why.to_lowercase());
+        let hint = match says.contains("Read-only file system") {
+            true => "mount it writable, or name another `base`; `dmesg` on the host says whether a disk failed",
+            false if self.uid == 0 => "see its mode and its attributes on the host, or name another `base`",
+            false => "set `become: sudo`, or a `base` that the user owns",
+        };
+        Some((told, hint))
+    }
 }
 
 /// The init system of a host.

@@ -81,7 +81,7 @@ fn state(one: &Checked) -> &'static str {
         (Err(_), ..) => "NO LOGIN",
         (_, Some(Err(_)), _) => "NO SUDO",
         (_, _, None) => "NOT SEEN",
-        (_, _, Some(facts)) if !facts.writable => "NOT WRITABLE",
+        (_, _, Some(facts)) if facts.unwritable.is_some() => "NOT WRITABLE",
         _ if one.clock.is_some_and(|ahead| ahead.abs() > CLOCK) => "CLOCK OFF",
         _ if one.cordon.is_some() => "ok, cordoned",
         _ if one.holder.is_some() => "ok, locked",
@@ -118,7 +118,7 @@ fn fields(face: &Face, one: &Checked, several: bool) {
         let systemd = facts.versions.get("systemd").map(|version| format!(" {version}")).unwrap_or_default();
         field("system", &format!("{} {}, {}{systemd}", facts.system, facts.machine, init(&facts.init)));
         ["python3", "uv", "docker", "compose"].iter().for_each(|tool| field(tool, &version(tool)));
-        let writable = if facts.writable { "" } else { " (NOT WRITABLE)" };
+        let writable = if facts.unwritable.is_none() { "" } else { " (NOT WRITABLE)" };
         field("base", &format!("{}{writable}", facts.base));
         facts.disk.iter().for_each(|found| field("disk free", &disk(*found)));
     }
@@ -161,9 +161,9 @@ fn hints(one: &Checked) -> Vec<String> {
         lines.push("hint: let it keep the time with chrony or systemd-timesyncd".into());
     }
     // Without sudo the look was the login user's, which says nothing of what root may write.
-    if let Some(facts) = one.facts.as_ref().filter(|facts| !facts.writable && !matches!(one.sudo, Some(Err(_)))) {
-        lines.push(format!("{} cannot be written as {}", facts.base, facts.user));
-        lines.push("hint: set `become: sudo`, or a `base` that the user owns".into());
+    let facts = one.facts.as_ref().filter(|_| !matches!(one.sudo, Some(Err(_))));
+    if let Some((why, hint)) = facts.and_then(Facts::closed) {
+        lines.extend([why, format!("hint: {hint}")]);
     }
     if let Some(why) = &one.cordon {
         lines.push(format!("cordoned: {why}"));
@@ -186,7 +186,7 @@ fn document(one: &Checked) -> Value {
     let facts = one.facts.as_ref().map(|facts| {
         json!({
             "system": facts.system, "machine": facts.machine, "init": init(&facts.init), "user": facts.user,
-            "uid": facts.uid, "tools": facts.tools, "versions": facts.versions, "base": facts.base, "writable": facts.writable,
+            "uid": facts.uid, "tools": facts.tools, "versions": facts.versions, "base": facts.base, "writable": facts.unwritable.is_none(),
             "disk_free": facts.disk.map(|disk| disk.0), "disk": facts.disk.map(|disk| disk.1),
         })
     });

@@ -40,7 +40,7 @@ host() { # BASE TOOL...
   [ -n "$system" ] || [ -z "$dog" ] || system='unknown unknown'
   say system "$system"; say clock "$(date +%s)"
   near=$(standing)
-  if [ -z "$near" ]; then near=/ hung='*'; say base-hangs ''; say writable no; fi
+  if [ -z "$near" ]; then near=/ hung='*'; say base-hangs ''; say writable 'it hangs'; fi
   say disk "$(df -Pk "$near")"
 }
 
@@ -54,8 +54,15 @@ standing() { # prints the folder that stands where the base folder is or will be
   while [ ! -d "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
   near=${near:-/}
   [ ! -r "$base/cordon" ] || say cordon "$(head -c 500 "$base/cordon")"
-  # A read-only file system is told by the access check; asking for it costs no process and writes nothing.
-  if [ -w "$near" ]; then say writable yes; else say writable no; fi
+  # A read-only file system is told by the access check; asking for it costs no process and writes nothing. Shells that go by the
+  # mode alone (busybox) may be wrong in a no: that is tried, and says why.
+  why=yes
+  for one in "$near" "$base/runs" "$base/services"; do
+    if [ ! -d "$one" ] || [ -w "$one" ]; then continue; fi
+    why=$(mkdir "$one/.portoser-$$" 2>&1) || break
+    rmdir "$one/.portoser-$$"; why=yes
+  done
+  say writable "$why"
   printf '%s\n' "$near"
 }
 

@@ -144,7 +144,7 @@ pub(super) fn facts(parts: &[(String, String)]) -> Result<Facts, LookError> {
         base: base.trim_end_matches('/').into(),
         disk: disk(get("disk")?),
         mount: get("disk")?.lines().last().and_then(|line| Some(line.split_once("% ")?.1.to_owned())),
-        writable: get("writable")? == "yes",
+        unwritable: Some(get("writable")?).filter(|says| *says != "yes").map(|says| says.chars().take(200).collect()),
         fetches: fetches(parts),
     })
 }

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
     });
     vec![
         trial("a_full_or_read_only_base_is_told", disk),
+        trial("a_base_of_another_user_is_told", foreign),
         trial("logins_of_all_kinds", logins),
         trial("an_undo_goes_by_the_state_of_the_unit", undone),
         trial("a_disk_that_fills_in_the_middle_is_named", filled),
@@ -46,6 +47,26 @@ fn said(ran: &Ran, code: i32, words: &[&str]) {
 
 fn disk(machines: Vec<Machine>) -> Result<(), Failed> {
     table::full_disk(&usual(&machines)[0], kill::NATIVE)
+}
+
+/// Where there is no sudo, all must lie with the user: that it does not is seen at the first look, and nothing is done.
+fn foreign(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[..1];
+    let mut bench = Bench::new("foreign", machines);
+    bench.user = "plain".into();
+    let port = port();
+    let write = || bench.registry_with("become: none", &bench.service("one", &[&machines[0].name], port, "one", ""));
+    write();
+    for verb in ["plan", "deploy"] {
+        said(&bench.run(&[verb, "--all"]), 9, &["cannot be written as plain: permission denied"]);
+    }
+    assert_eq!(machines[0].inside(&format!("ls -d {} 2>/dev/null", bench.base())), "");
+    // A part of it is enough.
+    machines[0].inside(&format!("install -d -o plain {0}; install -d -o root {0}/runs", bench.base()));
+    let ran = bench.run(&["deploy", "--all"]);
+    said(&ran, 9, &["cannot be written as plain: permission denied"]);
+    assert!(ran.err.contains("hint: set `become: sudo`, or a `base` that the user owns"), "{}", ran.err);
+    Ok(())
 }
 
 fn causes(machines: Vec<Machine>) -> Result<(), Failed> {

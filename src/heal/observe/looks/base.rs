@@ -10,7 +10,8 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     if let Some(why) = &heard.seen().hangs {
         return vec![scene.of_host(&LOOK).with("path", &facts.base).unseen(why)];
     }
-    let verb = if facts.writable { "can" } else { "cannot" };
+    let writable = facts.unwritable.is_none();
+    let verb = if writable { "can" } else { "cannot" };
     let says = format!("{} {verb} be written as {}", facts.base, facts.user);
-    vec![scene.of_host(&LOOK).with("path", &facts.base).with("user", &facts.user).judged(facts.writable, says)]
+    vec![scene.of_host(&LOOK).with("path", &facts.base).with("user", &facts.user).judged(writable, says)]
 }
