@@ -41,6 +41,7 @@ mod python;
 mod reboot;
 mod record;
 mod rescue;
+mod roads;
 mod secrets;
 mod sent;
 mod several;
@@ -96,6 +97,7 @@ pub fn trials() -> Vec<Trial> {
         reboot::trials(),
         record::trials(),
         rescue::trials(),
+        roads::trials(),
         secrets::trials(),
         sent::trials(),
         several::trials(),
