@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
         trial("verbs::a_life_without_an_init_system", a_life_without_an_init_system),
         trial("verbs::an_unhealthy_restart_stays_and_says_so", an_unhealthy_restart_stays_and_says_so),
         trial("verbs::words_pass_through", words_pass_through),
+        trial("verbs::a_log_that_is_turned_over_is_followed_on", followed_on),
         trial("verbs::a_host_that_is_down_is_unseen", a_host_that_is_down_is_unseen),
         trial("verbs::the_past_is_asked_of_hosts_without_a_journal", the_past_is_asked_of_hosts_without_a_journal),
         trial("verbs::a_key_is_trusted_by_its_fingerprint_only", a_key_is_trusted_by_its_fingerprint_only),
@@ -167,6 +168,46 @@ fn words_pass_through(place: &Place) -> Outcome {
     let all = place.document(5, &["run", "--host", "box", "--", "sh", "-c", "echo $0; exit 5", "a b"])?;
     assert_eq!((&all["hosts"][0]["code"], &all["hosts"][0]["out"][0]), (&Value::from(5), &Value::from("a b")));
     place.want(0, &["remove", "--all", "--yes", "--quiet"])?;
+    Ok(())
+}
+
+/// A host without an init system turns a process's log over when it has grown: who follows it sees what comes after, and nothing twice.
+fn followed_on(place: &Place) -> Outcome {
+    // The loop looks once a minute how large the log is; here it is a moment.
+    let (sleep, count) = (place.folder.join("host/bin/sleep"), place.at("count"));
+    std::fs::remove_file(&sleep)?;
+    std::fs::write(&sleep, "#!/bin/sh\n[ \"$1\" != 60 ] || set -- 0.3\nexec /bin/sleep \"$@\"\n")?;
+    std::fs::set_permissions(&sleep, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let file = place.folder.join("registry.yml");
+    let text = std::fs::read_to_string(&file)?;
+    let below = "run: [/bin/sh, -c, 'echo up; exec sleep 600']\n  above";
+    assert!(text.contains(below), "{text}");
+    let says =
+        "n=0; while :; do n=$((n + 1)); echo line $n; echo $n >COUNT; /bin/sleep 0.02; done".replace("COUNT", &count);
+    let says = format!("run: [/bin/sh, -c, '{says}']\n    log: {{ max_size: 4KiB }}\n  above");
+    std::fs::write(&file, text.replace(below, &says))?;
+    place.want(0, &["deploy", "below"])?;
+    let mut follow = place.command(&["logs", "below", "--follow", "--lines", "1"]);
+    let mut child = follow.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("a pipe")));
+    let mut numbers: Vec<u32> = Vec::new();
+    // Lines of ten bytes: the log is turned over twice at least.
+    for line in lines.map_while(Result::ok) {
+        numbers.extend(line.strip_prefix("line ").and_then(|number| number.parse::<u32>().ok()));
+        if numbers.len() == 1200 {
+            break;
+        }
+    }
+    child.kill()?;
+    child.wait()?;
+    let turned = std::fs::read_dir(place.folder.join("base/services/below/process/1"))?;
+    assert!(turned.filter_map(Result::ok).any(|entry| entry.file_name() == "log.1"), "it was never turned over");
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+    // What was said in the moment of the turn may be lost, as with every log that is copied and emptied.
+    let lost = (last - first + 1) as usize - numbers.len();
+    assert!(lost < 60, "{lost} of {} lines are missing", numbers.len());
+    place.want(0, &["remove", "below", "--yes"])?;
     Ok(())
 }
 

@@ -4,6 +4,8 @@ use libtest_mimic::{Failed, Trial};
 
 use super::docker::{chosen, image, side_by_side};
 use super::kit::{Bench, Machine, PATIENCE, port, wait};
+use super::reboot::Own;
+use super::signals::Talk;
 use super::{trial, usual};
 use crate::fixture::mixed::SERVER;
 
@@ -20,7 +22,46 @@ pub fn trials() -> Vec<Trial> {
             }
         }),
         trial("a_log_that_is_turned_over_is_not_bad", turned_over),
+        trial("a_journal_that_dropped_its_oldest_lines_is_not_bad", dropped),
     ]
+}
+
+/// What a service said first is gone from the journal: that is unseen, a deploy leaves it alone, and what is said later is shown. It is
+/// a host of this trial's own, as the journal is all services'.
+fn dropped(_: Vec<Machine>) -> Result<(), Failed> {
+    let own = Own::up();
+    let one = &own.machine;
+    let bench = Bench::new("dropped", std::slice::from_ref(one));
+    let (name, told) = (format!("{}-one", bench.id), format!("/run/{}", bench.id));
+    bench.registry(&format!(
+        "  {name}:\n    type: native\n    host: {}\n    user: root\n    \
+         run: [/bin/sh, -c, \"rm -f {told}; mkfifo {told}; echo ready; while :; do cat {told}; done\"]\n    \
+         checks: [{{ log: '^ready$' }}]\n",
+        one.name
+    ));
+    let say = |line: &str| one.inside(&format!("timeout 10 sh -c 'echo {line} >{told}'"));
+    bench.run(&["deploy", "--all"]).exits(0);
+    let mut follow = Talk::of(&bench, "state", &["logs", &name, "--follow"]);
+    follow.says(&["ready"]);
+    // The journal begins a new file, and the old ones go.
+    let left =
+        || one.inside("journalctl --rotate; journalctl --vacuum-files=1 2>&1; journalctl -o cat | grep -cx ready");
+    wait("the line is dropped", PATIENCE, || left().trim_end().ends_with("\n0"));
+    let status = bench.run(&["status"]).exits(4);
+    assert!(status.out.contains("is not all since the start"), "{}", status.out);
+    let again = bench.run(&["deploy", "--all"]).exits(0);
+    assert!(again.err.contains("nothing to do"), "{}", again.err);
+    // Who follows goes on, and who asks anew gets what is left.
+    say("later");
+    follow.says(&["later"]);
+    follow.signal("INT");
+    assert_eq!(follow.ends(PATIENCE), Some(130));
+    let logs = bench.run(&["logs", &name]).exits(0);
+    assert!(logs.out.contains("later") && !logs.out.contains("ready"), "{}", logs.out);
+    // It starts anew, and all is there.
+    bench.run(&["restart", &name]).exits(0);
+    bench.run(&["status"]).exits(0);
+    Ok(())
 }
 
 /// A container's log that is emptied when it is full takes the wanted line with it, and the service is left alone.

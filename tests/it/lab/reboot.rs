@@ -18,9 +18,9 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A lab of one host, which goes with it.
-struct Own {
+pub(super) struct Own {
     id: String,
-    machine: Machine,
+    pub(super) machine: Machine,
     _folder: tempfile::TempDir,
 }
 
@@ -37,8 +37,8 @@ fn done(mut command: Command) {
 }
 
 impl Own {
-    fn up() -> Self {
-        let (folder, id) = (tempfile::tempdir().expect("a folder"), format!("power-{}", port()));
+    pub(super) fn up() -> Self {
+        let (folder, id) = (tempfile::tempdir().expect("a folder"), format!("own-{}", port()));
         let inventory = folder.path().join("inventory.json");
         let file = inventory.to_str().expect("a path");
         done(lab("up.sh", &["--id", &id, "--hosts", "bookworm=1", "--inventory", file]));
