@@ -67,6 +67,17 @@ fn shown(question: &str) -> String {
     question.lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
+/// How the question that is open is given up.
+static OPEN: Mutex<Option<Box<dyn Fn() + Send>>> = Mutex::new(None);
+
+/// Gives up the question that is open, if there is one, as who is asked wants to stop. A question that hides what is typed would
+/// not hear of it.
+pub(super) fn give_up() {
+    if let Some(give_up) = OPEN.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        give_up();
+    }
+}
+
 /// Asks, when no other question is open, and waits so long. A thread that still waits for the keyboard cannot be ended; so
 /// after one question without an answer nothing is asked any more.
 fn within<T: Send + 'static>(
@@ -88,22 +99,31 @@ fn within<T: Send + 'static>(
     // A question hides what is typed; who waits no longer gives the terminal back as it was.
     let before = rustix::termios::tcgetattr(rustix::stdio::stdin());
     let (answer, answered) = channel();
+    let none = answer.clone();
+    let given_up = move || drop(none.send(None));
     let words = shown(question);
     // Of a question with several lines the last one is asked: the others would be printed once more with the answer.
     let (lead, words) = words.rsplit_once('\n').map_or((None, &*words), |(lead, last)| (Some(lead), last));
     let words = words.to_owned();
     let answered = aside(|| {
         lead.iter().for_each(|lead| say(lead));
-        std::thread::spawn(move || answer.send(ask(words)));
-        answered.recv_timeout(patience)
+        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(given_up));
+        std::thread::spawn(move || answer.send(Some(ask(words))));
+        let answered = answered.recv_timeout(patience);
+        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        answered
     });
     match answered {
-        Ok(typed) => typed.map_err(|error| Failure::new(FailureKind::Interrupted, &error).doing("asking")),
-        Err(_) => {
+        Ok(Some(typed)) => typed.map_err(|error| Failure::new(FailureKind::Interrupted, &error).doing("asking")),
+        unanswered => {
             ALONE.store(true, Ordering::SeqCst);
             if let Ok(before) = before {
                 let _ =
                     rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Now, &before);
+            }
+            if unanswered.is_ok() {
+                say("");
+                return Err(Failure::say(FailureKind::Interrupted, "stopped while it was asked").doing("asking"));
             }
             let failure = nobody();
             say(&format!("\n{}", failure.text()));

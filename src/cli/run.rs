@@ -8,7 +8,7 @@ use crate::cli::list::label;
 use crate::cli::render::duration;
 use crate::cli::stream::{Lines, code, print};
 use crate::cli::table::table;
-use crate::cli::{Exit, Face, Failure, Stop, safe, session};
+use crate::cli::{Exit, Face, Failure, Stop, render, safe, session};
 use crate::deploy::{Cut, Ground, Heard, Turns, Words, side_by_side};
 use crate::model::{Cmd, FailureKind, HostName};
 use crate::registry::{Registry, parse_duration};
@@ -106,6 +106,11 @@ pub(super) async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: 
     loop {
         let (number, piece) = tokio::select! {
             piece = heard.recv() => match piece { Some(piece) => piece, None => return results },
+            () = stop.soon.cancelled() => return results,
+        };
+        // One host may be asked about while another one answers.
+        let _screen = tokio::select! {
+            screen = render::screen() => screen,
             () = stop.soon.cancelled() => return results,
         };
         let result = &mut results[number];

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Failure;
+use crate::cli::{Failure, prompt};
 use crate::model::FailureKind;
 
 /// What the user wished with Ctrl-C (or SIGTERM, or SIGHUP).
@@ -59,7 +59,7 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
             _ = hung_up(&mut hangup) => {}
         }
         match wish {
-            Some(wish) => wish.cancel(),
+            Some(wish) => wished(wish),
             None => std::process::exit(FailureKind::Interrupted.code().into()),
         }
     }
@@ -81,9 +81,15 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
         if tokio::signal::ctrl_c().await.is_err() {
             break;
         }
-        wish.cancel();
+        wished(wish);
     }
     std::future::pending().await
+}
+
+/// Nobody waits for an answer any more, either.
+fn wished(wish: &CancellationToken) {
+    wish.cancel();
+    prompt::give_up();
 }
 
 #[cfg(all(test, unix))]

@@ -63,7 +63,21 @@ fn become_password(face: &Face) -> Result<Secret, Failure> {
     if !face.can_ask() {
         return Err(refuse("there is no terminal to ask on").hint("allow the user sudo without a password (NOPASSWD)"));
     }
-    prompt::secret("password for sudo", false).map_err(|_| refuse("nothing was typed"))
+    // Within a runtime, Ctrl-C is heard, and leaves the terminal as it was. A thread of its own has one in any case.
+    let asking = || {
+        block_on(async |stop| {
+            let asked = tokio::task::spawn_blocking(|| prompt::secret("password for sudo", false));
+            match asked.await {
+                Ok(Ok(typed)) => Ok(typed),
+                _ if stop.soon.is_cancelled() => Err(stopped()),
+                _ => Err(refuse("nothing was typed")),
+            }
+        })
+    };
+    match std::thread::scope(|scope| scope.spawn(asking).join()) {
+        Ok(asked) => asked?,
+        Err(panicked) => std::panic::resume_unwind(panicked),
+    }
 }
 
 /// Asks whether an unknown key is the right one. The fingerprint is shown by the question itself.

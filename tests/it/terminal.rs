@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
+use portoser::model::quote;
 
 use crate::cli::portoser;
-use crate::fixture::sshd::{Sshd, keygen, missing};
+use crate::fixture::sshd::{Sshd, command, keygen, missing};
 use crate::fixture::terminal::Terminal;
 use crate::verbs::{Place, trial};
 
@@ -20,6 +21,9 @@ pub fn trials() -> Vec<Trial> {
         trial("terminal::what_is_protected_wants_its_name_typed", protected),
         trial("terminal::what_is_removed_wants_its_name_typed", removed),
         passphrase.with_ignored_flag(reason.is_some()),
+        Trial::test("terminal::ctrl_c_at_a_hidden_question_leaves_the_terminal_as_it_was", left)
+            .with_ignored_flag(reason.is_some()),
+        trial("terminal::a_question_about_one_host_is_not_written_over_by_another", apart),
         Trial::test("terminal::a_first_registry_is_asked_for", first_registry),
     ]
 }
@@ -98,7 +102,8 @@ fn removed(place: &Place) -> Outcome {
     Ok(())
 }
 
-fn passphrase() -> Outcome {
+/// A server that takes one key, which has a passphrase, and the words that reach it by three names.
+fn locked(words: &[&str]) -> Result<(Sshd, std::process::Command), Failed> {
     let sshd = Sshd::start("");
     let locked = keygen(sshd.folder(), "locked", &["-t", "ed25519"], "open sesame");
     std::fs::copy(locked.with_extension("pub"), sshd.folder().join("authorized_keys"))?;
@@ -106,11 +111,69 @@ fn passphrase() -> Outcome {
     let at = |name: &str| sshd.folder().join(name);
     let host = |name: &str| format!("  {name}: {{ address: 127.0.0.1, port: {} }}\n", sshd.port());
     let hosts: String = ["one", "two", "three"].map(host).concat();
-    let text = format!("version: 1\ndefaults: {{ identity: {} }}\nhosts:\n{hosts}", locked.display());
+    let service = "services: { sleeps: { type: native, host: one, run: [sleep, '9'] } }\n";
+    let text = format!("version: 1\ndefaults: {{ identity: {} }}\nhosts:\n{hosts}{service}", locked.display());
     std::fs::write(at("registry.yml"), text)?;
-    let mut run = portoser(&at("state"), &["run", "--all", "--", "echo", "it runs"]);
+    let mut run = portoser(&at("state"), words);
     run.env("PORTOSER_REGISTRY", at("registry.yml")).env("PORTOSER_SSH_CONFIG", at("ssh_config"));
     run.env("PATH", "/usr/bin:/bin");
+    Ok((sshd, run))
+}
+
+/// What is typed at such a question is hidden by the terminal; who leaves instead finds it as it was, and is not asked to go on.
+fn left() -> Outcome {
+    for (words, question) in [
+        (["run", "--all", "--", "true"].as_slice(), "passphrase of "),
+        (&["deploy", "--all"], "passphrase of "),
+        (&["--ask-become-pass", "deploy", "--all"], "password for sudo"),
+    ] {
+        let (_sshd, run) = locked(words)?;
+        let all = std::iter::once(run.get_program()).chain(run.get_args());
+        let all: Vec<String> = all.map(|word| quote(&word.to_string_lossy()).into_owned()).collect();
+        let shell = format!("trap : INT; {}; code=$?; stty -a; exit $code", all.join(" "));
+        let mut outer = command("/bin/sh");
+        outer.args(["-c", &shell]).env_clear();
+        outer.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut terminal = Terminal::start(&outer);
+        let said = terminal.shows(question).hides("\x03").ends(130);
+        assert!(said.contains(" echo ") && !said.contains("-echo "), "{words:?}: {said}");
+    }
+    Ok(())
+}
+
+/// One host's key is not known, and the other one answers at once: its words wait until the question is answered.
+fn apart(place: &Place) -> Outcome {
+    let (config, _) = with_other_keys(place)?;
+    let known = std::fs::read_to_string(place.folder.join("operator/known_hosts"))?;
+    // The same server by a name that is known, and by one that is not.
+    let usual = std::fs::read_to_string(&config)?;
+    std::fs::write(place.at("other_known_hosts"), &known)?;
+    std::fs::write(&config, format!("Host stranger\n  HostName 127.0.0.1\n  HostKeyAlias stranger\n{usual}"))?;
+    let file = place.folder.join("registry.yml");
+    let text = std::fs::read_to_string(&file)?;
+    let down = "down: { address: 127.0.0.1, port: 1 }";
+    assert!(text.contains(down), "{text}");
+    std::fs::write(&file, text.replace(down, &format!("down: {{ address: stranger, port: {} }}", place.port)))?;
+    let said_by = place.at("said");
+    let words = format!("echo it runs here; echo done >>{said_by}");
+    let run = ["--ssh-config", &config, "run", "--all", "--", "sh", "-c", &words];
+    let mut terminal = Terminal::start(&place.command(&run));
+    terminal.shows("shall the key be pinned? [y/N] ");
+    // The other host has answered by now, or does so while nobody reads the question.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !Path::new(&said_by).exists() {
+        assert!(std::time::Instant::now() < until, "the other host says nothing");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let rest = terminal.goes_on();
+    assert_eq!(rest, "", "over the question");
+    let said = terminal.types("y").ends(0);
+    assert_eq!(said.matches("it runs here").count(), 2, "{said}");
+    Ok(())
+}
+
+fn passphrase() -> Outcome {
+    let (_sshd, run) = locked(&["run", "--all", "--", "echo", "it runs"])?;
     let question = "passphrase of ";
     let count = |said: &str| (said.matches("[hidden]").count(), said.matches("it runs").count());
     let mut terminal = Terminal::start(&run);

@@ -1,10 +1,10 @@
 //! The lines of a terminal that change: one for each host or service that is being worked on.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::watch;
 
 use crate::cli::face::say;
 use crate::cli::render::board::Board;
@@ -14,22 +14,46 @@ use crate::model::{Event, HostName, ServiceName};
 /// The live lines that are on the terminal now: there is one terminal, and questions come from anywhere.
 static SHOWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// Whether a question stands there in their place.
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// Whether somebody is asked something, or is about to be.
+static ASKED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
 
-/// Does this while no live line is on the terminal, as it would be written over a question. They come back below.
+/// Held by whoever writes on the terminal, and by a question until it is answered: neither comes in between.
+static SCREEN: Mutex<()> = Mutex::new(());
+
+/// Does this while nothing is written on the terminal, as it would be written over a question. Live lines come back below.
 pub(in crate::cli) fn aside<T>(ask: impl FnOnce() -> T) -> T {
+    ASKED.send_replace(true);
+    let screen = SCREEN.lock().unwrap_or_else(PoisonError::into_inner);
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(shown) = shown else { return ask() };
-    ASKED.store(true, Ordering::SeqCst);
-    let answer = shown.suspend(ask);
-    ASKED.store(false, Ordering::SeqCst);
+    let answer = match shown {
+        Some(shown) => shown.suspend(ask),
+        None => ask(),
+    };
+    drop(screen);
+    ASKED.send_replace(false);
     answer
 }
 
-/// Whether nothing may be shown now.
-pub(super) fn is_aside() -> bool {
-    ASKED.load(Ordering::SeqCst)
+/// The screen, unless a question stands there.
+fn free() -> Option<MutexGuard<'static, ()>> {
+    match SCREEN.try_lock() {
+        Ok(free) => Some(free),
+        Err(TryLockError::Poisoned(free)) => Some(free.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// The screen for a moment, once no question stands there. Who waits is not blocked, so that Ctrl-C is still heard.
+pub(in crate::cli) async fn screen() -> MutexGuard<'static, ()> {
+    let mut asked = ASKED.subscribe();
+    loop {
+        // It cannot be closed: who sends is never dropped.
+        let _ = asked.wait_for(|asked| !asked).await;
+        if let Some(free) = free() {
+            return free;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The live lines, under the ones that stay.

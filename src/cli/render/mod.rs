@@ -15,10 +15,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::cli::face::{Face, Format, say};
 use crate::model::Event;
 use board::Board;
-use live::{Live, is_aside};
+use live::Live;
 use words::Style;
 
-pub(super) use live::aside;
+pub(super) use live::{aside, screen};
 pub(super) use measure::{duration, short};
 pub use safe::{safe, safe_json};
 
@@ -28,18 +28,21 @@ const TURN: Duration = Duration::from_millis(100);
 /// Shows events until the stream closes; what happens while a question is open is shown when it is answered. With `--json`, the
 /// document of the run is printed at the end.
 pub async fn render(face: &Face, mut events: UnboundedReceiver<Event>) {
-    let mut screen = Screen::new(face);
+    let mut shown = Screen::new(face);
     let mut turn = tokio::time::interval(TURN);
     loop {
-        tokio::select! {
-            event = events.recv(), if !is_aside() => match event {
-                Some(event) => screen.show(&event),
-                None => break,
-            },
-            _ = turn.tick(), if screen.live.is_some() => if !is_aside() { screen.turn() },
+        let event = tokio::select! {
+            event = events.recv() => match event { Some(event) => Some(event), None => break },
+            _ = turn.tick(), if shown.live.is_some() => None,
+        };
+        let _ours = screen().await;
+        match event {
+            Some(event) => shown.show(&event),
+            None => shown.turn(),
         }
     }
-    screen.close();
+    let _ours = screen().await;
+    shown.close();
 }
 
 /// Where the events of one run go.
