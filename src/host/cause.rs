@@ -203,8 +203,9 @@ const DOCKER: &[(&str, &str, &str)] = &[
     (
         r"(?m)^the image keeps data in (.+), and nothing is mounted there$",
         "the image keeps data in `$1`, and the service mounts nothing there: it would be left behind with a container that goes",
-        "give it a named volume (`volumes: [\"data:/PATH\"]`); what a container of it holds now is in a volume without a name, which \
-         `docker inspect` on the host shows",
+        "give it a named volume (`volumes: [\"data:/PATH\"]`); or leave its `instances` as they are, and to go back nevertheless deploy \
+         the older version with as many; what a container of it holds now is in a volume without a name, which `docker inspect` on the \
+         host shows",
     ),
     (
         r"the project (\S+) is there already, and was not brought up by portoser",

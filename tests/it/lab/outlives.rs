@@ -184,7 +184,9 @@ fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
         // The only one would have another name, and of three the last would have no successor, also on the way back.
         let refused = |words: &[&str]| {
             let refused = bench.run(&[words, &["--no-auto-heal"]].concat()).exits(5);
-            assert!(refused.err.contains("the image keeps data in `/keep`"), "{words:?}: {}", refused.err);
+            for said in ["the image keeps data in `/keep`", "the older version with as many"] {
+                assert!(refused.err.contains(said), "{words:?}: {}", refused.err);
+            }
             assert_eq!(containers(machine, &bench), before, "{words:?}");
         };
         for fewer in [held.clone(), several(2)] {
@@ -192,6 +194,8 @@ fn of_image(machines: Vec<Machine>) -> Result<(), Failed> {
             refused(&["deploy", "--all"]);
         }
         refused(&["rollback", &name]);
+        write("one", &several(3));
+        bench.run(&["deploy", "--all"]).exits(0);
         assert_eq!(
             inside("ls /keep /data").split_whitespace().collect::<Vec<_>>(),
             ["/data:", "one", "two", "/keep:", "one", "two"]
