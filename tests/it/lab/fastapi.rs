@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::fixture::sshd::command;
 
 use super::kit::{Bench, Machine, PATIENCE, port, wait};
-use super::trial;
+use super::{trial, uv};
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("fastapi_runs_from_uv_lock_with_uv_and_with_pip_only", fastapi)]
@@ -29,7 +29,8 @@ fn fastapi(machines: Vec<Machine>) -> Result<(), Failed> {
         "cd /opt/{id} && python3 -m zipfile -e files/uv-*.whl uv && install uv/*/scripts/uv /usr/local/bin/uv",
         id = bench.id
     ));
-    lay(&bench, port, index);
+    lay(&bench, index);
+    bench.registry(&service(&bench, port, index));
     let answers = |want: &str| {
         for machine in &machines {
             assert_eq!(bench.answer(machine, port), want, "{}", machine.name);
@@ -61,12 +62,13 @@ fn fastapi(machines: Vec<Machine>) -> Result<(), Failed> {
     let forged = bench.run(&[&["deploy", "--all", "--events"], host.as_slice()].concat()).exits(5);
     assert!(forged.out.contains("hash"), "{}", forged.out);
     answers("two on 0.115.12");
+    uv::ways(&bench, &machines[1], index);
     eprintln!("lab: FastAPI by pip and by uv side by side: {:?}; one changed file {:?}", first.took, change.took);
     Ok(())
 }
 
-/// Writes the project, whose lock names the hosts' own index in the place of pypi.org, and the registry.
-fn lay(bench: &Bench, port: u16, index: u16) {
+/// Writes the project, whose lock names the hosts' own index in the place of pypi.org.
+pub(super) fn lay(bench: &Bench, index: u16) {
     std::fs::create_dir(bench.at("api")).expect("a folder");
     for (name, text) in [
         ("api.py", include_str!("fastapi/api.py")),
@@ -83,15 +85,19 @@ fn lay(bench: &Bench, port: u16, index: u16) {
         }
         std::fs::write(bench.at("api").join(name), text).expect("the project");
     }
+}
+
+/// The service of the project, on all hosts of a bench.
+pub(super) fn service(bench: &Bench, port: u16, index: u16) -> String {
     let hosts: Vec<&str> = bench.machines.iter().map(|one| one.name.as_str()).collect();
-    bench.registry(&format!(
+    format!(
         "  {}-api:\n    type: python\n    hosts: [{}]\n    source: api\n    \
          run: [uvicorn, \"api:app\", --port, \"${{PORT}}\", --log-level, warning]\n    port: {port}\n    \
          build_env: {{ PIP_INDEX_URL: \"http://127.0.0.1:{index}/simple\" }}\n    checks: [{{ http: /health }}]\n    \
          deploy: {{ canary: 0, batch: 100%, soak: 200ms, lost_after: 3s }}\n",
         bench.id,
         hosts.join(", ")
-    ));
+    )
 }
 
 fn edit(bench: &Bench, file: &str, from: &str, to: &str) {
@@ -101,13 +107,13 @@ fn edit(bench: &Bench, file: &str, from: &str, to: &str) {
 }
 
 /// The packages on a host, and a server of them that only the host itself reaches.
-struct Index<'a> {
+pub(super) struct Index<'a> {
     machine: &'a Machine,
     id: String,
 }
 
 impl<'a> Index<'a> {
-    fn new(bench: &Bench, machine: &'a Machine, port: u16) -> Self {
+    pub(super) fn new(bench: &Bench, machine: &'a Machine, port: u16) -> Self {
         let fetched = command(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/packages.sh")).output();
         let fetched = fetched.expect("packages.sh");
         assert!(fetched.status.success(), "{}", String::from_utf8_lossy(&fetched.stderr));

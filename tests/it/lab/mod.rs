@@ -49,6 +49,7 @@ mod signals;
 mod stack;
 mod store;
 mod table;
+mod uv;
 mod venv;
 mod volume;
 
