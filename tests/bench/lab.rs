@@ -1,7 +1,7 @@
 //! Hosts of a lab, a folder for registries, and the two programs that are compared on them.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -87,22 +87,29 @@ impl Lab {
 
     /// How long OpenSSH takes for `true` on all hosts in parallel.
     pub fn openssh(&self) -> Duration {
-        let known = self.file(".ssh/known_hosts");
         let began = Instant::now();
-        let children: Vec<_> = self.hosts.iter().map(|host| self.ssh(&known, host)).collect();
+        let children: Vec<_> = self.hosts.iter().map(|host| self.ssh(host)).collect();
         for mut child in children {
             assert!(child.wait().expect("ended").success());
         }
         began.elapsed()
     }
 
-    fn ssh(&self, known: &Path, host: &Host) -> std::process::Child {
-        Command::new("ssh")
-            .args(["-F", "none", "-n", "-o", "BatchMode=yes", "-i", &self.key, "-p", &host.port.to_string()])
-            .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", known.display()))
-            .arg(format!("deploy@{}", host.address))
+    /// The words with which OpenSSH goes to a host.
+    pub fn ssh_words(&self, host: &Host) -> Vec<String> {
+        let known = format!("UserKnownHostsFile={}", self.file(".ssh/known_hosts").display());
+        let words =
+            ["ssh", "-F", "none", "-o", "BatchMode=yes", "-i", &self.key, "-p", &host.port.to_string(), "-o", &known]
+                .map(str::to_owned);
+        words.into_iter().chain([format!("deploy@{}", host.address)]).collect()
+    }
+
+    fn ssh(&self, host: &Host) -> std::process::Child {
+        let words = self.ssh_words(host);
+        Command::new(&words[0])
+            .args(&words[1..])
             .arg("true")
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
             .expect("ssh")

@@ -11,12 +11,15 @@
 
 #[path = "../it/fixture/delay_proxy.rs"]
 mod delay_proxy;
+#[path = "../it/fixture/docker_save.rs"]
+mod docker_save;
 mod hosts;
 mod lab;
 #[path = "../it/fixture/large_registry.rs"]
 mod large_registry;
 #[path = "../it/fixture/mixed.rs"]
 mod mixed;
+mod push;
 mod python;
 mod registry;
 #[path = "../it/fixture/sshd.rs"]
@@ -44,7 +47,8 @@ fn main() {
     if part.as_deref() == Some("sweep") {
         sweep::run();
     }
-    let parts: [(&str, Part); 3] = [("hosts", hosts::run), ("python", python::run), ("stacks", stacks::run)];
+    let parts: [(&str, Part); 4] =
+        [("hosts", hosts::run), ("push", push::run), ("python", python::run), ("stacks", stacks::run)];
     for (name, part) in parts.into_iter().filter(|(name, _)| wanted(name)) {
         match std::env::var("PORTOSER_LAB") {
             Ok(inventory) => {

@@ -2,16 +2,14 @@
 //! No engine but the host's has a part in it, except where it is compared with one.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use portoser::model::{hex, sha256};
-use serde_json::json;
 
 use crate::fixture::delay_proxy::DelayProxy;
+use crate::fixture::docker_save::{layer, noise, root_script, save};
 use crate::fixture::sshd::command;
 
 use super::docker::{chosen, side_by_side};
@@ -26,69 +24,10 @@ pub fn trials() -> Vec<Trial> {
 const LAYERS: usize = 10;
 const CHANGED: usize = 9 << 20;
 
-/// Text that packs to about half.
-pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        b"0123456789abcdef"[(state & 15) as usize]
-    };
-    (0..len).map(|_| next()).collect()
-}
-
-/// A layer with these files.
-pub(super) fn layer(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (path, bytes) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o644);
-        header.set_size(bytes.len() as u64);
-        archive.append_data(&mut header, path, *bytes).expect("a member");
-    }
-    archive.into_inner().expect("a layer")
-}
-
-/// Writes an archive of this image as `docker save` does.
-pub(super) fn save(to: &Path, reference: &str, architecture: &str, layers: &[Vec<u8>]) {
-    save_all(to, architecture, &[(reference, layers)]);
-}
-
-/// Writes an archive of these images as `docker save` does.
-pub(super) fn save_all(to: &Path, architecture: &str, images: &[(&str, &[Vec<u8>])]) {
-    let mut archive = tar::Builder::new(std::fs::File::create(to).expect("an archive"));
-    let mut put = |name: &str, bytes: &[u8]| {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o644);
-        header.set_size(bytes.len() as u64);
-        archive.append_data(&mut header, name, bytes).expect("a member");
-    };
-    let mut manifest = Vec::new();
-    for (index, (reference, layers)) in images.iter().enumerate() {
-        let digests: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(&sha256(layer)))).collect();
-        let config = json!({
-            "architecture": architecture, "os": "linux", "config": { "Env": ["PATH=/bin"] },
-            "rootfs": { "type": "layers", "diff_ids": digests },
-        });
-        let names: Vec<String> = (1..=layers.len()).map(|number| format!("{index}-{number}/layer.tar")).collect();
-        for (name, layer) in names.iter().zip(*layers) {
-            put(name, layer);
-        }
-        put(&format!("{index}.json"), config.to_string().as_bytes());
-        manifest.push(json!({ "Config": format!("{index}.json"), "RepoTags": [reference], "Layers": names }));
-    }
-    put("manifest.json", json!(manifest).to_string().as_bytes());
-    archive.finish().expect("an archive");
-}
-
 /// The root of the image, from the host's own busybox.
 pub(super) fn root(machine: &Machine) -> Vec<u8> {
-    let lines = include_str!("../fixture/image.sh").lines();
-    let made: Vec<&str> = lines.filter(|line| line.starts_with("d=") || line.starts_with("for ")).collect();
-    let script = made.join("\n") + "\ntar -C \"$d\" -c . && rm -r \"$d\"";
     let mut docker = command("docker");
-    docker.args(["exec", &machine.container, "/bin/sh", "-c", &script]);
+    docker.args(["exec", &machine.container, "/bin/sh", "-c", &root_script()]);
     let output = docker.stdin(Stdio::null()).output().expect("docker exec");
     assert!(output.stdout.len() > 100_000, "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
@@ -180,7 +119,7 @@ fn layers(machines: Vec<Machine>) -> Result<(), Failed> {
 
         // The link is cut when a half has passed. It is slower than the host, as links are: else most would wait within sshd then.
         let cut = packed(&sent.version(3), machine);
-        sent.proxy.throttle(4 << 20);
+        sent.proxy.throttle(1 << 20);
         let before = sent.proxy.bytes();
         let again = cut_in_the_middle(&sent, before + cut / 2);
         sent.proxy.throttle(0);

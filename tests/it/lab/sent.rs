@@ -2,11 +2,12 @@
 
 use libtest_mimic::{Failed, Trial};
 
+use crate::fixture::docker_save::{layer, noise, save, save_all};
 use crate::fixture::sshd::command;
 
 use super::docker::{chosen, containers, image, side_by_side};
 use super::kit::{Bench, Machine, port};
-use super::push::{layer, noise, root, save, save_all};
+use super::push::root;
 use super::trial;
 
 pub fn trials() -> Vec<Trial> {
