@@ -14,7 +14,7 @@ use crate::cli::playbook::library;
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::{Ground, Selection};
 use crate::heal::playbook::Risk;
-use crate::heal::{Cure, HealFault, Healing, Observation, Problem, Refrained, Treated, heal, notify};
+use crate::heal::{Cure, HealFault, Healing, Observation, Problem, Refrained, Treated, heal, may_pass, notify};
 use crate::journal::Verdict;
 use crate::model::FailureKind;
 
@@ -185,7 +185,9 @@ fn judge(healing: &Healing, news: bool) -> Result<(), Failure> {
         let which = which.collect::<Vec<_>>().join(", ");
         let says =
             format!("{} of {} looks could not be taken: {which}{more}", unseen.len(), healing.last.observations.len());
-        let hint = "`portoser diagnose` shows all that was seen; what need not be seen there is named in `heal: { unseen: [LOOK] }`";
+        let shows = "`portoser diagnose` shows all that was seen";
+        let lasts = format!("{shows}; what need not be seen there is named in `heal: {{ unseen: [LOOK] }}`");
+        let hint = if unseen.iter().any(|one| may_pass(one)) { shows.to_owned() } else { lasts };
         return Err(Failure::say(FailureKind::Unreachable, says).hint(hint));
     }
     Ok(())

@@ -15,6 +15,7 @@ mod solve;
 
 pub use analyze::{Pattern, Problem, World, analyze};
 pub use diagnose::{Diagnosis, unknown_looks};
+pub use left::may_pass;
 pub use news::{News, word as news_word};
 pub use notify::{gives_up, notify};
 pub use observe::{Observed, look_names, observe};

@@ -137,7 +137,8 @@ pub struct SeenService {
     pub drift: Vec<String>,
     /// By whom it was stopped on purpose, in one line.
     pub stopped: Option<String>,
-    /// What hangs: without a record nothing of it was seen for that, with one only whether its files are as we wrote them was not.
+    /// What hangs or was ended: without a record nothing of it was seen for that, with one only whether its files are as we wrote
+    /// them was not.
     pub hangs: Option<String>,
 }
 

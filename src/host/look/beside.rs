@@ -41,9 +41,12 @@ pub fn late(seconds: impl Display, program: &str) -> String {
     unanswered(&what, Some(seconds))
 }
 
+/// What is said of all that hung.
+pub const MUTE: &str = "did not answer";
+
 fn unanswered(what: &str, seconds: Option<impl Display>) -> String {
     let within = seconds.map(|seconds| format!(" within {seconds} s")).unwrap_or_default();
-    format!("{what} did not answer{within}")
+    format!("{what} {MUTE}{within}")
 }
 
 /// What had to be ended is missing in the answer behind it. Of the caller's parts it is noted, as a line `!late SECONDS PROGRAM`; of
@@ -67,8 +70,9 @@ fn short(all: Vec<(String, String)>) -> Vec<(String, String)> {
             (_, None) => {}
             ("base-hangs", Some((seconds, _))) => text = unanswered("the base folder", Some(seconds)),
             ("runs-hang", Some((seconds, _))) => text = unanswered("the folder of the runs", Some(seconds)),
-            ("drift", Some((seconds, program))) => {
-                (key, text) = (key.replace(" drift", " drift-late"), self::late(seconds, &program));
+            ("drift" | "drift-late", Some((seconds, program))) => {
+                key.push_str(if part == "drift" { "-late" } else { "" });
+                text = self::late(seconds, &program);
             }
             ("disk", _) => text.clear(),
             (part, _) if ABSENT.iter().any(|start| part.starts_with(start)) => continue,

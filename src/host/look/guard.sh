@@ -42,10 +42,12 @@ processes() { # PID PARENT TIME NAME of each; the time that it used the processo
   [ -r "/proc/$$/stat" ] || { ps -A -o pid= -o ppid= -o time= -o comm=; return; }
   for one in /proc/[0-9]*/stat; do
     line=
-    read -r line <"$one"
-    name=${line#*"("} rest=${line##*") "}
+    # A process may have a newline in its name.
+    while read -r piece; do line="$line $piece"; done <"$one"
+    [ -n "$line" ] || continue
+    name=${line#*"("} rest=${line##*") "} one=${one%/stat}
     set -- $rest
-    [ -z "$line" ] || printf '%s %s %s %s\n' "${line%% *}" "$2" "$((${12} + ${13}))" "${name%")"*}"
+    printf '%s %s %s %s\n' "${one##*/}" "$2" "$((${12:-0} + ${13:-0}))" "${name%")"*}"
   done
 }
 
@@ -67,8 +69,6 @@ $table
 END
   done
 }
-
-tick() { [ -z "$dog" ] || kill "-${1:-USR1}" "$dog"; }
 
 bounded() { # PROGRAM ARG...: has time of its own
   tick

@@ -10,10 +10,12 @@ brought=0
 dog=
 hung=' '
 
-say() { # KEY ANSWER; where a process stands by (guard.sh), it is told that the script goes on
+say() { # KEY ANSWER
   printf '@%s %s\n%s\n' "$1" "${#2}" "$2" >&3
-  [ -z "$dog" ] || kill -USR1 "$dog"
+  tick
 }
+
+tick() { [ -z "$dog" ] || kill "-${1:-USR1}" "$dog"; } # where a process stands by (guard.sh), it is told that the script goes on
 
 host() { # BASE TOOL...
   base=$1; shift
@@ -103,9 +105,12 @@ drift() { # the manifest of the release we stand in
   if command -v sha256sum >/dev/null; then hash=sha256sum; else hash='shasum -a 256'; fi
   # Without the option --quiet (busybox) every file has a line; the good ones are dropped here.
   $hash --quiet -c "$manifest" >/dev/null && return
+  code=$?
   # What was ended because it hangs would hang again.
-  if [ $? -gt 128 ] && [ -n "$dog" ]; then say "$1 drift" ''; return; fi
-  say "$1 drift" "$($hash -c "$manifest" | grep -v ': OK$')"
+  [ "$code" -gt 128 ] && [ -n "$dog" ] || { told=$($hash -c "$manifest"); code=$?; }
+  # What was ended by whomever has not seen all the files.
+  if [ "$code" -gt 128 ]; then say "$1 drift-late" "\`${hash%% *}\` was ended by a signal"; return; fi
+  say "$1 drift" "$(printf '%s\n' "$told" | grep -v ': OK$')"
 }
 
 process() { # NAME INSTANCE: the supervised process in the folder process/INSTANCE
@@ -168,7 +173,8 @@ containers() { # NEEDED: of the projects that were met; where there are none, on
   inspected || { [ -n "$all" ] && inspected; } || say blind "${all:-docker does not answer within 10 s}"
 }
 
-inspected() { # leaves in `all` why there is no answer
+inspected() { # leaves in `all` why there is no answer; each question has its own time
+  tick
   all=$($limit docker ps -a --no-trunc --filter label=com.docker.compose.project \
     --format '{{.ID}} {{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.oneoff"}}' 2>&1) || return
   [ -n "$projects" ] || return 0
@@ -179,6 +185,7 @@ inspected() { # leaves in `all` why there is no answer
 $all
 END
   [ $# -gt 0 ] || return 0
+  tick
   all=$($limit docker inspect --format "$inspect" "$@" 2>&1) || return
   say containers "$all"
 }
