@@ -17,7 +17,9 @@ pub(in crate::heal) fn patient(world: &World, seen: &mut [Observation], library:
         let mut met = false;
         for (number, need) in waits {
             let one = &mut seen[number];
-            if one.sight == Sight::Bad {
+            // What starts is no excuse for another need that refuses.
+            let other = one.look == "need" && one.of != need.as_str();
+            if one.sight == Sight::Bad && !other {
                 one.sight = Sight::Unseen;
                 one.says.push_str(&format!("; {need}, which it needs, is starting"));
                 one.values.insert("state".into(), STARTING.into());
@@ -87,6 +89,13 @@ mod tests {
         assert_eq!(found(STARTING, Vec::new()), (Vec::new(), Vec::new()));
         let (problems, bad) = found("own", Vec::new());
         assert!(!problems.is_empty() && bad.len() == 2, "{problems:?} {bad:?}");
+        // Another need that refuses is not the one that starts.
+        let host = HostName::try_from("one").expect("a name");
+        let refuses = Observation::service("need", &host, &service("api")).of("cache").with("need", "cache");
+        let refuses = refuses.with("answer", "refused").bad("cache refuses connections");
+        let (problems, bad) = found(STARTING, vec![refuses]);
+        assert!(problems.contains(&"need-refused".to_owned()), "{problems:?}");
+        assert!(bad.contains(&"need cache".to_owned()), "{bad:?}");
         // A cause that is known is no matter of the need.
         let host = HostName::try_from("one").expect("a name");
         let gone = Observation::service("program", &host, &service("api")).with("state", "missing").with("path", "/x");
