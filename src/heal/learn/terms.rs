@@ -58,7 +58,7 @@ impl Terms {
         if let Some(service) = service {
             terms.add("service", service.name.to_string());
             service.port.into_iter().for_each(|port| terms.add("port", port.to_string()));
-            service.user.iter().for_each(|user| terms.add("user", user.clone()));
+            service.account().into_iter().for_each(|user| terms.add("user", user.to_owned()));
         }
         terms.add("host", problem.host.to_string());
         if let Some(host) = host {
@@ -162,6 +162,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::heal::playbook::Library;
+    use crate::heal::{World, analyze};
+    use crate::registry::{Format, load_text};
 
     fn terms() -> Terms {
         let all = [
@@ -192,6 +195,26 @@ mod tests {
         let all = [("user", "pg"), ("service", "pg"), ("host", "pg")];
         let terms = Terms(all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
         assert_eq!(terms.general("portoser-pg.service"), "portoser-{service}.service");
+    }
+
+    #[test]
+    fn the_user_of_a_container_is_no_name_of_the_host() {
+        let said = |kind: &str, user: &str| {
+            let text = format!(
+                "version: 1\nhosts:\n  one: {{ address: 192.0.2.1 }}\nservices:\n  api: {{ {kind}, host: one, user: \"{user}\" }}\n"
+            );
+            let registry =
+                load_text(&text, Format::Yaml, std::path::Path::new("/registry.yml"), None).expect("a registry");
+            let host = registry.hosts.values().next().expect("a host");
+            let world = World::default();
+            let bad = Observation::host("cordon", &host.name).bad("something");
+            let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
+            let problems = analyze(&world, std::slice::from_ref(&bad), &library);
+            let terms = Terms::of(Some(host), registry.services.values().next(), &problems[0], &[bad]);
+            terms.general(&format!("chown {user} /x"))
+        };
+        assert_eq!(said("type: docker, image: \"api:1\"", "1000"), "chown 1000 /x");
+        assert_eq!(said("type: native, run: [a]", "ann"), "chown {user} /x");
     }
 
     #[test]
