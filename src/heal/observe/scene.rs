@@ -128,7 +128,8 @@ impl Heard {
 
     /// As `answer`, also where a program had to be ended, if the look itself tells of that.
     pub(super) fn whole(&self, look: &Look, key: &str) -> Result<&str, String> {
-        let text = self.found.parts.get(&format!("heal/{} {key}", look.name)).ok_or("the host did not answer this")?;
+        let key = format!("heal/{} {key}", look.name);
+        let text = self.found.parts.get(&key).ok_or_else(|| self.silence(&key))?;
         match text.lines().find_map(|line| line.strip_prefix("!lacks ")) {
             Some(tool) => Err(format!("the host has no {tool}")),
             None => Ok(text.trim()),
@@ -137,7 +138,7 @@ impl Heard {
 
     /// What was said under a key; or why nothing was.
     pub(super) fn part(&self, key: &str) -> Result<&str, String> {
-        let text = self.found.parts.get(key).ok_or("the host did not answer this")?.trim();
+        let text = self.found.parts.get(key).ok_or_else(|| self.silence(key))?.trim();
         for line in text.lines() {
             if let Some(tool) = line.strip_prefix("!lacks ") {
                 return Err(format!("the host has no {tool}"));
@@ -150,6 +151,14 @@ impl Heard {
             return Err(format!("asking {}", why.lines().next().unwrap_or_default()));
         }
         Ok(text)
+    }
+
+    /// Why nothing was said under a key: a service whose folder hangs is asked nothing more.
+    fn silence(&self, key: &str) -> String {
+        let name = key.split_once(' ').and_then(|(_, name)| ServiceName::try_from(name.to_owned()).ok());
+        let there = name.and_then(|name| self.seen().services.get(&name)).filter(|there| there.record.is_none());
+        let why = there.and_then(|there| there.hangs.clone());
+        why.unwrap_or_else(|| "the host did not answer this".to_owned())
     }
 
     /// What lies on the host of a service, if anything does.

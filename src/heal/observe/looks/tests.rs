@@ -9,7 +9,7 @@ use crate::heal::observe::scene::{Heard, Look, Placed, Scene};
 use crate::heal::{Observation, Sight};
 use crate::host::look::{Beside, Listener};
 use crate::host::{Facts, Init, Seen, SeenService, SeenUnit};
-use crate::model::{ReleaseId, spread};
+use crate::model::{ReleaseId, ServiceName, spread};
 use crate::registry::{Format, Registry, load_text};
 
 fn registry() -> Registry {
@@ -117,6 +117,19 @@ fn a_host_that_says_nothing_is_not_called_bad() {
         let bad = host_look(look, &[]).into_iter().find(|one| one.sight == Sight::Bad);
         assert!(bad.is_none(), "{bad:?}");
     }
+}
+
+#[test]
+fn who_was_not_asked_as_a_folder_hangs_says_so() {
+    let (api, why) = (ServiceName::try_from("api").expect("a name"), "its folder did not answer within 5 s");
+    let there = SeenService { hangs: Some(why.into()), ..SeenService::default() };
+    let seen = Seen { services: [(api, there)].into(), ..Seen::default() };
+    let found = Beside { seen, listeners: None, parts: BTreeMap::new() };
+    let heard = Heard { found, verdicts: Vec::new(), ways: Vec::new(), now: 0 };
+    let user = ALL.iter().find(|look| look.name == "user").expect("a look");
+    assert_eq!(heard.answer(user, "api"), Err(why.to_owned()));
+    assert_eq!(heard.whole(user, "api"), Err(why.to_owned()));
+    assert_eq!(heard.answer(user, "db"), Err("the host did not answer this".to_owned()));
 }
 
 #[test]
