@@ -9,7 +9,7 @@ use crate::heal::diagnose::world;
 use crate::heal::learn::Terms;
 use crate::heal::left::cordons;
 use crate::heal::playbook::{Deed, Learned, Origin, Playbook, Record, Risk, State};
-use crate::heal::solve::cycle::Healer;
+use crate::heal::solve::cycle::{Healer, Refrained};
 use crate::heal::solve::deed::{Found, Way, way};
 use crate::heal::solve::ladder::{LADDER, RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
@@ -133,6 +133,32 @@ impl Healer {
             one
         };
         all.into_iter().map(one).collect()
+    }
+
+    /// What is left where nothing begins any more: what was decided keeps its reasons, and of all else it is said what holds it
+    /// anyway, and that it is over where something may yet help.
+    pub(super) fn left(
+        &self,
+        last: &Diagnosis,
+        decided: &[Refrained],
+        over: &str,
+    ) -> Result<Vec<Refrained>, JournalError> {
+        let mut all = Vec::new();
+        for problem in last.roots() {
+            let own = decided.iter().find(|one| one.problem.is_same(problem));
+            let mut why = own.map(|own| own.why.clone()).unwrap_or_default();
+            let mut more = false;
+            let undecided = if own.is_none() { self.candidates(problem, last) } else { Vec::new() };
+            for candidate in undecided {
+                match self.allowed(problem, &candidate, last)? {
+                    Ok(_) => more = true,
+                    Err(held) => why.push((candidate.says, held)),
+                }
+            }
+            why.extend(more.then(|| ("whatever else may help".to_owned(), over.to_owned())));
+            all.push(Refrained { problem: problem.clone(), why });
+        }
+        Ok(all)
     }
 
     /// The remedy, ready to be planned; or why it is not applied.

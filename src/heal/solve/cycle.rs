@@ -237,10 +237,9 @@ impl Healer {
             last = self.look_again(&seen).await;
             if self.ground.stop.is_cancelled() || self.cure.is_over() {
                 let over = if self.ground.stop.is_cancelled() { STOPPED } else { LATE };
-                let why = vec![("whatever else may help".to_owned(), over.to_owned())];
-                let left = |problem: &Problem| Refrained { problem: problem.clone(), why: why.clone() };
-                refrained = last.roots().map(left).collect();
-                cut |= !refrained.is_empty();
+                let decided = |root: &Problem| refrained.iter().any(|one| one.problem.is_same(root));
+                cut |= !last.roots().all(decided);
+                refrained = self.left(&last, &refrained, over)?;
                 break;
             }
         }

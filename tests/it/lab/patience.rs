@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::docker::side_by_side;
-use super::kit::{Bench, Machine, PATIENCE, Ran, port, wait};
+use super::kit::{self, Bench, Machine, PATIENCE, Ran, port, wait};
 use super::{trial, usual};
 
 pub fn trials() -> Vec<Trial> {
@@ -86,15 +86,23 @@ fn deadline(machine: &Machine) {
     assert!(helped.took > within, "it was over after {:?}", helped.took);
     assert_eq!(document(&helped)["left"], Value::Array(Vec::new()), "{}", helped.out);
 
-    alone(&bench, port, "two", 25);
-    machine.inside(&format!("echo yes >/tmp/sick-{port}"));
+    // What nobody wants to be treated is held for that, and not for the time.
+    let env = "    env: { PORT: \"${PORT}\" }\n";
+    let held = entry(&bench, "held", (kit::port(), "one", 2), env).replace("policy: full", "policy: observe");
+    bench.registry(&(entry(&bench, "one", (port, "two", 25), env) + &held));
+    bench.run(&["deploy", "--all"]).exits(0);
+    let held = format!("portoser-{}-held.service", bench.id);
+    machine.inside(&format!("systemctl stop {held}; echo yes >/tmp/sick-{port}"));
     let vain = sweep(&[]).exits(8);
     assert!(vain.took > within, "it was over after {:?}", vain.took);
     let over = "not done: whatever else may help: the time of this pass is over";
     for words in ["NO HELP", "check-failing: restart the unit", "LEFT", over] {
         assert!(vain.out.contains(words), "{words}: {}", vain.out);
     }
+    assert_eq!(vain.out.matches("the time of this pass is over").count(), 1, "{}", vain.out);
+    assert!(vain.out.contains("the policy is `observe`"), "{}", vain.out);
     assert_eq!(bench.amiss(machine), "", "the host is free");
+    machine.inside(&format!("systemctl start {held}"));
     // The next pass goes on where this one ended.
     let healed = bench.run(&["sweep", "--json"]);
     machine.inside(&format!("rm /tmp/sick-{port}"));
