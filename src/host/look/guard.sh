@@ -12,6 +12,11 @@ guard() {
     [ "$((still + 1))" -ge "$most" ] || continue
     hung || continue
     say "late/$still" "$what"
+    # What it starts meanwhile would outlive it, and keep whoever waits for the answer: who is stopped starts nothing.
+    kill -STOP $all
+    set -- $all
+    table=$(processes)
+    below "$1"
     kill -9 $all
     # Whoever hangs once may do so again, and all of it has a deadline.
     still=0 most=2
