@@ -12,6 +12,8 @@ pub struct Stop {
     pub soon: CancellationToken,
     /// Twice: leave now; the hosts settle by themselves. (A third time does not ask any more.)
     pub now: CancellationToken,
+    /// Whether it was Ctrl-C, and not whoever supervises this program.
+    pub typed: CancellationToken,
 }
 
 /// Runs asynchronous work to its end on a runtime of its own.
@@ -54,7 +56,7 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
     };
     for wish in [Some(&stop.soon), Some(&stop.now), None] {
         tokio::select! {
-            _ = interrupt.recv() => {}
+            _ = interrupt.recv() => stop.typed.cancel(),
             _ = terminate.recv() => {}
             _ = hung_up(&mut hangup) => {}
         }
@@ -81,6 +83,7 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
         if tokio::signal::ctrl_c().await.is_err() {
             break;
         }
+        stop.typed.cancel();
         wished(wish);
     }
     std::future::pending().await

@@ -1,31 +1,34 @@
 //! `portoser watch`: healing, again and again, until it is stopped.
 
 mod install;
+mod live;
+mod narrow;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::app::digest;
 use crate::cli::bundle::leave;
 use crate::cli::diagnose::{place, selection};
-use crate::cli::face::Format;
 use crate::cli::heal::{document, failed};
 use crate::cli::playbook::library;
 use crate::cli::sweep::lease;
+use crate::cli::watch::live::Board;
 use crate::cli::{Exit, Face, Failure, Flags, Stop, block_on, safe, session};
 use crate::deploy::Ground;
 use crate::heal::playbook::Library;
 use crate::heal::{Cure, Healing, News, heal, news_word, notify};
+use crate::model::FailureKind;
 use crate::registry::parse_duration;
 
 /// Heal everything again and again, until Ctrl-C
 ///
 /// As `sweep` every so often, with one line for all that is new: what went bad, what was healed, what was given up, and what was learned.
-/// On a terminal the last line tells how it stands. Changes of the registry and of playbooks are taken up with the next pass; a
-/// registry that is not valid then is told, and the last good one goes on. `notify` in the registry says who else is told.
+/// On a terminal the last line tells how it stands and what is done just now. Changes of the registry and of playbooks are taken up with the next pass; a
+/// registry that is not valid then is told, and the last good one goes on. `notify` in the registry says who else is told. Ends with 130
+/// on Ctrl-C, and with 0 when who supervises it ends it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Watch {
     /// Services or hosts; everything, if none is named
@@ -65,7 +68,9 @@ impl Watch {
             let mut books = Arc::new(library(face, &face.registry()?.file)?);
             loop {
                 if matches!(self.passes(face, &stop, &mut books).await?, Over::Stopped) {
-                    return Ok(Exit::DONE);
+                    // Who supervises it hears of no failure; a person sees that it did not end by itself.
+                    let typed = stop.typed.is_cancelled();
+                    return Ok(if typed { Exit(FailureKind::Interrupted.code()) } else { Exit::DONE });
                 }
                 face.talk("the registry was changed; going on with the new one");
             }
@@ -82,10 +87,10 @@ impl Watch {
         let (mut over, mut complained) = (Over::Stopped, None);
         let cure = Cure { only_look: self.dry_run, ..Cure::default() };
         let board = Board::new(face);
-        let job = async |ground: Arc<Ground>| {
+        let mut turns = async |ground: Arc<Ground>| {
             loop {
                 let began = Instant::now();
-                board.says("looking");
+                board.looks();
                 // A file that is being written may not be valid yet: what was good last goes on.
                 match library(face, &file) {
                     Ok(now) => (*books, complained) = (Arc::new(now), None),
@@ -95,7 +100,10 @@ impl Watch {
                         complained = Some(failure.text());
                     }
                 }
-                let healing = heal(&ground, &selection, books, &app.journal, cure).await.map_err(failed)?;
+                let (heard, events) = ground.overheard();
+                let work = heal(&heard, &selection, books, &app.journal, cure);
+                let Some(healing) = board.follow(&ground, events, work).await else { return Ok(Vec::new()) };
+                let healing = healing.map_err(failed)?;
                 let left = if self.dry_run { None } else { leave(face, &app, &run, &healing).map_err(failed)? };
                 let told = notify(&ground.registry, &app.journal, (&healing, left.as_deref()), app.clock.now())
                     .await
@@ -120,58 +128,16 @@ impl Watch {
                 }
             }
         };
+        let job = async |ground: Arc<Ground>| {
+            let ended = turns(ground).await;
+            board.clear();
+            ended
+        };
         // What is new is told by the loop itself; of a remedy's steps only who asks for details hears.
         let quiet = face.flags.verbose == 0 && !face.flags.events;
         let told = Face::new(Flags { json: false, quiet: quiet || face.flags.quiet, ..face.flags.clone() });
         session::carry(&told, &app, (&run, "watch"), request, stop.clone(), job).await?;
         Ok(over)
-    }
-}
-
-/// The line of a terminal that says how it stands.
-struct Board(Option<ProgressBar>);
-
-impl Board {
-    fn new(face: &Face) -> Self {
-        let live = face.format() == Format::Terminal && !face.flags.quiet;
-        Self(live.then(|| {
-            let bar = ProgressBar::new_spinner();
-            let style = ProgressStyle::with_template("{spinner} {wide_msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        }))
-    }
-
-    fn says(&self, text: &str) {
-        self.0.iter().for_each(|bar| bar.set_message(text.to_owned()));
-    }
-
-    fn stands(&self, healing: &Healing, interval: Duration) {
-        let (score, bad) = (healing.last.score(), healing.left().filter(|one| !one.problem.latent).count());
-        let unseen = healing.blind().count();
-        let hosts: std::collections::BTreeSet<_> = healing.last.observations.iter().map(|one| &one.host).collect();
-        let wrong = if bad == 0 { "all is well".to_owned() } else { format!("{bad} problems are left") };
-        let blind = if unseen == 0 { String::new() } else { format!(", {unseen} looks unseen") };
-        self.says(&format!(
-            "{} hosts: {wrong}{blind}, score {score} of 100; every {} s",
-            hosts.len(),
-            interval.as_secs()
-        ));
-    }
-
-    /// Has something printed above the line that changes.
-    fn aside(&self, print: impl FnOnce()) {
-        match &self.0 {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-
-    /// Prints a line above the one that changes.
-    fn above(&self, face: &Face, line: &str) {
-        self.aside(|| face.data(line));
-        face.flush();
     }
 }
 
@@ -192,9 +158,7 @@ fn tell(face: &Face, board: &Board, healing: &Healing, (news, complaints): &(Vec
         }
         return;
     }
-    for line in lines(news) {
-        board.above(face, &safe(&line));
-    }
+    board.above(face, &lines(news));
 }
 
 /// News as lines for a person.

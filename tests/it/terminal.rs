@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("terminal::nothing_is_written_over_a_question", undisturbed),
         trial("terminal::what_is_protected_wants_its_name_typed", protected),
         trial("terminal::what_is_removed_wants_its_name_typed", removed),
+        trial("terminal::a_watch_tells_how_it_stands_and_leaves_the_screen_in_order", watched),
         passphrase.with_ignored_flag(reason.is_some()),
         Trial::test("terminal::ctrl_c_at_a_hidden_question_leaves_the_terminal_as_it_was", left)
             .with_ignored_flag(reason.is_some()),
@@ -99,6 +100,38 @@ fn removed(place: &Place) -> Outcome {
     let mut terminal = Terminal::start(&place.command(&["remove", "--all"]));
     terminal.shows("to go on").types("below\n");
     terminal.ends(0);
+    Ok(())
+}
+
+/// The last line lives: it tells that all is well, what is done, and is gone in the end. News stand as they were written.
+fn watched(place: &Place) -> Outcome {
+    let (file, good) = (place.at("registry.yml"), place.at("good"));
+    let text = std::fs::read_to_string(&file)?.replace("  down: { address: 127.0.0.1, port: 1 }\n", "");
+    let (head, above) = text.split_once("  above:").ok_or("a service")?;
+    // To start it again makes it well.
+    let above = above.replace("echo up;", &format!("touch {good};"));
+    let heal = "defaults: { heal: { apart: 50ms, policy: full, cooldown: 1s } }\n";
+    std::fs::write(&file, format!("{head}  above:{above}{heal}"))?;
+    place.want(0, &["deploy", "--all"])?;
+    let mut terminal = Terminal::start(&place.command(&["watch", "--interval", "1s"]));
+    terminal.shows("looking").shows("1 host: all is well, score 100 of 100; every 1 s");
+    std::fs::remove_file(&good)?;
+    terminal
+        .shows("remedy: restart the unit")
+        .shows("HEALED   above on box: ")
+        .shows("check-failing: restart the unit, ");
+    terminal.shows("1 host: all is well, score 100 of 100; every 1 s").types("\x03");
+    let said = terminal.ends(130);
+    let (lines, cursor) = terminal.screen();
+    assert!(cursor && !said.contains("GAVE UP"), "{said}");
+    let news = lines.iter().position(|line| line.starts_with("HEALED   above on box: ")).ok_or("the news")?;
+    // The line is too long for the screen, and goes on below.
+    let below = lines.get(news + 2).ok_or("what was done")?;
+    assert!(below.starts_with("         check-failing: restart the unit, "), "{lines:?}");
+    let left = lines.iter().find(|line| ["looking", "all is well", "remedy:"].iter().any(|word| line.contains(word)));
+    assert_eq!(left, None, "{lines:?}");
+    place.want(0, &["status"])?;
+    place.want(0, &["remove", "--all", "--yes"])?;
     Ok(())
 }
 

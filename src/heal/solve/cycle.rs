@@ -349,7 +349,7 @@ impl Healer {
         }
         self.told.tell(Event::Note {
             host: Some(problem.host.clone()),
-            text: format!("{}; remedy: {}", problem.because, candidate.says),
+            text: format!("remedy: {}; {}", candidate.says, problem.because),
         });
         let asked = Instant::now();
         // Each remedy is a run of its own on its host.
