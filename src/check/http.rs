@@ -36,10 +36,13 @@ where
     let Some(tls) = &http.tls else {
         return exchange(http, stream, until, secs).await;
     };
-    match timeout_at(until, tls::wrap(tls, stream)).await {
-        Ok(Ok(stream)) => exchange(http, stream, until, secs).await,
+    match timeout_at(until, tls::wrap(tls, &[b"http/1.1"], stream)).await {
+        Ok(Ok(stream)) => {
+            let term = tls::term(&stream);
+            exchange(http, stream, until, secs).await.lasting(term)
+        }
         Ok(Err(verdict)) => verdict,
-        Err(_) => Verdict::bad(format!("connected, but the TLS handshake did not end within {secs} s")),
+        Err(_) => tls::unended(secs),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file per kind of health check. A check says what it needs from the world and judges the answer; it reaches nothing
 //! itself. `ask` joins the two with a fetcher that the caller gives; `gate` asks until a service is proven or is not.
 
+mod certificate;
 mod command;
 mod far;
 pub mod gate;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::host::Supervisor;
 use crate::model::{Ask, Check, Cmd, From, Scope, Secret};
 
+pub use certificate::Term;
 pub use tls::over_tls;
 pub use verdict::{Bad, Good, Verdict};
 
@@ -105,9 +107,10 @@ pub const GRACE: Duration = Duration::from_secs(3);
 fn need(check: &Check, subject: &Subject) -> Result<Need, Verdict> {
     match (&check.ask, check.from) {
         (Ask::Http(http), From::Controller) => Ok(connect(http.port)),
-        (Ask::Tcp { port }, From::Controller) => Ok(connect(*port)),
+        (Ask::Tcp { port } | Ask::Tls { port, .. }, From::Controller) => Ok(connect(*port)),
         (Ask::Http(http), From::Host) => far::http(http, check.timeout, &subject.tools),
         (Ask::Tcp { port }, From::Host) => far::tcp(*port, check.timeout, &subject.tools),
+        (Ask::Tls { .. }, From::Host) => Err(Verdict::Unseen("a certificate is proven by the controller only".into())),
         (Ask::Command { words }, _) => command::words(words, subject.folder.as_deref()),
         (Ask::Unit, _) => unit::words(subject),
         (Ask::Log { .. }, _) => log::words(subject),
@@ -160,6 +163,7 @@ async fn met<S: AsyncRead + AsyncWrite + Send + Unpin>(check: &Check, stream: S,
     match &check.ask {
         Ask::Http(http) => http::talk(http, stream, until, check.timeout).await,
         Ask::Tcp { .. } => tcp::connected(),
+        Ask::Tls { tls, .. } => tls::shaken(tls, stream, until, check.timeout).await,
         Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => misfetched(),
     }
 }
@@ -172,6 +176,7 @@ async fn heard(check: &Check, subject: &Subject, ran: &Ran) -> Verdict {
         Ask::Command { .. } => command::judge(ran),
         Ask::Unit => unit::judge(subject, ran),
         Ask::Log { pattern } => log::judge(pattern, ran),
+        Ask::Tls { .. } => Verdict::Unseen("the fetcher brought words to a check that needs a connection".into()),
     }
 }
 
@@ -189,6 +194,7 @@ pub fn title(check: &Check) -> String {
             format!("{scheme} :{}{}{from}", http.port, shown::shown(http.path.as_bytes()))
         }
         Ask::Tcp { port } => format!("tcp :{port}{from}"),
+        Ask::Tls { port, .. } => format!("tls :{port}"),
         Ask::Command { words } => {
             let line = Cmd::from_words(words.clone()).map(|cmd| cmd.line()).unwrap_or_default();
             format!("command {}", shown::shown(line.as_bytes()))

@@ -1,8 +1,9 @@
-//! TLS for http checks: this machine's authorities, or those of one pinned file and no others. There is no way to skip
+//! TLS for checks: this machine's authorities, or those of one pinned file and no others. There is no way to skip
 //! the proof; a service with a self-signed certificate pins that certificate.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -10,18 +11,45 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Verdict;
+use super::{Term, Verdict, certificate};
 use crate::model::Tls;
 
 type Verifier = Arc<dyn ServerCertVerifier>;
 
-/// The TLS stream over `stream`, once the certificate is proven.
+/// The certificate of a port that speaks TLS from its first byte. Nothing is said beyond the handshake.
+pub(super) async fn shaken<S>(tls: &Tls, stream: S, until: Instant, within: Duration) -> Verdict
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    match timeout_at(until, wrap(tls, &[], stream)).await {
+        Ok(Ok(mut stream)) => {
+            // Whoever does not take the farewell has shown its certificate all the same.
+            let _ = timeout_at(until, stream.shutdown()).await;
+            Verdict::good(format!("the certificate for `{}` is good", tls.name)).lasting(term(&stream))
+        }
+        Ok(Err(verdict)) => verdict,
+        Err(_) => unended(within.as_secs_f64()),
+    }
+}
+
+pub(super) fn unended(secs: f64) -> Verdict {
+    Verdict::bad(format!("connected, but the TLS handshake did not end within {secs} s"))
+}
+
+/// When the certificate that the other side showed is good.
+pub(super) fn term<S>(stream: &TlsStream<S>) -> Option<Term> {
+    certificate::term(stream.get_ref().1.peer_certificates()?.first()?)
+}
+
+/// The TLS stream over `stream`, once the certificate is proven; within it one of these protocols is spoken, or any.
 pub(super) async fn wrap<S: AsyncRead + AsyncWrite + Send + Unpin>(
     tls: &Tls,
+    protocols: &[&[u8]],
     stream: S,
 ) -> Result<TlsStream<S>, Verdict> {
     let name = ServerName::try_from(tls.name.clone())
@@ -34,14 +62,14 @@ pub(super) async fn wrap<S: AsyncRead + AsyncWrite + Send + Unpin>(
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| failed(&error, &tls.name))
 }
 
 /// The same for whoever is no check; the machine's authorities prove the certificate.
 pub async fn over_tls<S: AsyncRead + AsyncWrite + Send + Unpin>(name: &str, stream: S) -> Result<TlsStream<S>, String> {
     let tls = Tls { name: name.to_owned(), ca: None };
-    wrap(&tls, stream).await.map_err(|verdict| format!("{name}: {}", verdict.says()))
+    wrap(&tls, &[b"http/1.1"], stream).await.map_err(|verdict| format!("{name}: {}", verdict.says()))
 }
 
 /// Who proves the certificate: the authorities in the file, or the machine's.

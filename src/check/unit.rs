@@ -85,7 +85,7 @@ pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
         lives.push(format!("{name} {}", unit.pid));
     }
     let says = if lives.len() == 1 { "active".into() } else { format!("all {} active", lives.len()) };
-    Verdict::Good(Good { says, life: Some(lives.join(", ")) })
+    Verdict::Good(Good { says, life: Some(lives.join(", ")), certificate: None })
 }
 
 /// What is wrong with a unit, if anything.

@@ -1,5 +1,7 @@
 //! What a check found. Not seeing is not the same as seeing bad.
 
+use super::Term;
+
 /// The answer to one question of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -19,6 +21,8 @@ pub struct Good {
     /// Names the very processes that were seen, where the check can tell: when it changes between two answers, they
     /// were started again in between.
     pub life: Option<String>,
+    /// When the certificate that was seen is good.
+    pub certificate: Option<Term>,
 }
 
 /// What was bad.
@@ -35,7 +39,15 @@ pub struct Bad {
 impl Verdict {
     /// A good verdict.
     pub(super) fn good(says: impl Into<String>) -> Self {
-        Self::Good(Good { says: says.into(), life: None })
+        Self::Good(Good { says: says.into(), life: None, certificate: None })
+    }
+
+    /// The same, where it is good, over a certificate of this term.
+    pub(super) fn lasting(mut self, term: Option<Term>) -> Self {
+        if let Self::Good(good) = &mut self {
+            good.certificate = term;
+        }
+        self
     }
 
     /// A bad verdict without evidence beyond its words.

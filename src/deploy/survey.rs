@@ -222,7 +222,7 @@ fn spread(service: &Service) -> Vec<Check> {
 }
 
 fn connects(check: &Check) -> bool {
-    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. })
+    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. } | Ask::Tls { .. })
 }
 
 /// The checks that need words on the host; the unit's state came with the look.

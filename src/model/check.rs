@@ -42,6 +42,11 @@ pub enum Ask {
     Tcp {
         port: u16,
     },
+    /// This port speaks TLS from its first byte, and its certificate is good.
+    Tls {
+        port: u16,
+        tls: Tls,
+    },
     /// The words exit with 0 on the host.
     Command {
         words: Vec<String>,
@@ -102,7 +107,7 @@ pub fn spread(checks: &[Check], port: Option<u16>, instances: u16) -> Vec<Check>
     for check in checks {
         let asked = match &check.ask {
             Ask::Http(http) => Some(http.port),
-            Ask::Tcp { port } => Some(*port),
+            Ask::Tcp { port } | Ask::Tls { port, .. } => Some(*port),
             Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => None,
         };
         let times = if asked.is_some() && asked == port { instances.max(1) } else { 1 };
@@ -110,7 +115,7 @@ pub fn spread(checks: &[Check], port: Option<u16>, instances: u16) -> Vec<Check>
             let mut check = check.clone();
             match &mut check.ask {
                 Ask::Http(http) => http.port = http.port.saturating_add(instance),
-                Ask::Tcp { port } => *port = port.saturating_add(instance),
+                Ask::Tcp { port } | Ask::Tls { port, .. } => *port = port.saturating_add(instance),
                 Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => {}
             }
             all.push(check);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::checked::{
     Ask, Batch, Become, Body, Check, Connection, FileSource, From, Hook, Hooks, Host, Http, Init, Kind, Limits,
-    LogLimits, ManagedFile, Native, Os, Policy, Python, Service,
+    LogLimits, ManagedFile, Native, Os, Policy, Python, Service, Tls,
 };
 use super::docker::{Docker, Healthcheck, Project, Push};
 use super::healing::{Heal, HealPolicy};
@@ -271,6 +271,7 @@ fn write_check(check: &Check) -> Value {
     let mut written = match &check.ask {
         Ask::Http(http) => write_http(http),
         Ask::Tcp { port } => json!({ "tcp": port }),
+        Ask::Tls { port, tls } => json!({ "tcp": port, "tls": write_tls(tls) }),
         Ask::Command { words } => json!({ "command": words }),
         Ask::Unit => json!({ "unit": true }),
         Ask::Log { pattern } => json!({ "log": pattern }),
@@ -288,13 +289,17 @@ fn write_check(check: &Check) -> Value {
     written
 }
 
+fn write_tls(tls: &Tls) -> Value {
+    object([("name", json!(tls.name)), ("ca", json!(tls.ca))])
+}
+
 fn write_http(http: &Http) -> Value {
     let body = http.body.as_ref().map(|body| match body {
         Body::Contains(text) => json!({ "contains": text }),
         Body::Matches(pattern) => json!({ "matches": pattern }),
         Body::Json { pointer, equals } => json!({ "json": { "pointer": pointer, "equals": equals } }),
     });
-    let tls = http.tls.as_ref().map(|tls| object([("name", json!(tls.name)), ("ca", json!(tls.ca))]));
+    let tls = http.tls.as_ref().map(write_tls);
     object([
         ("http", json!(http.path)),
         ("port", json!(http.port)),

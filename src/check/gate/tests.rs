@@ -32,7 +32,7 @@ fn hopeless() -> Verdict {
 }
 
 fn alive(life: &str) -> Verdict {
-    Verdict::Good(Good { says: "active".into(), life: Some(life.into()) })
+    Verdict::Good(Good { says: "active".into(), life: Some(life.into()), certificate: None })
 }
 
 /// How the gate ends, when, and how many rounds it took; every answer is there at once.

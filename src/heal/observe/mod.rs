@@ -215,7 +215,7 @@ fn checks<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a Service, Check)
 }
 
 fn connects(check: &Check) -> bool {
-    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. })
+    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. } | Ask::Tls { .. })
 }
 
 /// What a check of a service says.

@@ -47,7 +47,7 @@ draft! {
         header: Map<HeaderName, Line>,
         /// For http: what the body must say.
         body: Body,
-        /// For http: ask over TLS.
+        /// For http: ask over TLS. For tcp: the port speaks TLS from its first byte, and its certificate must be good.
         tls: Tls,
         /// Who asks: controller or host.
         from: Choice<From>,
@@ -87,7 +87,7 @@ draft! {
 draft! {
     /// HTTPS.
     struct Tls {
-        /// The name that the certificate must carry; the `Host` header if not given.
+        /// The name that the certificate must carry; the `Host` header of an http check if not given.
         name: Address,
         /// A PEM file of authorities, relative to this file; this machine's if not given.
         ca: Line,

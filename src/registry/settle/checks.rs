@@ -93,7 +93,7 @@ fn ask(
         return http(site, check, path.0.clone(), service, at, to).map(|http| Ask::Http(Box::new(http)));
     }
     if let Some(port) = check.tcp.value() {
-        return Some(Ask::Tcp { port: port.get() });
+        return tcp(site, check, port.get(), at, to);
     }
     if let Some(words) = check.command.value() {
         return Some(Ask::Command { words: known.words(words, &at.key("command"), to) });
@@ -116,13 +116,31 @@ fn refuse_http_keys(check: &draft::Check, at: &Trail<'_>, to: &mut Reader) {
         ("send", check.send.given().map(|at| at.place)),
         ("header", check.header.given().map(|at| at.place)),
         ("body", check.body.given().map(|at| at.place)),
-        ("tls", check.tls.given().map(|at| at.place)),
+        ("tls", check.tls.given().filter(|_| check.tcp.absent()).map(|at| at.place)),
     ];
     for (key, place) in places {
         if let Some(place) = place {
-            to.fault(place, &at.key(key), format!("`{key}` is for http checks, and this is none"));
+            let what = if key == "tls" { "http and tcp" } else { "http" };
+            to.fault(place, &at.key(key), format!("`{key}` is for {what} checks, and this is none"));
         }
     }
+}
+
+/// A port; with `tls` its certificate.
+fn tcp(site: &Site<'_>, check: &draft::Check, port: u16, at: &Trail<'_>, to: &mut Reader) -> Option<Ask> {
+    let Some(written) = check.tls.given() else { return Some(Ask::Tcp { port }) };
+    let usual = || site.defaults.check.value().and_then(|timing| timing.from.value());
+    let asked_by = check.from.value().or_else(usual).map(|choice| choice.0);
+    if asked_by == Some(From::Host) {
+        to.fault(
+            written.place,
+            &at.key("tls"),
+            "a certificate is proven by the controller, and this check is asked by the host",
+        )
+        .hint("give the check `from: controller`");
+    }
+    let tls = tls(site, &written.value, written.place, None, &at.key("tls"), to)?;
+    Some(Ask::Tls { port, tls })
 }
 
 fn http(

@@ -12,6 +12,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use portoser::check::Term;
+
 use super::{Ask, ENOUGH, From, SHORT, Tls, Verdict, check, has, http, subject, verdict};
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -26,6 +28,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_handshake_that_hangs", a_handshake_that_hangs),
         trial("a_pin_that_cannot_be_read", a_pin_that_cannot_be_read),
         trial("this_machine_does_not_trust_it", this_machine_does_not_trust_it),
+        trial("a_port_shows_its_certificate_alone", a_port_shows_its_certificate_alone),
     ]
 }
 
@@ -49,8 +52,22 @@ fn issued(by: &CertifiedIssuer<'static, KeyPair>, name: &str, change: fn(&mut Ce
     (certificate.der().clone(), key)
 }
 
-/// Serves one TLS connection with this certificate and asks it, trusting the authorities in `pem`.
+/// Serves one TLS connection with this certificate and asks it over HTTP, trusting the authorities in `pem`.
 fn asked(certified: Certified, pem: Option<&str>, name: &str, from: From, tool: &str) -> Result<Verdict, Failed> {
+    served(certified, pem, |port, ca| ask(port, name, ca, from, tool))
+}
+
+/// Asks for nothing but the certificate.
+fn shaken(port: u16, name: &str, ca: Option<&Path>, within: Duration) -> Verdict {
+    let tls = Tls { name: name.into(), ca: ca.map(Path::to_owned) };
+    verdict(&check(Ask::Tls { port, tls }, From::Controller, within), &subject(&[]))
+}
+
+fn served(
+    certified: Certified,
+    pem: Option<&str>,
+    question: impl FnOnce(u16, Option<&Path>) -> Verdict,
+) -> Result<Verdict, Failed> {
     let folder = tempfile::tempdir()?;
     let ca = folder.path().join("ca.pem");
     if let Some(pem) = pem {
@@ -78,7 +95,7 @@ fn asked(certified: Certified, pem: Option<&str>, name: &str, from: From, tool: 
                 let _ = stream.flush();
             }
         });
-        ask(port, name, pem.is_some().then_some(ca.as_path()), from, tool)
+        question(port, pem.is_some().then_some(ca.as_path()))
     }))
 }
 
@@ -185,5 +202,45 @@ fn this_machine_does_not_trust_it() -> Result<(), Failed> {
         let found = asked(issued(&authority(), "api.example", |_| {}), None, "api.example", From::Host, "curl")?;
         assert!(!found.is_good(), "{found:?}");
     }
+    Ok(())
+}
+
+/// Of a port that speaks another protocol within TLS: how long its certificate is good, and all that can be wrong with it.
+fn a_port_shows_its_certificate_alone() -> Result<(), Failed> {
+    let ca = authority();
+    let pem = ca.pem();
+    let found = |certified, name: &str| served(certified, Some(&pem), |port, ca| shaken(port, name, ca, ENOUGH));
+    let good = found(
+        issued(&ca, "db.example", |params| {
+            (params.not_before, params.not_after) =
+                (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2090, 1, 1));
+        }),
+        "db.example",
+    )?;
+    let Verdict::Good(good) = good else { return Err(format!("{good:?}").into()) };
+    assert_eq!(good.certificate, Some(Term { from: 1_577_836_800, to: 3_786_912_000 }));
+    let over = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    refused(&found(issued(&ca, "db.example", over), "db.example")?, "it has expired");
+    refused(&found(issued(&ca, "other.example", |_| {}), "db.example")?, "it is not for `db.example`");
+    refused(&found(issued(&authority(), "db.example", |_| {}), "db.example")?, "the certificate is refused");
+    // Over HTTP the same is seen by the way.
+    let by_the_way = asked(issued(&ca, "db.example", |_| {}), Some(&pem), "db.example", From::Controller, "")?;
+    assert!(matches!(&by_the_way, Verdict::Good(good) if good.certificate.is_some()), "{by_the_way:?}");
+    // Who speaks first and not TLS, and who waits for a greeting of its own.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), &pem)?;
+    let port = listener.local_addr()?.port();
+    refused(&shaken(port, "db.example", Some(file.path()), SHORT), "handshake did not end");
+    let plain = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // The first connection is the one that was given up.
+            for _ in 0..2 {
+                let _ = listener.accept().and_then(|(mut socket, _)| socket.write_all(b"220 mail.example ESMTP\r\n"));
+            }
+        });
+        shaken(port, "db.example", Some(file.path()), ENOUGH)
+    });
+    assert!(matches!(plain, Verdict::Bad(_)), "{plain:?}");
     Ok(())
 }

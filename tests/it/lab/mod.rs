@@ -3,6 +3,7 @@
 mod adopt;
 mod asked;
 mod beside;
+mod certificate;
 mod container_user;
 mod cordon;
 mod counted;
@@ -62,6 +63,7 @@ pub fn trials() -> Vec<Trial> {
         adopt::trials(),
         asked::trials(),
         beside::trials(),
+        certificate::trials(),
         container_user::trials(),
         cordon::trials(),
         discover::trials(),

@@ -16,6 +16,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             let kind = match &check.ask {
                 Ask::Http(_) => "http",
                 Ask::Tcp { .. } => "tcp",
+                Ask::Tls { .. } => "tls",
                 Ask::Command { .. } => "command",
                 Ask::Unit => "unit",
                 Ask::Log { .. } => "log",
@@ -41,7 +42,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
 fn is_closed(heard: &Heard, ask: &Ask) -> bool {
     let port = match ask {
         Ask::Http(http) => http.port,
-        Ask::Tcp { port } => *port,
+        Ask::Tcp { port } | Ask::Tls { port, .. } => *port,
         Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => return false,
     };
     heard.found.listeners.as_ref().is_some_and(|all| !all.contains_key(&port))

@@ -3,6 +3,7 @@
 mod access;
 mod base;
 mod ceiling;
+mod certificate;
 mod check;
 mod clock;
 mod container;
@@ -87,6 +88,7 @@ pub(super) const ALL: &[Look] = &[
     names::LOOK,
     need::LOOK,
     check::LOOK,
+    certificate::LOOK,
 ];
 
 /// A number of bytes for a person.

@@ -53,6 +53,21 @@ pub(super) fn service_told(
     listener: Option<Listener>,
     parts: &[(&str, &str)],
 ) -> Vec<Observation> {
+    service_there(look, more, (since, listener), parts, &refused())
+}
+
+/// As `service_told`, where each check says this.
+pub(super) fn service_judged(look: &Look, more: &str, verdict: Verdict) -> Vec<Observation> {
+    service_there(look, more, (0, None), &[], &verdict)
+}
+
+fn service_there(
+    look: &Look,
+    more: &str,
+    (since, listener): (u64, Option<Listener>),
+    parts: &[(&str, &str)],
+    verdict: &Verdict,
+) -> Vec<Observation> {
     let text = format!(
         "version: 1\nhosts:\n  one: {{ address: 192.0.2.1 }}\nservices:\n  api: {{ type: native, host: one, run: [a], port: 80, {more} }}\n"
     );
@@ -82,7 +97,7 @@ pub(super) fn service_told(
     let listeners = Some(listener.map(|one| (80, one)).into_iter().collect());
     let parts = parts.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect();
     let verdicts = spread(&service.checks, service.port, service.instances).into_iter();
-    let verdicts = verdicts.map(|check| (service.name.clone(), check, refused())).collect();
+    let verdicts = verdicts.map(|check| (service.name.clone(), check, verdict.clone())).collect();
     let heard = Heard { found: Beside { seen, listeners, parts }, verdicts, ways: Vec::new(), now: 0 };
     let placed = Placed { service, units: Vec::new() };
     (look.judge)(&Scene { registry: &registry, host, services: vec![placed] }, &heard)
