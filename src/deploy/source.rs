@@ -104,7 +104,7 @@ pub(super) fn open(sources: &Sources) -> BTreeSet<PathBuf> {
         _ => None,
     });
     let open = |(from, depth): &(&PathBuf, usize)| {
-        let mut folders = from.ancestors().skip(1).take(depth - 1);
+        let mut folders = from.ancestors().skip(1).take(depth.saturating_sub(1));
         lets(from, 0o004) && folders.all(|folder| lets(folder, 0o001))
     };
     files.filter(open).map(|(from, _)| from.clone()).collect()
@@ -125,7 +125,9 @@ pub(super) fn is_open(service: &Service, path: &str) -> bool {
         return root.file_name().is_some_and(|name| name == path) && lets(root, 0o004);
     }
     let file = root.join(path);
-    let mut folders = file.ancestors().skip(1).take(Path::new(path).components().count() - 1);
+    // The path comes from a host: it may be empty.
+    let depth = Path::new(path).components().count();
+    let mut folders = file.ancestors().skip(1).take(depth.saturating_sub(1));
     file.is_file() && lets(&file, 0o004) && folders.all(|folder| lets(folder, 0o001))
 }
 
@@ -265,6 +267,30 @@ fn link(path: &Path, inside: &str) -> Result<TreeKind, SourceFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_open_here_is_told_of_any_path() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("app/inner")).expect("made");
+        for file in ["app/compose.yml", "app/inner/data"] {
+            fs::write(at(file), "services: { web: { image: x } }\n").expect("written");
+            fs::set_permissions(at(file), fs::Permissions::from_mode(0o644)).expect("set");
+        }
+        let text =
+            "version: 1\nhosts: { h: { address: h } }\nservices: { web: { type: docker, host: h, compose: ./app } }\n";
+        let file = at("registry.yml");
+        let registry = crate::registry::load_text(text, crate::registry::Format::Yaml, &file, None).expect("valid");
+        let open = |path: &str| is_open(registry.services.values().next().expect("a service"), path);
+        assert!(open("compose.yml") && open("inner/data"));
+        // The path comes from a host, which may say anything.
+        assert!(!open("") && !open("/") && !open("other"));
+        fs::set_permissions(at("app/compose.yml"), fs::Permissions::from_mode(0o600)).expect("set");
+        fs::set_permissions(at("app/inner"), fs::Permissions::from_mode(0o700)).expect("set");
+        assert!(!open("compose.yml") && !open("inner/data"));
+    }
 
     #[cfg(unix)]
     #[test]

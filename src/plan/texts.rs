@@ -66,19 +66,22 @@ fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
 }
 
 /// The files in which two releases on a host differ, as far as it may be told how: what we write, and of a source what is open to
-/// others on this machine. What is not here any more is only named.
+/// others on this machine, also its compose file. What is not here any more is only named. Both environments are always asked for, as
+/// they say what is masked in all that differs.
 #[must_use]
 pub fn compared_back(
     (before, after): (&Record, &Record),
     service: Option<&Service>,
     is_open: impl Fn(&Service, &str) -> bool,
 ) -> Vec<Compared> {
-    let Some(service) = service else { return Vec::new() };
-    let ours = written(service);
+    let env = env_file();
     let differs = |(path, mark): &(&String, &String)| before.files.get(*path).is_some_and(|old| old != *mark);
-    let may = |path: &String| ours.contains(path) || (!is_hidden(path) && is_open(service, path));
-    let differ = after.files.iter().filter(differs).map(|(path, _)| path).filter(|path| may(path));
-    differ.take(FILES).map(|path| Compared { path: path.clone(), unless: None }).collect()
+    let ours = |service: &Service, path: &String| service.files.contains_key(path);
+    let open = |service: &Service, path: &String| !is_hidden(path) && is_open(service, path);
+    let may = |path: &String| service.is_some_and(|service| ours(service, path) || open(service, path));
+    let differ = after.files.iter().filter(differs).map(|(path, _)| path).filter(|path| **path != env && may(path));
+    let paths = std::iter::once(&env).chain(differ.take(FILES));
+    paths.map(|path| Compared { path: path.clone(), unless: None }).collect()
 }
 
 fn is_hidden(path: &str) -> bool {
@@ -111,12 +114,17 @@ pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sou
     all.end()
 }
 
-/// What changes in the texts on the way back to a release that lies on the host, as far as the look brought both.
+/// What changes in the texts on the way back to a release that lies on the host, as far as the look brought both. Without an environment
+/// nobody knows what is to be masked, and nothing is told.
 #[must_use]
 pub fn changed_back(before: &Record, after: &Record, found: &SeenService) -> Vec<TextChange> {
     let nothing = BTreeMap::new();
     let new = found.past_texts.get(&after.release).unwrap_or(&nothing);
     let env = (found.texts.get(&env_file()), new.get(&env_file()).map(String::as_str));
+    let lacks = |record: &Record, brought: bool| !brought && record.files.contains_key(&env_file());
+    if lacks(before, env.0.is_some()) || lacks(after, env.1.is_some()) {
+        return Vec::new();
+    }
     let mut all = Differences::new(before, after, env);
     for (path, new) in new.iter().filter(|(path, _)| **path != env_file()) {
         if let Some(old) = found.texts.get(path) {
@@ -228,33 +236,87 @@ mod tests {
         assert!(unified("", &long).ends_with("and 381 more lines\n"), "{}", unified("", &long));
     }
 
+    fn record(digit: &str, units: &str, files: &[(&str, &str)]) -> Record {
+        let files: Vec<String> = files.iter().map(|(path, mark)| format!("\"{path}\":\"{mark}\"")).collect();
+        let text = format!(
+            r#"{{"format":1,"service":"web","release":"{}","engine":"native","supervisor":"systemd","scope":"system","units":[{units}],
+            "user":null,"checks":[],"hooks":{{"before":[],"after":[]}},"summary":{{}},"files":{{{}}}}}"#,
+            digit.repeat(16),
+            files.join(",")
+        );
+        Record::parse(&text).expect("a record")
+    }
+
+    fn told(releases: (&Record, &Record), [old, new]: [&[(&str, &str)]; 2]) -> Vec<(String, String)> {
+        let texts = |all: &[(&str, &str)]| all.iter().map(|(path, text)| ((*path).into(), (*text).into())).collect();
+        let past_texts = BTreeMap::from([(releases.1.release.clone(), texts(new))]);
+        let found = SeenService { texts: texts(old), past_texts, ..SeenService::default() };
+        changed_back(releases.0, releases.1, &found).into_iter().map(|one| (one.path, one.diff)).collect()
+    }
+
+    const ENV: &str = ".portoser/env.sh";
+
     #[test]
     fn what_an_environment_calls_a_secret_is_masked_in_every_file() {
         let (old, new) =
             ("export DB_PASSWORD='it was so'\nexport A=1\n", "export DB_PASSWORD=another-one\nexport A=2\n");
-        let record = |digit: &str| {
-            let text = format!(
-                r#"{{"format":1,"service":"web","release":"{}","engine":"native","supervisor":"systemd","scope":"system","units":[],
-                "user":null,"checks":[],"hooks":{{"before":[],"after":[]}},"summary":{{}},"files":{{}}}}"#,
-                digit.repeat(16)
-            );
-            Record::parse(&text).expect("a record")
-        };
-        let (before, after) = (record("1"), record("2"));
-        let texts = |text: &str, env: &str| {
-            BTreeMap::from([("app.ini".to_owned(), text.to_owned()), (env_file(), env.to_owned())])
-        };
-        let found = SeenService {
-            texts: texts("in 1111111111111111\npin = it was so\n", old),
-            past_texts: BTreeMap::from([(
-                after.release.clone(),
-                texts("in 2222222222222222\npin = another-one\n", new),
-            )]),
-            ..SeenService::default()
-        };
-        let told: Vec<_> = changed_back(&before, &after, &found).into_iter().map(|one| (one.path, one.diff)).collect();
+        let now = [("app.ini", "in 1111111111111111\npin = it was so\n"), (ENV, old)];
+        let past = [("app.ini", "in 2222222222222222\npin = another-one\n"), (ENV, new)];
         let diff = "@@ -1,2 +1,2 @@\n in 2222222222222222\n-pin = [masked]\n+pin = [masked]\n";
-        assert_eq!(told, [("app.ini".into(), diff.into()), ("environment".into(), "~A\n~DB_PASSWORD\n".into())]);
+        assert_eq!(
+            told((&record("1", "", &[]), &record("2", "", &[])), [&now, &past]),
+            [("app.ini".into(), diff.into()), ("environment".into(), "~A\n~DB_PASSWORD\n".into())]
+        );
+    }
+
+    #[test]
+    fn an_environment_that_stayed_as_it_was_says_what_is_masked() {
+        let unit =
+            |text: &str| format!(r#"{{"name":"web.service","path":"/etc/web.service","enable":null,"text":"{text}"}}"#);
+        let (before, after) = (
+            record("1", &unit("pin=it-was-so\\nA=1\\n"), &[("app.ini", "a"), (ENV, "e")]),
+            record("2", &unit("pin=it-was-so\\nA=2\\n"), &[("app.ini", "b"), (ENV, "e")]),
+        );
+        let env = (ENV, "export DB_PASSWORD=it-was-so\n");
+        let asked = |service| -> Vec<String> {
+            compared_back((&before, &after), service, |_, _| true).into_iter().map(|one| one.path).collect()
+        };
+        assert_eq!(asked(None), [ENV], "what is in no registry has units yet");
+        assert_eq!(asked(Some(&service("{ type: native, host: h, run: [x] }"))), [ENV, "app.ini"]);
+        let (now, past) =
+            ([("app.ini", "pin = it-was-so\nhello\n"), env], [("app.ini", "pin = it-was-so\nbye\n"), env]);
+        let all = told((&before, &after), [&now, &past]);
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert!(all.iter().all(|(_, diff)| diff.contains("[masked]") && !diff.contains("it-was-so")), "{all:?}");
+        // Without it nobody knows what is a secret.
+        assert_eq!(told((&before, &after), [&now, &past[..1]]), []);
+        assert_eq!(told((&before, &after), [&now[..1], &past]), []);
+    }
+
+    #[test]
+    fn a_compose_file_that_is_closed_here_is_not_told() {
+        let compose =
+            service("{ type: docker, host: h, compose: ./shop/compose.yml, files: { app.ini: { text: x } } }");
+        let files = |mark| ["app.ini", "compose.yml", "docker-compose.yml", ENV].map(|path| (path, mark));
+        let (before, after) = (record("1", "", &files("a")), record("2", "", &files("b")));
+        let asked = |open: bool| -> Vec<String> {
+            let all = compared_back((&before, &after), Some(&compose), |_, path| open && path == "compose.yml");
+            all.into_iter().map(|one| one.path).collect()
+        };
+        assert_eq!(asked(false), [ENV, "app.ini"]);
+        assert_eq!(asked(true), [ENV, "app.ini", "compose.yml"]);
+    }
+
+    fn service(entry: &str) -> Service {
+        let text = format!("version: 1\nhosts: {{ h: {{ address: h }} }}\nservices: {{ web: {entry} }}\n");
+        // A compose file must be there.
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("shop")).expect("made");
+        let compose = "services: { web: { image: x } }\n";
+        std::fs::write(folder.path().join("shop/compose.yml"), compose).expect("written");
+        let file = folder.path().join("r.yml");
+        let registry = crate::registry::load_text(&text, crate::registry::Format::Yaml, &file, None);
+        registry.expect("valid").services.into_values().next().expect("a service")
     }
 
     #[test]
