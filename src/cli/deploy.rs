@@ -132,14 +132,14 @@ pub(super) fn go(
             None => prepare(&ground, request).await,
         };
         let mut prepared = planned().await;
-        if let (Some(healers), Err(Fault::Refused(_))) = (&healers, &prepared) {
-            // A host whose docker does not answer, say, may be mended.
+        if let (Some(healers), Err(Fault::Refused(_) | Fault::Closed(_))) = (&healers, &prepared) {
+            // A host whose docker does not answer, say, or whose disk was mounted read-only, may be mended.
             healers.clear_way(&ground, &request.selection).await;
             prepared = planned().await;
         }
         let mut prepared = prepared.map_err(fault)?;
         let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
-        session::approve(face, &app, moving.map(|change| &change.service), &manner.approve)?;
+        session::approve(face, &app, moving.map(|change| &change.service), &manner.approve).await?;
         if let Some(healers) = healers.as_ref().filter(|_| prepared.is_troubled(&ground)) {
             healers.clear_way(&ground, &request.selection).await;
             prepared = prepared.again(&ground).await.map_err(fault)?;

@@ -14,6 +14,7 @@ use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::run::{Compression, HostRun, Order};
 use crate::host::{Record, Seen};
 use crate::model::{HostName, ServiceName};
+use crate::plan::Refused;
 use crate::registry::{STOP_MOST, Service};
 
 /// How long bringing earlier runs to their end may take.
@@ -56,6 +57,10 @@ pub(super) async fn quiet(
         if hosts.is_empty() {
             return Ok(survey);
         }
+        if let Some(fault) = closed(&survey, &hosts) {
+            ground.part(&survey.far).await;
+            return Err(fault);
+        }
         // What is settled may have to stop what takes its time.
         let stop = longest_stop(ground.registry.services.values(), survey.seen.values().flat_map(records));
         let wait = until.saturating_duration_since(Instant::now());
@@ -94,6 +99,13 @@ pub(super) async fn quiet(
     }
 }
 
+/// That what was left cannot be brought to its end either, as nothing can be begun there.
+fn closed(survey: &Survey, hosts: &BTreeSet<HostName>) -> Option<Fault> {
+    let facts = hosts.iter().filter_map(|host| Some((host, survey.seen.get(host)?.facts.closed()?)));
+    let all: Vec<_> = facts.map(|(host, (what, hint))| (host.clone(), Refused::new(what, hint))).collect();
+    (!all.is_empty()).then_some(Fault::Closed(all))
+}
+
 /// The longest that one of these may take to stop: by the registry, and by the releases, as a compose file has times of its own. What a
 /// host says is bounded.
 pub(super) fn longest_stop<'a>(
@@ -130,8 +142,22 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::host::SeenService;
+    use crate::host::{Facts, SeenService};
     use crate::model::ReleaseId;
+
+    #[test]
+    fn what_was_left_on_a_closed_host_is_not_begun() {
+        let host = |name: &str| HostName::try_from(name).expect("a name");
+        let seen = |why: Option<&str>| {
+            let facts = Facts { unwritable: why.map(str::to_owned), ..Facts::default() };
+            Seen { facts, ..Seen::default() }
+        };
+        let all = [(host("open"), seen(None)), (host("shut"), seen(Some("Read-only file system")))];
+        let survey = Survey { seen: BTreeMap::from(all), ..Survey::default() };
+        assert!(closed(&survey, &BTreeSet::from([host("open")])).is_none());
+        let fault = closed(&survey, &BTreeSet::from([host("open"), host("shut")])).expect("it is closed");
+        assert!(matches!(&fault, Fault::Closed(hosts) if hosts.len() == 1 && hosts[0].0 == host("shut")), "{fault:?}");
+    }
 
     #[test]
     fn what_takes_its_time_to_stop_is_waited_for() {
