@@ -1,4 +1,5 @@
-# The look: asks a host all questions in one breath, with few processes, and changes nothing.
+# The look: asks a host all questions in one breath, with few processes, and changes nothing; what seems closed is tried with an
+# empty folder that is taken away at once.
 # Each answer is `@KEY LENGTH`, a newline, LENGTH bytes, a newline; so that no answer can pass for another.
 LC_ALL=C; export LC_ALL
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
@@ -7,6 +8,7 @@ printf '\n@portoser-look 1\n\n'
 exec 3>&1 2>/dev/null
 projects=
 brought=0
+way=
 dog=
 hung=' '
 
@@ -56,16 +58,31 @@ standing() { # prints the folder that stands where the base folder is or will be
   while [ ! -d "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
   near=${near:-/}
   [ ! -r "$base/cordon" ] || say cordon "$(head -c 500 "$base/cordon")"
-  # A read-only file system is told by the access check; asking for it costs no process and writes nothing. Shells that go by the
-  # mode alone (busybox) may be wrong in a no: that is tried, and says why.
+  # A read-only file system is told by the access check; asking for it costs no process and writes nothing. A shell that goes by the
+  # mode alone (busybox) may be wrong in a no, and in a yes for root: there the mount is asked. A no is tried, and says why.
   why=yes
   for one in "$near" "$base/runs" "$base/services"; do
-    if [ ! -d "$one" ] || [ -w "$one" ]; then continue; fi
-    why=$(mkdir "$one/.portoser-$$" 2>&1) || break
-    rmdir "$one/.portoser-$$"; why=yes
+    if [ ! -d "$one" ] || { [ -w "$one" ] && ! frozen "$one"; }; then continue; fi
+    one=$one/.portoser-$$
+    # One that was left behind is no reason; that it can be taken away says the same.
+    why=$(mkdir "$one" 2>&1) || [ -d "$one" ] || break
+    why=$(rmdir "$one" 2>&1) || break
+    why=yes
   done
-  say writable "$why"
+  why=${why:-it takes no folder}
+  # The folder's name may be long; what matters stands behind it.
+  say writable "${why##*: }"
   printf '%s\n' "$near"
+}
+
+frozen() { # FOLDER: whether root's busybox stands before a mount that is read-only; a link on the way hides it
+  { [ "$uid" = 0 ] && [ "/proc/$$/exe" -ef /bin/busybox ]; } || return
+  point=/ options=
+  while read -r device at kind how rest; do
+    case $1/ in "${at%/}"/*) [ ${#at} -lt ${#point} ] || { point=$at options=$how; } ;; esac
+  done </proc/mounts
+  case ,$options, in *,ro,*) return 0 ;; esac
+  return 1
 }
 
 apart() { # service|stray NAME: asked in a process of its own, so that a folder that hangs there is only that service's
@@ -234,6 +251,8 @@ past() { # NAME: the records of all its releases
 texts() { # NAME RELEASE [MARK PATH]...: files of a release (without one: that in force) that have another mark; large ones are not for reading
   at=${2:+releases/$2} key=text${2:+/$2}
   cd -P "$base/services/$1/${at:-current}" || return
+  # Neither of two releases is shown without the other: each kind has room of its own.
+  [ "$way" = "${2:+back}" ] || { way=back brought=0; }
   name=$1 record=; shift 2
   IFS= read -r record <.portoser/release.json
   while [ $# -gt 1 ]; do
