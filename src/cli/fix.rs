@@ -61,7 +61,7 @@ impl Fix {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let app = session::open(face)?;
         let host = host(&app.registry, &self.service, self.host)?;
-        session::approve(face, &app, [&self.service], &self.approve)?;
+        block_on(async |_| session::approve(face, &app, [&self.service], &self.approve).await)??;
         let library = Arc::new(library(face, &app.registry.file)?);
         let wish = crate::heal::Fix {
             service: self.service,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::deploy::Which;
 use crate::cli::stream::{Lines, code, print};
-use crate::cli::{Exit, Face, Failure, session};
+use crate::cli::{Exit, Face, Failure, render, session};
 use crate::deploy::{Heard, LogTerms, Turns, logs, side_by_side};
 use crate::model::FailureKind;
 use crate::registry::parse_duration;
@@ -63,6 +63,11 @@ impl Logs {
             loop {
                 let (number, piece) = tokio::select! {
                     piece = heard.recv() => match piece { Some(piece) => piece, None => break },
+                    () = stop.soon.cancelled() => return Ok(Exit(FailureKind::Interrupted.code())),
+                };
+                // One host may be asked about while another one says something.
+                let _screen = tokio::select! {
+                    screen = render::screen() => screen,
                     () = stop.soon.cancelled() => return Ok(Exit(FailureKind::Interrupted.code())),
                 };
                 if face.data_closed() {

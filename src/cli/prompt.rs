@@ -1,8 +1,7 @@
 //! Questions to a person at the terminal: one at a time, and none without end. Who does not answer has not agreed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dialoguer::{Confirm, Error, Input, Password};
@@ -36,6 +35,17 @@ pub(super) fn line(question: &str) -> Result<String, Failure> {
     within(PATIENCE, question, |words| Input::new().with_prompt(words).allow_empty(true).interact_text())
 }
 
+/// As `line`, for a task that has others to carry: they go on, and Ctrl-C is heard.
+///
+/// # Errors
+/// When nothing is answered.
+pub(super) async fn awaited(question: String) -> Result<String, Failure> {
+    match tokio::task::spawn_blocking(move || line(&question)).await {
+        Ok(typed) => typed,
+        Err(ended) => Err(Failure::new(FailureKind::Interrupted, &ended).doing("asking")),
+    }
+}
+
 /// What the person types until it is good; an empty line is `usual`, if there is one.
 ///
 /// # Errors
@@ -67,69 +77,116 @@ fn shown(question: &str) -> String {
     question.lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
-/// How the question that is open is given up.
-static OPEN: Mutex<Option<Box<dyn Fn() + Send>>> = Mutex::new(None);
+/// Why nothing is asked any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// One question had no answer. The thread that waits for the keyboard cannot be ended, and would take the next answer.
+    Silent,
+    /// Who is asked wants to stop.
+    Stopped,
+}
 
-/// Gives up the question that is open, if there is one, as who is asked wants to stop. A question that hides what is typed would
-/// not hear of it.
+/// The question that stands on the terminal, and whether another one may follow.
+struct Asked {
+    give_up: Option<Box<dyn Fn() + Send>>,
+    gone: Option<Gone>,
+}
+
+static ASKED: Mutex<Asked> = Mutex::new(Asked { give_up: None, gone: None });
+
+fn asked() -> MutexGuard<'static, Asked> {
+    ASKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives up the question that is open, if there is one, and those that would follow, as who is asked wants to stop. A question that
+/// hides what is typed would not hear of it.
 pub(super) fn give_up() {
-    if let Some(give_up) = OPEN.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+    let mut asked = asked();
+    asked.gone = Some(Gone::Stopped);
+    if let Some(give_up) = &asked.give_up {
         give_up();
     }
 }
 
-/// Asks, when no other question is open, and waits so long. A thread that still waits for the keyboard cannot be ended; so
-/// after one question without an answer nothing is asked any more.
+/// Whether who is asked wants to stop.
+pub(super) fn is_given_up() -> bool {
+    asked().gone == Some(Gone::Stopped)
+}
+
+/// Asks, when no other question is open, and waits so long.
 fn within<T: Send + 'static>(
     patience: Duration,
     question: &str,
     ask: impl FnOnce(String) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Failure> {
     static TURN: Mutex<()> = Mutex::new(());
-    static ALONE: AtomicBool = AtomicBool::new(false);
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let asked = question.lines().last().unwrap_or_default();
-    let nobody = || {
-        let text = format!("nobody answered `{}` within {}", safe(asked), duration(patience));
-        Failure::say(FailureKind::Interrupted, text)
-    };
-    if ALONE.load(Ordering::SeqCst) {
-        return Err(nobody());
-    }
-    // A question hides what is typed; who waits no longer gives the terminal back as it was.
+    // A question hides the cursor or what is typed; who waits no longer gives the terminal back as it was.
     let before = rustix::termios::tcgetattr(rustix::stdio::stdin());
     let (answer, answered) = channel();
-    let none = answer.clone();
-    let given_up = move || drop(none.send(None));
+    // Held by the thread that asks: should it end without an answer, nobody waits for one.
+    let answer = Arc::new(answer);
+    let none = Arc::downgrade(&answer);
+    let given_up = move || none.upgrade().into_iter().for_each(|none| drop(none.send(None)));
     let words = shown(question);
     // Of a question with several lines the last one is asked: the others would be printed once more with the answer.
     let (lead, words) = words.rsplit_once('\n').map_or((None, &*words), |(lead, last)| (Some(lead), last));
     let words = words.to_owned();
     let answered = aside(|| {
+        {
+            // Whoever gives up before this is seen here, and after it finds the question.
+            let mut asked = asked();
+            if let Some(gone) = asked.gone {
+                return Err(gone);
+            }
+            asked.give_up = Some(Box::new(given_up));
+        }
         lead.iter().for_each(|lead| say(lead));
-        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(given_up));
         std::thread::spawn(move || answer.send(Some(ask(words))));
         let answered = answered.recv_timeout(patience);
-        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        answered
+        asked().give_up = None;
+        Ok(answered)
     });
     match answered {
-        Ok(Some(typed)) => typed.map_err(|error| Failure::new(FailureKind::Interrupted, &error).doing("asking")),
-        unanswered => {
-            ALONE.store(true, Ordering::SeqCst);
-            if let Ok(before) = before {
-                let _ =
-                    rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Now, &before);
-            }
-            if unanswered.is_ok() {
-                say("");
-                return Err(Failure::say(FailureKind::Interrupted, "stopped while it was asked").doing("asking"));
-            }
-            let failure = nobody();
-            say(&format!("\n{}", failure.text()));
-            Err(failure)
-        }
+        Ok(Ok(Some(Ok(typed)))) => return Ok(typed),
+        Err(gone) => return Err(unanswered(question, patience, gone)),
+        Ok(_) => {}
     }
+    if let Ok(before) = before {
+        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Now, &before);
+    }
+    say(SHOW_CURSOR);
+    let gone = match answered {
+        Ok(Ok(Some(Err(error)))) if !is_stop(&error) => {
+            return Err(Failure::new(FailureKind::Interrupted, &error).doing("asking"));
+        }
+        Ok(Err(RecvTimeoutError::Timeout)) => Gone::Silent,
+        _ => Gone::Stopped,
+    };
+    let failure = unanswered(question, patience, gone);
+    asked().gone.get_or_insert(gone);
+    if gone == Gone::Silent {
+        say(&failure.text());
+    }
+    Err(failure)
+}
+
+/// Ctrl-C at a question that reads single keys.
+fn is_stop(Error::IO(error): &Error) -> bool {
+    error.kind() == std::io::ErrorKind::Interrupted
+}
+
+/// DECTCEM, which every terminal knows that hides its cursor; with it, a new line.
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+fn unanswered(question: &str, patience: Duration, gone: Gone) -> Failure {
+    let asked = safe(question.lines().last().unwrap_or_default());
+    let text = match gone {
+        Gone::Silent => format!("nobody answered `{asked}` within {}", duration(patience)),
+        Gone::Stopped => "stopped while it was asked".to_owned(),
+    };
+    let failure = Failure::say(FailureKind::Interrupted, text);
+    if gone == Gone::Stopped { failure.doing("asking") } else { failure }
 }
 
 #[cfg(test)]
@@ -145,5 +202,15 @@ mod tests {
         assert!(silent.is_err_and(|failure| failure.text().contains("`second?` within 0.0 s")));
         assert!(within(soon, "third?", |_| Ok(true)).is_err());
         drop(hold);
+        // Who was about to ask when everything is given up does not ask, either.
+        asked().gone = None;
+        give_up();
+        let late = within(soon, "fourth?", |_| Ok(true));
+        assert!(late.is_err_and(|failure| failure.text().contains("stopped")) && is_given_up());
+        // A question that breaks is not waited for.
+        asked().gone = None;
+        let began = std::time::Instant::now();
+        assert!(within(PATIENCE, "fifth?", |_| -> Result<(), Error> { panic!("on purpose") }).is_err());
+        assert!(began.elapsed() < PATIENCE / 2);
     }
 }

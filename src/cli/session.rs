@@ -80,6 +80,17 @@ fn become_password(face: &Face) -> Result<Secret, Failure> {
     }
 }
 
+/// Whether this word is typed. Silence is no.
+///
+/// # Errors
+/// When who is asked wants to stop.
+pub(super) async fn typed(question: String, word: &str) -> Result<bool, Failure> {
+    match prompt::awaited(question).await {
+        Err(_) if prompt::is_given_up() => Err(stopped()),
+        answer => Ok(answer.is_ok_and(|typed| typed == word)),
+    }
+}
+
 /// Asks whether an unknown key is the right one. The fingerprint is shown by the question itself.
 fn ask_about_key(key: &ShownKey) -> bool {
     prompt::agrees(&format!("{key}\nis this the right fingerprint, and shall the key be pinned?"))
@@ -190,7 +201,7 @@ pub(super) async fn carry(
 
 /// What the registry protects needs its typed name, or `--approve NAME`. `names` are the services that will change; where none
 /// does, nothing is asked.
-pub(super) fn approve<'a>(
+pub(super) async fn approve<'a>(
     face: &Face,
     app: &App,
     names: impl IntoIterator<Item = &'a ServiceName>,
@@ -215,8 +226,7 @@ pub(super) fn approve<'a>(
         if !face.can_ask() {
             return Err(refuse());
         }
-        let typed = prompt::line(&format!("`{name}` is protected; type its name to go on"));
-        if typed.ok().as_deref() != Some(name.as_str()) {
+        if !typed(format!("`{name}` is protected; type its name to go on"), &name).await? {
             return Err(refuse());
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::deploy::Which;
-use crate::cli::{Exit, Face, Failure, block_on, prompt, session};
+use crate::cli::{Exit, Face, Failure, block_on, session};
 use crate::deploy::{
     Fault, Ground, Pace, Prepared, SelectFault, Selection, Terms, TurnRequest, deploy, prepare_turn, select, verdict,
 };
@@ -129,10 +129,10 @@ pub(super) fn carry(
         let prepared = prepare_turn(&ground, &selection, wanted).await.map_err(fault)?;
         let skipped = prepared.skipped.clone();
         if turn == Turn::Remove {
-            confirm(face, &prepared)?;
+            confirm(face, &prepared).await?;
         }
         let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
-        session::approve(face, &app, moving.map(|change| &change.service), &approve)?;
+        session::approve(face, &app, moving.map(|change| &change.service), &approve).await?;
         let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
         if skipped.is_empty() || verdict(&ended, ground.stop.is_cancelled()).is_some() {
             return Ok(ended);
@@ -145,7 +145,7 @@ pub(super) fn carry(
 }
 
 /// A removal is confirmed by typing the service's name (or how many places it is taken from), or with `--yes`.
-fn confirm(face: &Face, prepared: &Prepared) -> Result<(), Failure> {
+async fn confirm(face: &Face, prepared: &Prepared) -> Result<(), Failure> {
     let changes = &prepared.plan.changes;
     if face.flags.yes || changes.is_empty() {
         return Ok(());
@@ -161,5 +161,5 @@ fn confirm(face: &Face, prepared: &Prepared) -> Result<(), Failure> {
     let (what, word) =
         if one { ("its name", changes[0].service.to_string()) } else { ("their number", places.len().to_string()) };
     let question = format!("remove {}? type {what} (`{word}`) to go on", places.join(", "));
-    if prompt::line(&question).ok().as_deref() == Some(word.as_str()) { Ok(()) } else { Err(refuse()) }
+    if session::typed(question, &word).await? { Ok(()) } else { Err(refuse()) }
 }

@@ -43,6 +43,12 @@ fn with_other_keys(place: &Place) -> Result<(String, String), Failed> {
 fn unknown_key(place: &Place) -> Outcome {
     let (config, known) = with_other_keys(place)?;
     let words = ["--ssh-config", &config, "run", "--host", "box", "--", "echo", "it runs"];
+    // Who leaves gets the cursor back, which the question hides.
+    let run = outlived(&place.command(&words), "[ $code != 0 ]");
+    let mut terminal = Terminal::start(&run);
+    let said = terminal.shows("shall the key be pinned?").hides("\x03").ends(0);
+    let (times, hidden) = terminal.cursor();
+    assert!(times > 0 && !hidden, "hidden {times} times: {said}");
     for (answer, code) in [("n", 4), ("y", 0)] {
         let mut terminal = Terminal::start(&place.command(&words));
         terminal.shows("SHA256:").shows("is this the right fingerprint, and shall the key be pinned?").types(answer);
@@ -78,6 +84,10 @@ fn protected(place: &Place) -> Outcome {
     terminal.shows("`below` is protected; type its name to go on").types("bellow\n");
     let said = terminal.ends(9);
     assert!(said.contains("--approve below"), "{said}");
+    place.want(8, &["status"])?;
+    // Who leaves instead has refused nothing.
+    let said = Terminal::start(&deploy).shows("type its name to go on").hides("\x03").ends(130);
+    assert!(said.contains("nothing was changed"), "{said}");
     place.want(8, &["status"])?;
     let mut terminal = Terminal::start(&deploy);
     terminal.shows("type its name to go on").types("below\n");
@@ -153,6 +163,17 @@ fn locked(words: &[&str]) -> Result<(Sshd, std::process::Command), Failed> {
     Ok((sshd, run))
 }
 
+/// The words by a shell that Ctrl-C does not end, and what it does afterwards with their `code`.
+fn outlived(run: &std::process::Command, then: &str) -> std::process::Command {
+    let all = std::iter::once(run.get_program()).chain(run.get_args());
+    let all: Vec<String> = all.map(|word| quote(&word.to_string_lossy()).into_owned()).collect();
+    let shell = format!("trap : INT; {}; code=$?; {then}", all.join(" "));
+    let mut outer = command("/bin/sh");
+    outer.args(["-c", &shell]).env_clear();
+    outer.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
+}
+
 /// What is typed at such a question is hidden by the terminal; who leaves instead finds it as it was, and is not asked to go on.
 fn left() -> Outcome {
     for (words, question) in [
@@ -161,13 +182,7 @@ fn left() -> Outcome {
         (&["--ask-become-pass", "deploy", "--all"], "password for sudo"),
     ] {
         let (_sshd, run) = locked(words)?;
-        let all = std::iter::once(run.get_program()).chain(run.get_args());
-        let all: Vec<String> = all.map(|word| quote(&word.to_string_lossy()).into_owned()).collect();
-        let shell = format!("trap : INT; {}; code=$?; stty -a; exit $code", all.join(" "));
-        let mut outer = command("/bin/sh");
-        outer.args(["-c", &shell]).env_clear();
-        outer.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let mut terminal = Terminal::start(&outer);
+        let mut terminal = Terminal::start(&outlived(&run, "stty -a; exit $code"));
         let said = terminal.shows(question).hides("\x03").ends(130);
         assert!(said.contains(" echo ") && !said.contains("-echo "), "{words:?}: {said}");
     }

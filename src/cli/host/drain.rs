@@ -47,7 +47,7 @@ impl Drain {
         let said = serde_json::json!({ "hosts": [name], "alone": alone });
         let job = async |ground: Arc<Ground>| {
             let fault = |fault: Fault| session::failed("draining", &fault);
-            session::approve(face, &app, &services_on(&app.registry, &name), &approve)?;
+            session::approve(face, &app, &services_on(&app.registry, &name), &approve).await?;
             match drain(&ground, &name, &line, alone).await.map_err(fault)? {
                 Some(prepared) => deploy(&ground, prepared, &terms).await.map_err(fault),
                 None => Ok(Vec::new()),

@@ -11,6 +11,7 @@ mod words;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::MissedTickBehavior;
 
 use crate::cli::face::{Face, Format, say};
 use crate::model::Event;
@@ -30,6 +31,8 @@ const TURN: Duration = Duration::from_millis(100);
 pub async fn render(face: &Face, mut events: UnboundedReceiver<Event>) {
     let mut shown = Screen::new(face);
     let mut turn = tokio::time::interval(TURN);
+    // Nobody saw the turns that a question took.
+    turn.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         let event = tokio::select! {
             event = events.recv() => match event { Some(event) => Some(event), None => break },
