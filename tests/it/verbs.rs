@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed, Trial};
 use portoser::demo::{Sandbox, Server};
@@ -171,10 +172,14 @@ fn words_pass_through(place: &Place) -> Outcome {
     Ok(())
 }
 
+/// How long what a trial waits for may take, and how many lines are to come after a log was turned over twice.
+const PATIENCE: Duration = Duration::from_secs(180);
+const AFTERWARDS: usize = 200;
+
 /// A host without an init system turns a process's log over when it has grown: who follows it sees what comes after, and nothing twice.
 fn followed_on(place: &Place) -> Outcome {
     // The loop looks once a minute how large the log is; here it is a moment.
-    let (sleep, count) = (place.folder.join("host/bin/sleep"), place.at("count"));
+    let sleep = place.folder.join("host/bin/sleep");
     std::fs::remove_file(&sleep)?;
     std::fs::write(&sleep, "#!/bin/sh\n[ \"$1\" != 60 ] || set -- 0.3\nexec /bin/sleep \"$@\"\n")?;
     std::fs::set_permissions(&sleep, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -182,27 +187,30 @@ fn followed_on(place: &Place) -> Outcome {
     let text = std::fs::read_to_string(&file)?;
     let below = "run: [/bin/sh, -c, 'echo up; exec sleep 600']\n  above";
     assert!(text.contains(below), "{text}");
-    let says =
-        "n=0; while :; do n=$((n + 1)); echo line $n; echo $n >COUNT; /bin/sleep 0.02; done".replace("COUNT", &count);
-    let says = format!("run: [/bin/sh, -c, '{says}']\n    log: {{ max_size: 4KiB }}\n  above");
-    std::fs::write(&file, text.replace(below, &says))?;
+    let says = "run: [/bin/sh, -c, 'n=0; while :; do n=$((n + 1)); echo line $n; /bin/sleep 0.02; done']\n    \
+                log: { max_size: 4KiB }\n  above";
+    std::fs::write(&file, text.replace(below, says))?;
     place.want(0, &["deploy", "below"])?;
     let mut follow = place.command(&["logs", "below", "--follow", "--lines", "1"]);
     let mut child = follow.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("a pipe")));
-    let mut numbers: Vec<u32> = Vec::new();
-    // Lines of ten bytes: the log is turned over twice at least.
-    for line in lines.map_while(Result::ok) {
+    let (heard, said) = std::sync::mpsc::channel();
+    // It ends with the program that it reads from.
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| heard.send(line)));
+    let old = place.folder.join("base/services/below/process/1/log.1");
+    // The first one begins with the first line; one that does not was kept at a later turn.
+    let again = || std::fs::read_to_string(&old).is_ok_and(|text| !text.is_empty() && !text.starts_with("line 1\n"));
+    let until = Instant::now() + PATIENCE;
+    let (mut numbers, mut since) = (Vec::<u32>::new(), 0);
+    while since < AFTERWARDS {
+        let Ok(line) = said.recv_timeout(until.saturating_duration_since(Instant::now())) else { break };
         numbers.extend(line.strip_prefix("line ").and_then(|number| number.parse::<u32>().ok()));
-        if numbers.len() == 1200 {
-            break;
-        }
+        since += usize::from(since > 0 || again());
     }
     child.kill()?;
     child.wait()?;
-    let turned = std::fs::read_dir(place.folder.join("base/services/below/process/1"))?;
-    assert!(turned.filter_map(Result::ok).any(|entry| entry.file_name() == "log.1"), "it was never turned over");
-    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    assert_eq!(since, AFTERWARDS, "lines after the second turn; {} lines before it", numbers.len());
+    assert!(numbers.len() > AFTERWARDS && numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
     let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
     // What was said in the moment of the turn may be lost, as with every log that is copied and emptied.
     let lost = (last - first + 1) as usize - numbers.len();
