@@ -65,7 +65,6 @@ impl Logs {
                     piece = heard.recv() => match piece { Some(piece) => piece, None => break },
                     () = stop.soon.cancelled() => return Ok(Exit(FailureKind::Interrupted.code())),
                 };
-                // One host may be asked about while another one says something.
                 let _screen = tokio::select! {
                     screen = render::screen() => screen,
                     () = stop.soon.cancelled() => return Ok(Exit(FailureKind::Interrupted.code())),
