@@ -277,8 +277,11 @@ thin() { # keeps the last twenty records
   set --
   for one in "$base"/runs/*; do [ ! -e "$one/end" ] || set -- "$@" "$one"; done
   while [ $# -gt 20 ]; do
-    # Out of sight at once: a record without its end looks like a run that has not ended.
-    mv "$1" "$base/runs/.new-thin-$$" && rm -rf "$base/runs/.new-thin-$$"
+    # One that ended is sent once more under its name where its plan was stale: what lies there by now may not have ended.
+    # Out of sight at once: a record without its end looks like such a run.
+    if [ -e "$1/end" ] && mv "$1" "$base/runs/.new-thin-$$"; then
+      if [ -e "$base/runs/.new-thin-$$/end" ]; then rm -rf "$base/runs/.new-thin-$$"; else mv "$base/runs/.new-thin-$$" "$1"; fi
+    fi
     shift
   done
   for one in "$base"/runs/.new-*; do
