@@ -122,12 +122,19 @@ fn within<T: Send + 'static>(
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     // A question hides the cursor or what is typed; who waits no longer gives the terminal back as it was.
-    let before = rustix::termios::tcgetattr(rustix::stdio::stdin());
+    let before = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok();
     let (answer, answered) = channel();
     // Held by the thread that asks: should it end without an answer, nobody waits for one.
     let answer = Arc::new(answer);
     let none = Arc::downgrade(&answer);
-    let given_up = move || none.upgrade().into_iter().for_each(|none| drop(none.send(None)));
+    let given_up = {
+        let before = before.clone();
+        move || {
+            // The program may end before whoever waits here is heard again.
+            restore(before.as_ref());
+            none.upgrade().into_iter().for_each(|none| drop(none.send(None)));
+        }
+    };
     let words = shown(question);
     // Of a question with several lines the last one is asked: the others would be printed once more with the answer.
     let (lead, words) = words.rsplit_once('\n').map_or((None, &*words), |(lead, last)| (Some(lead), last));
@@ -152,10 +159,7 @@ fn within<T: Send + 'static>(
         Err(gone) => return Err(unanswered(question, patience, gone)),
         Ok(_) => {}
     }
-    if let Ok(before) = before {
-        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Now, &before);
-    }
-    say(SHOW_CURSOR);
+    restore(before.as_ref());
     let gone = match answered {
         Ok(Ok(Some(Err(error)))) if !is_stop(&error) => {
             return Err(Failure::new(FailureKind::Interrupted, &error).doing("asking"));
@@ -169,6 +173,14 @@ fn within<T: Send + 'static>(
         say(&failure.text());
     }
     Err(failure)
+}
+
+/// The terminal as it was before a question.
+fn restore(before: Option<&rustix::termios::Termios>) {
+    if let Some(before) = before {
+        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Now, before);
+    }
+    say(SHOW_CURSOR);
 }
 
 /// Ctrl-C at a question that reads single keys.

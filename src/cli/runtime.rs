@@ -89,10 +89,10 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
     std::future::pending().await
 }
 
-/// Nobody waits for an answer any more, either.
+/// Nobody waits for an answer any more, either; and the terminal is given back before anybody can leave.
 fn wished(wish: &CancellationToken) {
-    wish.cancel();
     prompt::give_up();
+    wish.cancel();
 }
 
 #[cfg(all(test, unix))]
