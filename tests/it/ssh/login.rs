@@ -138,8 +138,14 @@ impl Agent {
 
     fn add(&self, file: &Path) {
         let mut add = sshd::command("ssh-add");
-        let status = add.arg("-q").arg(file).env("SSH_AUTH_SOCK", &self.socket).status().expect("ssh-add");
-        assert!(status.success());
+        add.arg("-q").arg(file).env("SSH_AUTH_SOCK", &self.socket);
+        // The socket is there a moment before anybody listens at it; ssh-add(1) ends with 2 where it finds no agent.
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let mut status = add.status().expect("ssh-add");
+        while status.code() == Some(2) && std::time::Instant::now() < until {
+            status = add.status().expect("ssh-add");
+        }
+        assert!(status.success(), "{status}");
     }
 
     fn options(&self, sshd: &Sshd, config: &str) -> Options {
