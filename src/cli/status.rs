@@ -78,7 +78,11 @@ fn row(one: &Standing) -> [String; 8] {
         states.push(unit.as_ref().map_or_else(|| "not seen".into(), state));
     }
     states.dedup();
-    let drift = if found.drift.is_empty() { "no".to_owned() } else { found.drift.join("; ") };
+    let drift = match &found.hangs {
+        Some(why) => format!("unseen: {why}"),
+        None if found.drift.is_empty() => "no".to_owned(),
+        None => found.drift.join("; "),
+    };
     // Of several instances the one that changed last tells most.
     let ages = found.units.iter().filter_map(|(_, unit)| unit.as_ref()?.age(found.uptime));
     let since = ages.min().map_or_else(dash, |age| format!("{} ago", duration(age)));

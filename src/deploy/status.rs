@@ -38,6 +38,8 @@ pub struct Found {
     pub health: Option<Health>,
     /// Files that were changed on the host.
     pub drift: Vec<String>,
+    /// Why it was not seen whether files were changed.
+    pub hangs: Option<String>,
 }
 
 impl Found {
@@ -106,7 +108,11 @@ fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostNam
     let seen = seen(survey, host)?;
     let Some(there) = seen.services.get(service) else { return Ok(Found::default()) };
     let uptime = seen.facts.uptime;
-    let mut found = Found { uptime, release: there.current.clone(), drift: there.drift.clone(), ..Found::default() };
+    let (release, drift, hangs) = (there.current.clone(), there.drift.clone(), there.hangs.clone());
+    if let (None, Some(why)) = (&release, &hangs) {
+        return Err((why.clone(), "see on the host what hangs there".to_owned()));
+    }
+    let mut found = Found { uptime, release, drift, hangs, ..Found::default() };
     found.health = survey.health.get(&(service.clone(), host.clone())).cloned().map(|health| match health {
         Health::Good => Health::Good,
         Health::Bad(says) => Health::Bad(ground.mask.text(&says)),

@@ -220,4 +220,10 @@ impl SeenService {
     pub fn readable(&self) -> Option<&Record> {
         self.record.as_ref().and_then(|record| record.as_ref().ok())
     }
+
+    /// Whether all files that we wrote were seen to be as we wrote them.
+    #[must_use]
+    pub fn is_as_written(&self) -> bool {
+        self.drift.is_empty() && self.hangs.is_none()
+    }
 }

@@ -228,6 +228,12 @@ fn in_the_way(found: &SeenService, wanted: &Record, overwrite: bool) -> Result<(
         ));
     }
     same_project(found, wanted)?;
+    if let Some(why) = found.hangs.as_ref().filter(|_| !overwrite) {
+        return Err(Refused::new(
+            format!("whether its files are as they were written could not be seen: {why}"),
+            "see what is the matter on the host, or give --overwrite to lose edits that may be there",
+        ));
+    }
     if !found.drift.is_empty() && !overwrite {
         return Err(Refused::new(
             format!("files were changed on the host since the last deploy: {}", found.drift.join("; ")),
@@ -261,7 +267,7 @@ fn copied(
     wanted: &Wanted,
     steps: &mut [Step],
 ) -> BTreeSet<String> {
-    let (Some(current), Some(before)) = (&found.current, found.readable().filter(|_| found.drift.is_empty())) else {
+    let (Some(current), Some(before)) = (&found.current, found.readable().filter(|_| found.is_as_written())) else {
         return BTreeSet::new();
     };
     let same = wanted.files.iter().filter(|entry| matches!(entry.kind, TreeKind::File { .. }));
@@ -297,8 +303,8 @@ fn judge(
     if found.current.as_ref() != Some(&wanted.release) {
         return (Action::Deploy, differences(found.readable(), wanted));
     }
-    if !found.drift.is_empty() {
-        return (Action::Repair, found.drift.clone());
+    if !found.is_as_written() {
+        return (Action::Repair, found.drift.iter().chain(&found.hangs).cloned().collect());
     }
     if !engine.runs(wanted, seen) {
         return (Action::Restart, vec!["it does not run".into()]);

@@ -10,8 +10,28 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("places::a_jump_host_and_this_machine_are_deployed_to", roads),
         trial("places::what_was_left_on_a_host_is_told", left),
+        trial("places::files_that_were_not_seen_are_not_taken_for_unchanged", unseen),
         trial("places::what_is_named_and_has_nothing_to_do_is_told", idle),
     ]
+}
+
+/// The program that reads a release's files is killed, as by a kernel without memory: nobody knows whether they were edited.
+fn unseen(place: &Place) -> Outcome {
+    place.want(0, &["deploy", "below"])?;
+    let program = place.folder.join("host/bin/sha256sum");
+    let real = std::fs::read_link(&program)?;
+    std::fs::remove_file(&program)?;
+    std::fs::write(&program, "#!/bin/sh\nkill -9 $$\n")?;
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let refused = place.want(9, &["deploy", "below"])?;
+    assert!(refused.err.contains("could not be seen: `sha256sum` was ended by a signal"), "{}", refused.err);
+    let status = place.want(0, &["status", "below"])?;
+    assert!(status.out.contains("unseen: `sha256sum`"), "{}", status.out);
+    std::fs::remove_file(&program)?;
+    std::os::unix::fs::symlink(real, &program)?;
+    let again = place.want(0, &["deploy", "below"])?;
+    assert!(again.err.contains("nothing to do"), "{}", again.err);
+    Ok(())
 }
 
 /// One service behind another host, one on this machine, which shows no init system here: both come, stay, and come back together.
