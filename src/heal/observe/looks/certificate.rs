@@ -8,7 +8,8 @@ pub(super) const LOOK: Look = Look { name: "certificate", about: About::Service,
 
 const DAY: i64 = 24 * 3600;
 
-/// Who renews in time does so earlier; one that is made for a few days only has a third of them.
+/// Who renews in time does so earlier. One that is made for a few days only is renewed with a third of them left, as a rule, and
+/// not at once.
 const LEAST: i64 = 14 * DAY;
 
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
@@ -17,7 +18,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         for (_, check, verdict) in heard.verdicts.iter().filter(|(name, ..)| *name == placed.service.name) {
             let Verdict::Good(Good { certificate: Some(term), .. }) = verdict else { continue };
             let left = term.to.saturating_sub(heard.now);
-            let least = LEAST.min(term.to.saturating_sub(term.from) / 3);
+            let least = LEAST.min(term.to.saturating_sub(term.from) / 6);
             let (title, days) = (title(check), left / DAY);
             let says = format!("{title}: the certificate is good for {days} more days");
             found.push(scene.of(&LOOK, placed).of(title).with("days", days).judged(left >= least, says));
@@ -41,7 +42,7 @@ mod tests {
         };
         assert_eq!(found(90, 14), "good tls :80: the certificate is good for 14 more days");
         assert_eq!(found(90, 13), "bad tls :80: the certificate is good for 13 more days");
-        assert_eq!(found(6, 2), "good tls :80: the certificate is good for 2 more days");
-        assert_eq!(found(6, 1), "bad tls :80: the certificate is good for 1 more days");
+        assert_eq!(found(6, 1), "good tls :80: the certificate is good for 1 more days");
+        assert_eq!(found(12, 1), "bad tls :80: the certificate is good for 1 more days");
     }
 }
