@@ -187,7 +187,7 @@ containers() { # NEEDED: of the projects that were met; where there are none, on
   command -v timeout >/dev/null && limit='timeout 10'
   # A container may go between the two questions; that is no answer, and they are asked once more. Who says nothing hangs, and
   # would again: the rest of the host is to be seen yet.
-  inspected || { [ -n "$all" ] && inspected; } || say blind "${all:-docker does not answer within 10 s}"
+  inspected || { [ -n "$all" ] && limit=${limit:+timeout 3} && inspected; } || say blind "${all:-docker does not answer within 10 s}"
 }
 
 inspected() { # leaves in `all` why there is no answer; each question has its own time
