@@ -20,6 +20,11 @@ static ASKED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::ne
 /// Held by whoever writes on the terminal, and by a question until it is answered: neither comes in between.
 static SCREEN: Mutex<()> = Mutex::new(());
 
+/// Tells what lines are live now, or that there are none any more.
+pub(in crate::cli) fn shows(lines: Option<MultiProgress>) {
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+}
+
 /// Does this while nothing is written on the terminal, as it would be written over a question. Live lines come back below.
 pub(in crate::cli) fn aside<T>(ask: impl FnOnce() -> T) -> T {
     ASKED.send_replace(true);
@@ -73,7 +78,7 @@ impl Live {
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
         let all = MultiProgress::new();
-        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(all.clone());
+        shows(Some(all.clone()));
         Self { all, rows: BTreeMap::new(), style: style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ") }
     }
 
@@ -130,6 +135,6 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        shows(None);
     }
 }

@@ -19,7 +19,7 @@ use board::Board;
 use live::Live;
 use words::Style;
 
-pub(super) use live::{aside, screen};
+pub(super) use live::{aside, screen, shows};
 pub(super) use measure::{duration, short};
 pub use safe::{safe, safe_json};
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::cli::face::Format;
+use crate::cli::render::shows;
 use crate::cli::watch::narrow::Narrow;
 use crate::cli::{Face, safe};
 use crate::deploy::Ground;
@@ -25,7 +26,10 @@ impl Board {
     pub(super) fn new(face: &Face) -> Self {
         let live = face.format() == Format::Terminal && !face.flags.quiet;
         let bar = live.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(Narrow), 20));
+            let all = MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Narrow), 20));
+            let bar = all.add(ProgressBar::new_spinner());
+            // A question of a host takes it off the screen.
+            shows(Some(all));
             let style = ProgressStyle::with_template("{spinner} {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.enable_steady_tick(Duration::from_millis(200));
@@ -68,7 +72,7 @@ impl Board {
         let stopped = async {
             ground.stop.cancelled().await;
             if treats.get() {
-                self.says("stopping: the remedy in hand is finished or undone");
+                self.says("stopping, once what is in hand is finished or undone");
                 std::future::pending::<()>().await;
             }
         };
@@ -122,5 +126,6 @@ impl Board {
     /// Takes the line away.
     pub(super) fn clear(&self) {
         self.bar.iter().for_each(ProgressBar::finish_and_clear);
+        shows(None);
     }
 }
