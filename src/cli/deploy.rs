@@ -133,7 +133,7 @@ pub(super) fn go(
         };
         let mut prepared = planned().await;
         if let (Some(healers), Err(Fault::Refused(_) | Fault::Closed(_))) = (&healers, &prepared) {
-            // A host whose docker does not answer, say, or whose disk was mounted read-only, may be mended.
+            // A host whose docker does not answer, say, may be mended; one whose disk is mounted read-only, by what was learned there.
             healers.clear_way(&ground, &request.selection).await;
             prepared = planned().await;
         }

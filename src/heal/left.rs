@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::deploy::Ground;
 use crate::heal::observe::came_too_late;
 use crate::heal::{Diagnosis, Healing, Observation, Problem, Refrained, Sight};
-use crate::host::look::MUTE;
+use crate::host::look::{ENDED, MUTE};
 use crate::model::HostName;
 
 /// Whether a look saw that its host is out of service.
@@ -27,10 +27,13 @@ pub(super) fn aside(ground: &Ground, seen: &Diagnosis) -> BTreeSet<HostName> {
     aside
 }
 
-/// Whether the next look may see what was not seen: what is away, starts, hung or had no time is no lasting lack.
+/// Whether the next look may see what was not seen: what is away, starts, hung, was ended or had no time is no lasting lack.
 #[must_use]
 pub fn may_pass(one: &Observation) -> bool {
-    one.look == "reach" || one.is_starting() || came_too_late(one) || one.says.contains(MUTE)
+    one.look == "reach"
+        || one.is_starting()
+        || came_too_late(one)
+        || [MUTE, ENDED].iter().any(|why| one.says.contains(why))
 }
 
 impl Healing {

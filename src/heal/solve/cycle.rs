@@ -237,9 +237,8 @@ impl Healer {
             last = self.look_again(&seen).await;
             if self.ground.stop.is_cancelled() || self.cure.is_over() {
                 let over = if self.ground.stop.is_cancelled() { STOPPED } else { LATE };
-                let decided = |root: &Problem| refrained.iter().any(|one| one.problem.is_same(root));
-                cut |= !last.roots().all(decided);
                 refrained = self.left(&last, &refrained, over)?;
+                cut |= refrained.iter().any(|one| one.why.iter().any(|(_, why)| why == over));
                 break;
             }
         }

@@ -44,6 +44,9 @@ pub fn late(seconds: impl Display, program: &str) -> String {
 /// What is said of all that hung.
 pub const MUTE: &str = "did not answer";
 
+/// What look.sh says of a program that somebody else ended.
+pub const ENDED: &str = "was ended by a signal";
+
 fn unanswered(what: &str, seconds: Option<impl Display>) -> String {
     let within = seconds.map(|seconds| format!(" within {seconds} s")).unwrap_or_default();
     format!("{what} {MUTE}{within}")

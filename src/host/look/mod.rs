@@ -14,7 +14,7 @@ use crate::host::facts::TOOLS;
 use crate::host::run;
 use crate::model::{Login, Pull, ReleaseId, Scope, ServiceName, quote};
 
-pub use beside::{Beside, MUTE, late, read_beside};
+pub use beside::{Beside, ENDED, MUTE, late, read_beside};
 pub use containers::{INSPECT, container_units, containers};
 pub use discover::{Container, Discovered, FoundUnit, Listener, Part, discover_script, read_discovered};
 pub use fetch::{Fetch, Fetches, room_for};
