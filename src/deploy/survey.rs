@@ -13,7 +13,7 @@ use crate::deploy::ground::Ground;
 use crate::deploy::login;
 use crate::host::look::{Compared, Others, Question};
 use crate::host::{Record, Seen, Supervisor};
-use crate::model::{Ask, Check, Event, From, HostName, Pull, ServiceName};
+use crate::model::{Ask, Check, Event, HostName, Pull, ServiceName};
 use crate::plan::{Engine, Health};
 use crate::registry::{Kind, Service};
 
@@ -155,7 +155,7 @@ async fn look_at(ground: &Ground, far: Far, (services, strays): (&[Service], Vec
     let early = async {
         let mut asked = JoinSet::new();
         for service in services {
-            for check in spread(service).into_iter().filter(connects) {
+            for check in spread(service).into_iter().filter(Check::connects) {
                 let (far, name) = (far.clone(), service.name.clone());
                 asked.spawn(async move {
                     let nobody = check::Subject::nobody();
@@ -221,14 +221,10 @@ fn spread(service: &Service) -> Vec<Check> {
     crate::model::spread(&service.checks, service.port, service.instances)
 }
 
-fn connects(check: &Check) -> bool {
-    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. } | Ask::Tls { .. })
-}
-
 /// The checks that need words on the host; the unit's state came with the look.
 async fn late(far: &Far, service: &Service, record: &Record, seen: &Seen) -> Health {
     let subject = subject(record, &seen.facts);
-    for check in spread(service).iter().filter(|check| !connects(check) && check.ask != Ask::Unit) {
+    for check in spread(service).iter().filter(|check| !check.connects() && check.ask != Ask::Unit) {
         let verdict = check::ask(check, &subject, |need| far.fetch(need)).await;
         if !verdict.is_good() {
             return again(far, service, record, seen).await;

@@ -59,6 +59,26 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// The port that it is about, if it is about one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Http(http) => Some(http.port),
+            Self::Tcp { port } | Self::Tls { port, .. } => Some(*port),
+            Self::Command { .. } | Self::Unit | Self::Log { .. } => None,
+        }
+    }
+}
+
+impl Check {
+    /// Whether the controller asks it through a connection of its own; all else is asked on the host.
+    #[must_use]
+    pub fn connects(&self) -> bool {
+        self.from == From::Controller && self.ask.port().is_some()
+    }
+}
+
 /// An HTTP question and the answer that is good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Http {
@@ -105,11 +125,7 @@ pub struct Tls {
 pub fn spread(checks: &[Check], port: Option<u16>, instances: u16) -> Vec<Check> {
     let mut all = Vec::new();
     for check in checks {
-        let asked = match &check.ask {
-            Ask::Http(http) => Some(http.port),
-            Ask::Tcp { port } | Ask::Tls { port, .. } => Some(*port),
-            Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => None,
-        };
+        let asked = check.ask.port();
         let times = if asked.is_some() && asked == port { instances.max(1) } else { 1 };
         for instance in 0..times {
             let mut check = check.clone();

@@ -14,7 +14,7 @@ use crate::check::{self, Verdict};
 use crate::deploy::{Far, Ground, Unseen, subject};
 use crate::heal::{Observation, Sight};
 use crate::host::look::{Beside, Question};
-use crate::model::{Ask, Check, Event, From, HostName, ServiceName, quote, spread};
+use crate::model::{Check, Event, HostName, ServiceName, quote, spread};
 use crate::registry::{Host, Mask, Registry, Service};
 use looks::ALL;
 pub(super) use looks::await_needs;
@@ -214,10 +214,6 @@ fn checks<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a Service, Check)
     scene.services.iter().flat_map(move |placed| of(placed.service).map(|check| (placed.service, check)))
 }
 
-fn connects(check: &Check) -> bool {
-    check.from == From::Controller && matches!(check.ask, Ask::Http(_) | Ask::Tcp { .. } | Ask::Tls { .. })
-}
-
 /// What a check of a service says.
 type Asked = (ServiceName, Check, Verdict);
 
@@ -227,7 +223,7 @@ type Early = (ServiceName, Check, Verdict, Duration);
 /// The checks through the connection, once each; they cost no time of their own.
 async fn early(scene: &Scene<'_>, far: &Far) -> Vec<Early> {
     let mut asked = JoinSet::new();
-    for (number, (service, check)) in checks(scene).enumerate().filter(|(_, (_, check))| connects(check)) {
+    for (number, (service, check)) in checks(scene).enumerate().filter(|(_, (_, check))| check.connects()) {
         let (far, name) = (far.clone(), service.name.clone());
         asked.spawn(async move {
             let began = Instant::now();

@@ -40,10 +40,6 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
 
 /// Whether a check asks a port on which nobody listens.
 fn is_closed(heard: &Heard, ask: &Ask) -> bool {
-    let port = match ask {
-        Ask::Http(http) => http.port,
-        Ask::Tcp { port } | Ask::Tls { port, .. } => *port,
-        Ask::Command { .. } | Ask::Unit | Ask::Log { .. } => return false,
-    };
+    let Some(port) = ask.port() else { return false };
     heard.found.listeners.as_ref().is_some_and(|all| !all.contains_key(&port))
 }
