@@ -14,7 +14,7 @@ use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::run::{Compression, HostRun, Order};
 use crate::host::{Record, Seen};
 use crate::model::{HostName, ServiceName};
-use crate::plan::Refused;
+use crate::plan::shut;
 use crate::registry::{STOP_MOST, Service};
 
 /// How long bringing earlier runs to their end may take.
@@ -101,8 +101,7 @@ pub(super) async fn quiet(
 
 /// That what was left cannot be brought to its end either, as nothing can be begun there.
 fn closed(survey: &Survey, hosts: &BTreeSet<HostName>) -> Option<Fault> {
-    let facts = hosts.iter().filter_map(|host| Some((host, survey.seen.get(host)?.facts.closed()?)));
-    let all: Vec<_> = facts.map(|(host, (what, hint))| (host.clone(), Refused::new(what, hint))).collect();
+    let all = shut(&survey.seen, |host| hosts.contains(host));
     (!all.is_empty()).then_some(Fault::Closed(all))
 }
 

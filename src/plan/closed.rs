@@ -12,7 +12,13 @@ use crate::plan::engine::Refused;
 #[must_use]
 pub fn closed(plan: &Plan, seen: &BTreeMap<HostName, Seen>) -> Vec<(HostName, Refused)> {
     let idle = [Action::Nothing, Action::Turn(Turn::Mend)];
-    let works = |host: &HostName| plan.changes.iter().any(|one| one.host == *host && !idle.contains(&one.action));
-    let shut = seen.iter().filter_map(|(host, seen)| Some((host, seen.facts.closed()?)));
-    shut.filter(|(host, _)| works(host)).map(|(host, (what, hint))| (host.clone(), Refused::new(what, hint))).collect()
+    shut(seen, |host| plan.changes.iter().any(|one| one.host == *host && !idle.contains(&one.action)))
+}
+
+/// Those of these hosts on which nothing can be begun.
+#[must_use]
+pub fn shut(seen: &BTreeMap<HostName, Seen>, meant: impl Fn(&HostName) -> bool) -> Vec<(HostName, Refused)> {
+    let all = seen.iter().filter(|(host, _)| meant(host));
+    let all = all.filter_map(|(host, seen)| Some((host, seen.facts.closed()?)));
+    all.map(|(host, (what, hint))| (host.clone(), Refused::new(what, hint))).collect()
 }
