@@ -103,11 +103,13 @@ pub(super) fn open(sources: &Sources) -> BTreeSet<PathBuf> {
         TreeKind::File { from, .. } => Some((from, Path::new(&entry.path).components().count())),
         _ => None,
     });
-    let open = |(from, depth): &(&PathBuf, usize)| {
-        let mut folders = from.ancestors().skip(1).take(depth.saturating_sub(1));
-        lets(from, 0o004) && folders.all(|folder| lets(folder, 0o001))
-    };
-    files.filter(open).map(|(from, _)| from.clone()).collect()
+    files.filter(|(from, depth)| is_reached(from, *depth)).map(|(from, _)| from.clone()).collect()
+}
+
+/// Whether others may read a file, and pass through the folders that lead to it from the root so many names above.
+fn is_reached(file: &Path, depth: usize) -> bool {
+    let mut folders = file.ancestors().skip(1).take(depth.saturating_sub(1));
+    lets(file, 0o004) && folders.all(|folder| lets(folder, 0o001))
 }
 
 /// Whether others on this machine may read this file of a service's source: it and all folders that lead to it from the source's own.
@@ -126,9 +128,7 @@ pub(super) fn is_open(service: &Service, path: &str) -> bool {
     }
     let file = root.join(path);
     // The path comes from a host: it may be empty.
-    let depth = Path::new(path).components().count();
-    let mut folders = file.ancestors().skip(1).take(depth.saturating_sub(1));
-    file.is_file() && lets(&file, 0o004) && folders.all(|folder| lets(folder, 0o001))
+    file.is_file() && is_reached(&file, Path::new(path).components().count())
 }
 
 /// Reads of the open files what the look brought another text of, for the differences of a plan. What cannot be read any more

@@ -42,8 +42,7 @@ pub fn compared(
     services.map(|service| (service.name.clone(), of_one(service, sources))).collect()
 }
 
-/// The files that we write into a release of a service.
-fn written(service: &Service) -> Vec<String> {
+fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
     let mut paths = vec![env_file()];
     paths.extend(service.files.keys().cloned());
     if let Kind::Docker(docker) = &service.kind
@@ -52,11 +51,6 @@ fn written(service: &Service) -> Vec<String> {
         paths.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
         paths.extend(COMPOSE_FILES.iter().map(|name| (*name).to_owned()));
     }
-    paths
-}
-
-fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
-    let mut paths = written(service);
     let tree: Vec<_> = sources.trees.get(&service.name).into_iter().flatten().collect();
     paths.retain(|path| !tree.iter().any(|entry| entry.path == *path));
     let entries = tree.into_iter().filter(|entry| is_shown(entry, sources)).take(FILES);
