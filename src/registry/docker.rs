@@ -178,7 +178,7 @@ pub(super) fn is_user(text: &str) -> bool {
 }
 
 /// The highest number of a user or group that engines take.
-const MOST_USERS: u32 = 0x7fff_ffff;
+pub(super) const MOST_USERS: u32 = 0x7fff_ffff;
 
 /// A port of the container that the host listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::registry::docker::{PUBLISH, Publish, Pull};
+use crate::registry::docker::{MOST_USERS, PUBLISH, Publish, Pull};
 use crate::registry::fault::shown;
 use crate::registry::number::{Count, Named, Port, Time};
 use crate::registry::read::{List, Read, Reader, draft};
@@ -113,7 +113,7 @@ impl JsonSchema for RunsAsText {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
-            { "type": "integer", "minimum": 0, "maximum": 0x7fff_ffff },
+            { "type": "integer", "minimum": 0, "maximum": MOST_USERS },
             { "type": "string", "pattern": RunsAs::PATTERN },
         ] })
     }
