@@ -32,8 +32,9 @@ impl Attach {
         block_on(async |stop| {
             let (ground, events) = app.ground(&own, "attach", stop.soon.clone());
             let heard = tokio::select! {
-                heard = records(&ground, hosts, Want::Runs) => heard,
+                biased;
                 () = stop.soon.cancelled() => return Err(left()),
+                heard = records(&ground, hosts, Want::Runs) => heard,
             };
             unseen(face, &heard);
             let Some(run) = chosen(&heard, self.run.as_deref())? else {

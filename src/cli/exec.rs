@@ -45,8 +45,9 @@ impl Exec {
             let (ground, mut events) = app.ground(&run, "exec", stop.soon.clone());
             events.close();
             let all = tokio::select! {
-                all = exec(&ground, &selection, self.words) => all,
+                biased;
                 () = stop.soon.cancelled() => return Err(session::stopped()),
+                all = exec(&ground, &selection, self.words) => all,
             };
             let mut all = all.map_err(|fault| session::failed("looking for the release", &fault))?;
             let Some(mut words) = all.pop() else {

@@ -37,8 +37,9 @@ impl Logs {
             let (ground, mut events) = app.ground(&run, "logs", stop.soon.clone());
             events.close();
             let all = tokio::select! {
-                all = logs(&ground, &selection, terms) => all,
+                biased;
                 () = stop.soon.cancelled() => return Err(session::stopped()),
+                all = logs(&ground, &selection, terms) => all,
             };
             let all = all.map_err(|fault| session::failed("looking for logs", &fault))?;
             session::tell_idle(face, &app.registry, &selection);

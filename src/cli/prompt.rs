@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dialoguer::{Confirm, Error, Input, Password};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::face::say;
 use crate::cli::render::{aside, duration};
@@ -88,24 +89,34 @@ enum Gone {
 
 /// The question that stands on the terminal, and whether another one may follow.
 struct Asked {
-    give_up: Option<Box<dyn Fn() + Send>>,
+    open: Option<Open>,
     gone: Option<Gone>,
 }
 
-static ASKED: Mutex<Asked> = Mutex::new(Asked { give_up: None, gone: None });
+/// A question that somebody waits for.
+struct Open {
+    /// The terminal as it was before.
+    before: Option<rustix::termios::Termios>,
+    /// Tells who waits that no answer comes.
+    none: Box<dyn Fn() + Send>,
+}
+
+static ASKED: Mutex<Asked> = Mutex::new(Asked { open: None, gone: None });
 
 fn asked() -> MutexGuard<'static, Asked> {
     ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives up the question that is open, if there is one, and those that would follow, as who is asked wants to stop. A question that
-/// hides what is typed would not hear of it.
-pub(super) fn give_up() {
+/// Gives up the question that is open, if there is one, and those that would follow, as who is asked wants to stop, and makes the
+/// wish known. A question that hides what is typed would not hear of it.
+pub(super) fn give_up(wish: &CancellationToken) {
     let mut asked = asked();
     asked.gone = Some(Gone::Stopped);
-    if let Some(give_up) = &asked.give_up {
-        give_up();
-    }
+    // The program may end as soon as the wish is known. And who asked must find it: to them, a host without an answer is a host
+    // that cannot be seen.
+    asked.open.iter().for_each(|open| restore(open.before.as_ref()));
+    wish.cancel();
+    asked.open.iter().for_each(|open| (open.none)());
 }
 
 /// Whether who is asked wants to stop.
@@ -127,14 +138,8 @@ fn within<T: Send + 'static>(
     // Held by the thread that asks: should it end without an answer, nobody waits for one.
     let answer = Arc::new(answer);
     let none = Arc::downgrade(&answer);
-    let given_up = {
-        let before = before.clone();
-        move || {
-            // The program may end before whoever waits here is heard again.
-            restore(before.as_ref());
-            none.upgrade().into_iter().for_each(|none| drop(none.send(None)));
-        }
-    };
+    let none = Box::new(move || none.upgrade().into_iter().for_each(|none| drop(none.send(None))));
+    let open = Open { before: before.clone(), none };
     let words = shown(question);
     // Of a question with several lines the last one is asked: the others would be printed once more with the answer.
     let (lead, words) = words.rsplit_once('\n').map_or((None, &*words), |(lead, last)| (Some(lead), last));
@@ -146,12 +151,12 @@ fn within<T: Send + 'static>(
             if let Some(gone) = asked.gone {
                 return Err(gone);
             }
-            asked.give_up = Some(Box::new(given_up));
+            asked.open = Some(open);
         }
         lead.iter().for_each(|lead| say(lead));
         std::thread::spawn(move || answer.send(Some(ask(words))));
         let answered = answered.recv_timeout(patience);
-        asked().give_up = None;
+        asked().open = None;
         Ok(answered)
     });
     match answered {
@@ -216,7 +221,7 @@ mod tests {
         drop(hold);
         // Who was about to ask when everything is given up does not ask, either.
         asked().gone = None;
-        give_up();
+        give_up(&CancellationToken::new());
         let late = within(soon, "fourth?", |_| Ok(true));
         assert!(late.is_err_and(|failure| failure.text().contains("stopped")) && is_given_up());
         // A question that breaks is not waited for.

@@ -105,8 +105,9 @@ pub(super) async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: 
     let (_tasks, mut heard) = side_by_side(ground, words, Turns::ToTheEnd);
     loop {
         let (number, piece) = tokio::select! {
-            piece = heard.recv() => match piece { Some(piece) => piece, None => return results },
+            biased;
             () = stop.soon.cancelled() => return results,
+            piece = heard.recv() => match piece { Some(piece) => piece, None => return results },
         };
         // One host may be asked about while another one answers.
         let _screen = tokio::select! {

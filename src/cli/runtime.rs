@@ -61,7 +61,7 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
             _ = hung_up(&mut hangup) => {}
         }
         match wish {
-            Some(wish) => wished(wish),
+            Some(wish) => prompt::give_up(wish),
             None => std::process::exit(FailureKind::Interrupted.code().into()),
         }
     }
@@ -84,15 +84,9 @@ async fn listen(stop: &Stop) -> std::convert::Infallible {
             break;
         }
         stop.typed.cancel();
-        wished(wish);
+        prompt::give_up(wish);
     }
     std::future::pending().await
-}
-
-/// Nobody waits for an answer any more, either; and the terminal is given back before anybody can leave.
-fn wished(wish: &CancellationToken) {
-    prompt::give_up();
-    wish.cancel();
 }
 
 #[cfg(all(test, unix))]

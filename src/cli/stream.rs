@@ -67,8 +67,9 @@ pub(super) async fn through(
 ) -> Result<Exit, Failure> {
     let lost = |cut: Cut| Failure::say(cut.kind(), cut.why).hint(cut.hint);
     let (far, Running { input, output }) = tokio::select! {
-        started = start(ground, words) => started.map_err(lost)?,
+        biased;
         () = stop.soon.cancelled() => return Err(crate::cli::session::stopped()),
+        started = start(ground, words) => started.map_err(lost)?,
     };
     let feed = async {
         if !std::io::stdin().is_terminal() {

@@ -29,8 +29,9 @@ pub(super) async fn look(
     whom: Whom,
 ) -> Result<Survey, Fault> {
     let mut found = tokio::select! {
-        found = survey(ground, services, hosts, depth) => found,
+        biased;
         () = ground.stop.cancelled() => return Err(Fault::Interrupted),
+        found = survey(ground, services, hosts, depth) => found,
     };
     set_aside(ground, &mut found, whom);
     Ok(found)

@@ -58,8 +58,9 @@ impl Prepare {
             let (ground, mut events) = app.ground(&id, "host prepare", stop.soon.clone());
             events.close();
             let found = tokio::select! {
-                found = lacks(&ground, asked.clone()) => found,
+                biased;
                 () = stop.soon.cancelled() => return Err(session::stopped()),
+                found = lacks(&ground, asked.clone()) => found,
             };
             let whole = found.values().all(|lacking| lacking.as_ref().is_ok_and(BTreeSet::is_empty));
             if whole || self.only_look {
