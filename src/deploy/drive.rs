@@ -32,6 +32,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// How long the end of a run may take to be told, once all is decided.
 pub(super) const END: Duration = Duration::from_secs(60);
 
+/// How often a payload is sent at most.
+const SENDINGS: usize = 4;
+
 /// How much of a payload is handed over at once.
 const PIECE: usize = 256 << 10;
 
@@ -51,6 +54,7 @@ pub(super) struct Drive {
     run: RunId,
     orders: mpsc::UnboundedSender<Told>,
     state: watch::Receiver<HostState>,
+    far: watch::Receiver<Far>,
     _task: Arc<Mutex<JoinSet<()>>>,
 }
 
@@ -61,16 +65,18 @@ impl Drive {
         let (orders, inbox) = mpsc::unbounded_channel();
         let stages = (1..=start.run.stages.len()).map(|stage| (stage, Phase::default())).collect();
         let (state, watch) = watch::channel(HostState { stages, ..HostState::default() });
+        let (far, link) = watch::channel(far);
         let run = start.run.id.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
             let Start { run, trees, compression } = start;
-            let tale = Tale::new(ground.clone(), far.name.clone(), &run.stages, state);
+            let name = far.borrow().name.clone();
+            let tale = Tale::new(ground.clone(), name, &run.stages, state);
             let course = Course { run: run.id.clone(), base: run.base.clone(), contact: run.contact, watch: false };
-            let road = Road { ground, far, course, inbox, given: Vec::new(), tale };
+            let road = Road { ground, far, course, inbox, unsent: None, given: Vec::new(), tale };
             road.travel(run, trees, compression).await;
         });
-        Self { run, orders, state: watch, _task: Arc::new(Mutex::new(task)) }
+        Self { run, orders, state: watch, far: link, _task: Arc::new(Mutex::new(task)) }
     }
 
     /// Watches a run that somebody else began, from its beginning. Orders are not carried.
@@ -78,14 +84,16 @@ impl Drive {
     pub(super) fn watch(ground: Arc<Ground>, far: Far, base: &str, run: &RunId) -> Self {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (state, watch) = watch::channel(HostState::default());
+        let name = far.name.clone();
+        let (far, link) = watch::channel(far);
         let course = Course { run: run.clone(), base: base.to_owned(), contact: None, watch: true };
         let mut task = JoinSet::new();
         task.spawn(async move {
-            let tale = Tale::watching(ground.clone(), far.name.clone(), state);
+            let tale = Tale::watching(ground.clone(), name, state);
             let opening = course.again(0);
-            Road { ground, far, course, inbox, given: Vec::new(), tale }.follow(opening).await;
+            Road { ground, far, course, inbox, unsent: None, given: Vec::new(), tale }.follow(opening).await;
         });
-        Self { run: run.clone(), orders, state: watch, _task: Arc::new(Mutex::new(task)) }
+        Self { run: run.clone(), orders, state: watch, far: link, _task: Arc::new(Mutex::new(task)) }
     }
 
     /// The run.
@@ -102,6 +110,20 @@ impl Drive {
     /// Orders a stage to be undone; the reason is told when the host obeys.
     pub(super) fn undo(&self, stage: usize, why: &'static str) {
         let _ = self.orders.send((Order::Undo(stage), Some(why)));
+    }
+
+    /// The host by the link that the run is followed on, which is another one when the first was lost.
+    #[must_use]
+    pub(super) fn far(&self) -> Far {
+        self.far.borrow().clone()
+    }
+
+    /// The host by the next link, after this one was lost; none when there is none in time.
+    pub(super) async fn far_after(&self, lost: &Far) -> Option<Far> {
+        let mut far = self.far.clone();
+        let next = far.wait_for(|far| !Arc::ptr_eq(&far.link, &lost.link));
+        let next = tokio::time::timeout(GIVE_UP, next).await;
+        next.ok()?.ok().map(|far| far.clone())
     }
 
     /// Waits until what is known of the run is as wanted. `wanted` must hold for a run that is over.
@@ -132,9 +154,11 @@ impl Drive {
 /// The inside of a drive.
 struct Road {
     ground: Arc<Ground>,
-    far: Far,
+    far: watch::Sender<Far>,
     course: Course,
     inbox: mpsc::UnboundedReceiver<Told>,
+    /// What the host has not said that it has.
+    unsent: Option<Opening>,
     /// All orders so far; given again when the link was lost, as the host takes each only once.
     given: Vec<Order>,
     tale: Tale,
@@ -172,29 +196,41 @@ impl Road {
             Ok(Err(error)) => return self.tale.refused(&error.to_string()),
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
-        self.ground.tell(Event::Sending { host: self.far.name.clone(), bytes: opening.payload.len() });
+        let host = self.far.borrow().name.clone();
+        self.ground.tell(Event::Sending { host, bytes: opening.payload.len() });
         self.follow(opening).await;
     }
 
     /// Follows to the end, over as many connections as it takes.
     async fn follow(mut self, opening: Opening) {
+        self.unsent = (!opening.payload.is_empty()).then(|| opening.clone());
         let mut leg = self.leg(opening).await;
         let patience = self.course.contact.unwrap_or(GIVE_UP);
-        let mut give_up = Instant::now() + patience;
+        let (mut give_up, mut sendings) = (Instant::now() + patience, 1);
         while let Leg::Lost(lost) = leg {
             if Instant::now() > give_up {
                 return self.tale.lost(&lost.to_string());
             }
             tokio::time::sleep(AGAIN).await;
-            let before = self.tale.count();
-            leg = match self.ground.reach(&self.far.name).await {
+            let (before, sent) = (self.tale.count(), sendings);
+            let host = self.far.borrow().name.clone();
+            leg = match self.ground.reach(&host).await {
                 Ok(far) => {
-                    self.far = far;
-                    self.leg(self.course.again(before)).await
+                    self.far.send_replace(far);
+                    let opening = match self.unsent.clone() {
+                        Some(opening) => {
+                            self.tale.sent_again(&lost);
+                            sendings += 1;
+                            opening
+                        }
+                        None => self.course.again(before),
+                    };
+                    self.leg(opening).await
                 }
                 Err(lost) => Leg::Lost(lost),
             };
-            if self.tale.count() > before {
+            // To send takes its time, too.
+            if self.tale.count() > before || (sent < sendings && sendings < SENDINGS) {
                 give_up = Instant::now() + patience;
             }
         }
@@ -203,7 +239,8 @@ impl Road {
 
     /// Follows over one connection.
     async fn leg(&mut self, opening: Opening) -> Leg {
-        let Running { input, mut output } = match self.far.link.start(&opening.cmd, true).await {
+        let link = self.far.borrow().link.clone();
+        let Running { input, mut output } = match link.start(&opening.cmd, true).await {
             Ok(running) => running,
             Err(lost) => return Leg::Lost(lost),
         };
@@ -241,7 +278,7 @@ impl Road {
                     Some(Said::Out(bytes)) => {
                         for report in reader.push(&bytes) {
                             if self.tale.hear(report) && !listening {
-                                listening = true;
+                                (listening, self.unsent) = (true, None);
                                 self.repeat(&input).await;
                             }
                         }

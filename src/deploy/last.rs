@@ -83,11 +83,11 @@ impl Walk {
     }
 
     async fn last(&self, change: &Change, record: &Record) -> Vec<String> {
-        let (Some(far), Some(facts)) = (self.far.get(&change.host), self.facts.get(&change.host)) else {
+        let (Some(drive), Some(facts)) = (self.drives.get(&change.host), self.facts.get(&change.host)) else {
             return Vec::new();
         };
         let Some(cmd) = words(&subject(record, facts)) else { return Vec::new() };
-        let said = far.said(&cmd).await.unwrap_or_default();
+        let said = drive.far().said(&cmd).await.unwrap_or_default();
         String::from_utf8_lossy(&said).lines().map(|line| line.chars().take(1000).collect()).collect()
     }
 }

@@ -107,7 +107,6 @@ async fn open(
                     pace: terms.pace,
                     second_look: terms.second_look.clone(),
                     rescue: terms.rescue.clone(),
-                    far: prepared.survey.far.clone(),
                     facts: facts.collect(),
                     units: units.collect(),
                     drives,

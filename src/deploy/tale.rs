@@ -11,6 +11,7 @@ use crate::deploy::state::{HostEnd, HostState, Lock, Phase};
 use crate::host::cause::{cause, distinct};
 use crate::host::run::{About, End, Entry, Happened, Holder, Report, Stage, Why};
 use crate::model::{Event, HostName, Outcome, RunId, ServiceName};
+use crate::transport::Lost;
 
 /// The reader of one host's run.
 pub(super) struct Tale {
@@ -70,6 +71,12 @@ impl Tale {
         self.end(HostEnd::Refused(why.to_owned()));
     }
 
+    /// The link was lost before the host had said that it has all.
+    pub(super) fn sent_again(&self, lost: &Lost) {
+        let text = format!("{lost}, before all had arrived; it is sent again");
+        self.ground.tell(Event::Note { host: Some(self.host.clone()), text });
+    }
+
     /// The host cannot be followed any more.
     pub(super) fn lost(&mut self, why: &str) {
         self.state.send_modify(|state| state.lost = Some(why.to_owned()));
@@ -87,8 +94,7 @@ impl Tale {
         match report {
             Report::Received => return true,
             Report::Refused(why) => self.refused(&why),
-            Report::Unknown if self.began.is_some() => self.refused("the host has no such run any more"),
-            Report::Unknown => self.refused("the payload did not arrive"),
+            Report::Unknown => self.refused("the host has no such run any more"),
             Report::Orphaned => self.end(HostEnd::Orphaned),
             Report::Noise(_) => {}
             Report::Told(entry) => {

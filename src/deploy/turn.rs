@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use crate::check::gate::Red;
+use crate::deploy::drive::Drive;
+use crate::deploy::far::Unseen;
 use crate::deploy::walk::Walk;
 use crate::host::look::Question;
 use crate::host::{Layout, Record, Seen, SeenUnit, Supervisor};
@@ -16,7 +18,7 @@ impl Walk {
     pub(super) async fn took_effect(&self, change: &Change, turn: Turn) -> Result<Outcome, Red> {
         let unseen = |says: String| Red { check: "second look".into(), says, evidence: Vec::new(), unseen: true };
         let engine = self.ground.engines.iter().find(|engine| engine.name() == change.record.engine);
-        let (Some(far), Some(engine)) = (self.far.get(&change.host), engine) else {
+        let (Some(drive), Some(engine)) = (self.drives.get(&change.host), engine) else {
             return Err(unseen("the host is out of reach".into()));
         };
         if turn == Turn::Mend {
@@ -26,7 +28,7 @@ impl Walk {
         // A program without a handler dies of the signal, maybe a moment later: its checks are asked before the look.
         let reload = turn == Turn::Change(UnitChange::Reload);
         let early = if reload { Some(self.prove(change, &change.record, Duration::ZERO).await) } else { None };
-        let seen = far.look(&question).await.map_err(|why| unseen(why.to_string()))?;
+        let seen = look(drive, &question).await.map_err(|why| unseen(why.to_string()))?;
         if let Some(says) = amiss(*engine, change, turn, &seen) {
             let evidence = evidence(*engine, &change.record, &seen);
             return Err(Red { check: "second look".into(), says, evidence, unseen: false });
@@ -86,6 +88,19 @@ impl Walk {
             before.runs() && is_another(before, now)
         };
         engine.names(&change.record).into_iter().find(replaced)
+    }
+}
+
+/// A look by the link that the run is followed on, and by the next one when that was lost meanwhile.
+async fn look(drive: &Drive, question: &Question) -> Result<Seen, Unseen> {
+    let far = drive.far();
+    let seen = far.look(question).await;
+    match &seen {
+        Err(Unseen::Lost(_)) => match drive.far_after(&far).await {
+            Some(next) => next.look(question).await,
+            None => seen,
+        },
+        _ => seen,
     }
 }
 

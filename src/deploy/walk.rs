@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::check;
 use crate::check::gate::{self, Red, Told};
 use crate::deploy::drive::Drive;
-use crate::deploy::far::{Far, subject};
+use crate::deploy::far::subject;
 use crate::deploy::ground::Ground;
 use crate::deploy::groups::groups;
 use crate::deploy::rescue::Rescue;
@@ -53,7 +53,6 @@ pub(super) struct Walk {
     pub pace: Pace,
     pub second_look: Option<SecondLook>,
     pub rescue: Option<Rescue>,
-    pub far: BTreeMap<HostName, Far>,
     pub facts: BTreeMap<HostName, Facts>,
     /// The units of each host, as they were when the plan was made.
     pub units: BTreeMap<HostName, BTreeMap<String, SeenUnit>>,
@@ -290,12 +289,13 @@ impl Walk {
 
     /// Asks the gate of a release until it is green to the end of the soak, or red.
     pub(super) async fn prove(&self, change: &Change, record: &Record, soak: Duration) -> Result<(), Red> {
-        let (Some(far), Some(facts)) = (self.far.get(&change.host), self.facts.get(&change.host)) else {
+        let (Some(drive), Some(facts)) = (self.drives.get(&change.host), self.facts.get(&change.host)) else {
             return Ok(());
         };
         let subject = subject(record, facts);
         let ask = |check: &Check| {
-            let (check, subject, far) = (check.clone(), subject.clone(), far.clone());
+            // A link that was lost meanwhile is no reason to call a release bad: the next question goes by the next one.
+            let (check, subject, far) = (check.clone(), subject.clone(), drive.far());
             async move { check::ask(&check, &subject, |need| far.fetch(need)).await }
         };
         gate::watch(&record.checks, soak, ask, |event| self.heard(change, event)).await

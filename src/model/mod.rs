@@ -18,6 +18,7 @@ pub use cmd::{Cmd, quote};
 pub use digest::{Hash, Sha256, hex, sha256};
 pub use event::{Event, Outcome};
 pub use failure::FailureKind;
+pub(crate) use name::random;
 pub use name::{BadName, HostName, ReleaseId, RunId, ServiceName};
 pub use secret::{Login, Secret};
 pub use size::size;

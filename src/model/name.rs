@@ -143,12 +143,17 @@ impl RunId {
     /// The id of a run that begins at `now`, by random bits of its own.
     #[must_use]
     pub fn fresh(now: jiff::Timestamp) -> Self {
-        use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-        // The keys of a `RandomState` are random; the hash of nothing under them is too.
         #[expect(clippy::cast_possible_truncation, reason = "32 random bits are wanted")]
-        let random = RandomState::new().build_hasher().finish() as u32;
+        let random = random() as u32;
         Self::new(now, random)
     }
+}
+
+/// 64 random bits, to tell things apart; no secret may rest on them.
+pub(crate) fn random() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    // The keys of a `RandomState` are random; the hash of nothing under them is too.
+    RandomState::new().build_hasher().finish()
 }
 
 impl RunId {

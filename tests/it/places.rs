@@ -1,7 +1,10 @@
 //! Where services are deployed: through another host, on this very machine; and where they were before.
 
+use std::io::BufRead as _;
+
 use libtest_mimic::{Failed, Trial};
 
+use crate::fixture::delay_proxy::DelayProxy;
 use crate::verbs::{Place, trial};
 
 type Outcome = Result<(), Failed>;
@@ -11,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("places::a_jump_host_and_this_machine_are_deployed_to", roads),
         trial("places::what_was_left_on_a_host_is_told", left),
         trial("places::files_that_were_not_seen_are_not_taken_for_unchanged", unseen),
+        trial("places::what_a_cut_kept_from_arriving_is_sent_again", cut),
         trial("places::what_is_named_and_has_nothing_to_do_is_told", idle),
     ]
 }
@@ -31,6 +35,63 @@ fn unseen(place: &Place) -> Outcome {
     std::os::unix::fs::symlink(real, &program)?;
     let again = place.want(0, &["deploy", "below"])?;
     assert!(again.err.contains("nothing to do"), "{}", again.err);
+    Ok(())
+}
+
+/// The link is cut in the middle of a large source, twice, and the third sending arrives; then while the release is being proven. To
+/// lose a link is no failure of a release, and the deploy goes on by the next one.
+fn cut(place: &Place) -> Outcome {
+    const SIZE: u64 = 4 << 20;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let target = ([127, 0, 0, 1], place.port).into();
+    let proxy = runtime.block_on(DelayProxy::start(target, std::time::Duration::ZERO));
+    let known = place.folder.join("operator/known_hosts");
+    let line = std::fs::read_to_string(&known)?;
+    std::fs::write(&known, format!("{line}{}", line.replace(&place.port.to_string(), &proxy.port().to_string())))?;
+    std::fs::create_dir(place.folder.join("large"))?;
+    let noise = (0..SIZE / 8).scan(1_u64, |seed, _| {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Some(seed.to_le_bytes())
+    });
+    std::fs::write(place.folder.join("large/blob"), noise.flatten().collect::<Vec<u8>>())?;
+    let host = format!("far: {{ address: 127.0.0.1, port: {}, base: {} }}", proxy.port(), place.at("far"));
+    let write = |more: &str| {
+        let service = format!("api: {{ type: native, host: far, run: [/bin/sleep, \"600\"], {more} }}");
+        let registry = format!("version: 1\nhosts: {{ {host} }}\nservices: {{ {service} }}\n");
+        std::fs::write(place.folder.join("registry.yml"), registry)
+    };
+    write("source: ./large, deploy: { soak: 200ms }")?;
+    proxy.throttle(SIZE);
+    let child = place.command(&["deploy", "api"]).stderr(std::process::Stdio::piped()).spawn()?;
+    for _ in 0..2 {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let before = proxy.bytes();
+        while proxy.bytes() < before + SIZE / 3 {
+            assert!(std::time::Instant::now() < until, "{} bytes passed", proxy.bytes() - before);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        proxy.cut();
+    }
+    let ended = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    assert_eq!(said.matches("before all had arrived; it is sent again").count(), 2, "{said}");
+    let runs: Vec<_> = std::fs::read_dir(place.folder.join("far/runs"))?.collect::<Result<_, _>>()?;
+    assert!(runs.iter().all(|run| !run.file_name().to_string_lossy().starts_with(".new")), "{runs:?}");
+    proxy.throttle(0);
+    write("env: { A: b }, deploy: { soak: 2s }")?;
+    let mut child = place.command(&["--events", "deploy", "api"]).stdout(std::process::Stdio::piped()).spawn()?;
+    let mut events = String::new();
+    for line in std::io::BufReader::new(child.stdout.take().ok_or("a pipe")?).lines() {
+        let line = line?;
+        if line.contains("\"event\":\"soaking\"") {
+            proxy.cut();
+        }
+        events.push_str(&line);
+    }
+    assert_eq!(child.wait()?.code(), Some(0), "{events}");
+    assert_eq!(events.matches("\"event\":\"soaking\"").count(), 1, "{events}");
+    place.want(0, &["remove", "--all", "--yes"])?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::host::run::payload::{self, Compression, Payload, PayloadError};
 use crate::host::run::render::longest;
 use crate::host::run::{HostRun, Tree};
-use crate::model::{Cmd, RunId};
+use crate::model::{Cmd, RunId, random};
 
 const IDENTITY: &str = include_str!("sh/identity.sh");
 const FOLLOW: &str = include_str!("sh/follow.sh");
@@ -14,8 +14,9 @@ const RECEIVE: &str = include_str!("sh/receive.sh");
 const PEEK: &str = include_str!("sh/peek.sh");
 
 /// What to start on the host, and what to send to its standard input at once. Orders may follow when the host has said
-/// `Report::Received`, or at once where there is no payload.
-#[derive(Debug)]
+/// `Report::Received`, or at once where there is no payload. May be sent once more when the link was lost before that: the host
+/// takes it in once, and then follows the run.
+#[derive(Clone, Debug)]
 pub struct Opening {
     pub cmd: Cmd,
     pub payload: Payload,
@@ -30,8 +31,8 @@ pub fn open(run: &HostRun, trees: &[Tree], pack: Compression) -> Result<Opening,
         return Err(PayloadError::Nul { what: run.base.replace('\0', "\\0") });
     }
     let payload = payload::make(run, trees, pack)?;
-    let words =
-        ["runner", run.base.as_str(), run.id.as_str(), &payload.len().to_string(), pack.word()].map(str::to_owned);
+    let (size, mark) = (payload.len().to_string(), format!("{:016x}", random()));
+    let words = ["runner", run.base.as_str(), run.id.as_str(), &size, pack.word(), &mark].map(str::to_owned);
     let cmd = Cmd::new("sh").args(["-c".to_owned(), format!("{IDENTITY}{FOLLOW}{RECEIVE}")]).args(words);
     Ok(Opening { cmd: cmd.within(longest_run(run)), payload })
 }

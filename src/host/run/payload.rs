@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tar::{Builder, EntryType, Header};
 use tempfile::SpooledTempFile;
@@ -83,10 +84,11 @@ pub enum PayloadError {
     Spool(#[source] io::Error),
 }
 
-/// The bytes to send after the command was started.
-#[derive(Debug)]
+/// The bytes to send after the command was started. Clones read the same bytes, each at its own place.
+#[derive(Clone, Debug)]
 pub struct Payload {
-    spool: SpooledTempFile,
+    spool: Arc<Mutex<SpooledTempFile>>,
+    at: u64,
     len: u64,
 }
 
@@ -104,13 +106,21 @@ impl Payload {
     }
 
     pub(super) fn none() -> Self {
-        Self { spool: SpooledTempFile::new(IN_MEMORY), len: 0 }
+        Self::new(SpooledTempFile::new(IN_MEMORY), 0)
+    }
+
+    fn new(spool: SpooledTempFile, len: u64) -> Self {
+        Self { spool: Arc::new(Mutex::new(spool)), at: 0, len }
     }
 }
 
 impl Read for Payload {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.spool.read(buffer)
+        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        spool.seek(SeekFrom::Start(self.at))?;
+        let read = spool.read(buffer)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
@@ -131,8 +141,7 @@ pub(super) fn make(run: &HostRun, trees: &[Tree], pack: Compression) -> Result<P
         }
     };
     let len = spool.stream_position().map_err(PayloadError::Spool)?;
-    spool.seek(SeekFrom::Start(0)).map_err(PayloadError::Spool)?;
-    Ok(Payload { spool, len })
+    Ok(Payload::new(spool, len))
 }
 
 /// Lets bytes through until it is shut: the archive's end marker must not be sent, as a payload that is cut off within it would

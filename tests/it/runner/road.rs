@@ -236,6 +236,29 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
             session.send(Order::Finish);
             session.ends(End::Committed)
         }),
+        trial(shell, "a_payload_that_is_sent_again_is_taken_in_once", |desk| {
+            let run = desk.run(1, vec![stage(None, Some(release('a')), steps(desk, 'a'))]);
+            let opening = run::open(&run, &[tree('a')], Compression::Gzip).map_err(|error| error.to_string())?;
+            let mut first = desk.start(opening.clone());
+            first.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+            first.cut();
+            let mut second = desk.start(opening.clone());
+            second.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+            second.send(Order::Keep(1));
+            second.until("kept", |event| *event == Happened::Kept { stage: 1, proven: true })?;
+            second.send(Order::Finish);
+            second.ends(End::Committed)?;
+            // Also when it is over; but who begins the run anew sends another one.
+            desk.start(opening).ends(End::Committed)?;
+            let all =
+                |desk: &super::desk::Desk| fs::read_dir(desk.at("base/runs")).map(Iterator::count).unwrap_or_default();
+            if all(desk) != 1 {
+                return Err(format!("{} runs", all(desk)));
+            }
+            let anew = desk.run(1, vec![stage(Some(release('a')), Some(release('a')), Vec::new())]);
+            desk.commit(&anew, &[])?;
+            if all(desk) == 2 { Ok(()) } else { Err(format!("{} runs", all(desk))) }
+        }),
         trial(shell, "a_payload_that_is_cut_does_nothing", |desk| {
             let run = desk.run(1, vec![stage(None, Some(release('a')), steps(desk, 'a'))]);
             for pack in [Compression::None, Compression::Gzip] {

@@ -2,7 +2,7 @@
 umask 077
 LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export LC_ALL PATH
-base=$1 id=$2 size=$3 pack=$4 runs=$1/runs
+base=$1 id=$2 size=$3 pack=$4 mark=$5 runs=$1/runs
 new=$runs/.new-$id-$$ newline='
 ' # tar says the same of each file; its first line tells enough
 
@@ -35,12 +35,23 @@ detach() { # WORDS... The runner must outlive the session, whatever kills sessio
   fi
 }
 
+again() { # goes on with the run if this very sending was taken in before: who lost the link meanwhile sends it once more
+  { read -r sent <"$runs/$id/sent"; } 2>/dev/null && [ "$sent" = "$mark" ] || return 0
+  rm -rf "$new"
+  [ "$#" = 0 ] || head -c "$1" >/dev/null
+  tell received
+  follow "$runs/$id" 0
+  exit
+}
+
 exec 4<&0
+again "$size"
 [ -d "$base" ] || why=$(umask 022 && mkdir -p "$base" 2>&1) || refuse "$why"
 why=$(mkdir -p "$new" 2>&1) || refuse "$why"
 why=$(receive 2>&1) || refuse "the payload could not be unpacked: ${why%%"$newline"*}"
 [ -e "$new/whole" ] && [ ! -e "$new/cut" ] || refuse "the payload did not arrive whole: ${why%%"$newline"*}"
 try=
+again
 if [ -e "$runs/$id" ]; then
   [ -e "$runs/$id/end" ] || refuse 'this run is here already, and has not ended'
   number=1
@@ -52,6 +63,7 @@ fi
 born $$
 printf '%s %s %s starting\n' $$ "$born" "$boot" >"$new/runner"
 printf '%s\n' "${SSH_CONNECTION%% *}" >"$new/from"
+printf '%s\n' "$mark" >"$new/sent"
 printf '' >"$new/journal"
 why=$(mkfifo "$new/wake" 2>&1)
 why=$(mv "$new" "$runs/$id" 2>&1) || refuse "$why"
