@@ -43,7 +43,8 @@ pub fn compared(
 }
 
 fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
-    let mut paths = vec![env_file()];
+    let further = (2..=service.instances).map(|instance| format!("{OURS}/env.{instance}"));
+    let mut paths: Vec<String> = std::iter::once(env_file()).chain(further).collect();
     paths.extend(service.files.keys().cloned());
     if let Kind::Docker(docker) = &service.kind
         && let Project::Compose { path, .. } = &docker.project
@@ -60,7 +61,7 @@ fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
 }
 
 /// The files in which two releases on a host differ, as far as it may be told how: what we write, and of a source what is open to
-/// others on this machine, also its compose file. What is not here any more is only named. Both environments are always asked for, as
+/// others on this machine, also its compose file. What is not here any more is only named. All environments are asked for in any case, as
 /// they say what is masked in all that differs.
 #[must_use]
 pub fn compared_back(
@@ -68,13 +69,15 @@ pub fn compared_back(
     service: Option<&Service>,
     is_open: impl Fn(&Service, &str) -> bool,
 ) -> Vec<Compared> {
-    let env = env_file();
+    let environments = before.files.keys().chain(after.files.keys()).filter(|path| is_environment(path)).cloned();
+    let environments: BTreeSet<String> = environments.chain([env_file()]).collect();
     let differs = |(path, mark): &(&String, &String)| before.files.get(*path).is_some_and(|old| old != *mark);
     let ours = |service: &Service, path: &String| service.files.contains_key(path);
     let open = |service: &Service, path: &String| !is_hidden(path) && is_open(service, path);
     let may = |path: &String| service.is_some_and(|service| ours(service, path) || open(service, path));
-    let differ = after.files.iter().filter(differs).map(|(path, _)| path).filter(|path| **path != env && may(path));
-    let paths = std::iter::once(&env).chain(differ.take(FILES));
+    let differ = after.files.iter().filter(differs).map(|(path, _)| path);
+    let differ = differ.filter(|path| !is_environment(path) && may(path));
+    let paths = environments.iter().chain(differ.take(FILES));
     paths.map(|path| Compared { path: path.clone(), unless: None }).collect()
 }
 
@@ -90,10 +93,14 @@ fn is_shown(entry: &TreeEntry, sources: &Sources) -> bool {
 
 /// What changes in the texts, as far as the look brought the old ones.
 pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sources: &Sources) -> Vec<TextChange> {
-    let env = wanted.files.iter().find(|entry| entry.path == env_file());
-    let env = env.and_then(|entry| if let TreeKind::Made { content, .. } = &entry.kind { Some(content) } else { None });
-    let env = env.map(|content| String::from_utf8_lossy(&content.bytes));
-    let mut all = Differences::new(before, &wanted.record, (found.texts.get(&env_file()), env.as_deref()));
+    let made = wanted.files.iter().filter_map(|entry| match &entry.kind {
+        TreeKind::Made { content, .. } => Some((&entry.path, String::from_utf8_lossy(&content.bytes))),
+        _ => None,
+    });
+    let made: Vec<_> = made.collect();
+    let new = made.iter().map(|(path, text)| (*path, &**text));
+    let (Some(old), Some(new)) = (environments(written(&found.texts)), environments(new)) else { return Vec::new() };
+    let mut all = Differences::new(before, &wanted.record, [old, new]);
     for entry in &wanted.files {
         let Some(old) = found.texts.get(&entry.path) else { continue };
         let bytes = match &entry.kind {
@@ -114,13 +121,16 @@ pub(super) fn changed(before: &Record, found: &SeenService, wanted: &Wanted, sou
 pub fn changed_back(before: &Record, after: &Record, found: &SeenService) -> Vec<TextChange> {
     let nothing = BTreeMap::new();
     let new = found.past_texts.get(&after.release).unwrap_or(&nothing);
-    let env = (found.texts.get(&env_file()), new.get(&env_file()).map(String::as_str));
-    let lacks = |record: &Record, brought: bool| !brought && record.files.contains_key(&env_file());
-    if lacks(before, env.0.is_some()) || lacks(after, env.1.is_some()) {
+    let lacks = |record: &Record, brought: &BTreeMap<String, String>| {
+        record.files.keys().any(|path| is_environment(path) && !brought.contains_key(path))
+    };
+    if lacks(before, &found.texts) || lacks(after, new) {
         return Vec::new();
     }
-    let mut all = Differences::new(before, after, env);
-    for (path, new) in new.iter().filter(|(path, _)| **path != env_file()) {
+    let both = (environments(written(&found.texts)), environments(written(new)));
+    let (Some(old_variables), Some(new_variables)) = both else { return Vec::new() };
+    let mut all = Differences::new(before, after, [old_variables, new_variables]);
+    for (path, new) in new.iter().filter(|(path, _)| !is_environment(path)) {
         if let Some(old) = found.texts.get(path) {
             all.add(path, old, new);
         }
@@ -130,6 +140,25 @@ pub fn changed_back(before: &Record, after: &Record, found: &SeenService) -> Vec
 
 fn env_file() -> String {
     format!("{OURS}/env.sh")
+}
+
+/// Whether a file of a release holds an environment. That of the first instance is written twice, and counts once.
+fn is_environment(path: &str) -> bool {
+    let of = path.strip_prefix(OURS).and_then(|path| path.strip_prefix("/env."));
+    of.is_some_and(|of| of == "sh" || of.parse::<u16>().is_ok_and(|instance| instance > 1))
+}
+
+fn written(texts: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &str)> {
+    texts.iter().map(|(path, text)| (path, text.as_str()))
+}
+
+/// The variables of a release, by the file that they stand in.
+type Environments = BTreeMap<String, BTreeMap<String, String>>;
+
+/// None when nobody knows what one of them holds, and so what is to be masked.
+fn environments<'t>(texts: impl Iterator<Item = (&'t String, &'t str)>) -> Option<Environments> {
+    let texts = texts.filter(|(path, _)| is_environment(path));
+    texts.map(|(path, text)| Some((path.clone(), assignments(text)?))).collect()
 }
 
 /// The differences of the texts of two releases.
@@ -144,10 +173,10 @@ struct Differences<'r> {
 
 impl<'r> Differences<'r> {
     /// Begins with the units.
-    fn new(before: &'r Record, after: &'r Record, (old, new): (Option<&String>, Option<&str>)) -> Self {
-        let envs = [old.map(String::as_str), new].map(|env| env.map(assignments).unwrap_or_default());
-        let mask = Mask::of_variables(envs.iter().flatten().map(|(name, value)| (*name, unquoted(value))));
-        let environment = old.and(new).and_then(|_| environment(&envs));
+    fn new(before: &'r Record, after: &'r Record, environments: [Environments; 2]) -> Self {
+        let variables = environments.iter().flat_map(BTreeMap::values).flatten();
+        let mask = Mask::of_variables(variables.map(|(name, value)| (name.as_str(), value.clone())));
+        let environment = environment(&environments);
         let mut all = Self { before, after, mask, environment, all: Vec::new() };
         for unit in &after.units {
             let Some(path) = &unit.path else { continue };
@@ -174,39 +203,30 @@ impl<'r> Differences<'r> {
     }
 }
 
-/// Which names of the environment come, go, or get another value.
-fn environment([old, new]: &[BTreeMap<&str, String>; 2]) -> Option<TextChange> {
-    let mut diff = String::new();
-    for (name, value) in new {
-        match old.get(name) {
-            None => diff.push_str(&format!("+{name}\n")),
-            Some(before) if before != value => diff.push_str(&format!("~{name}\n")),
-            Some(_) => {}
+/// Which names of the environment come, go, or get another value, for an instance that both have.
+fn environment([old, new]: &[Environments; 2]) -> Option<TextChange> {
+    let both = || new.iter().filter_map(|(path, new)| Some((old.get(path)?, new)));
+    let mut signs: BTreeMap<(bool, &str), char> = BTreeMap::new();
+    for (old, new) in both() {
+        for (name, value) in new {
+            match old.get(name) {
+                None => _ = signs.insert((false, name), '+'),
+                Some(before) if before != value => _ = signs.entry((false, name)).or_insert('~'),
+                Some(_) => {}
+            }
         }
+        signs.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| ((true, name.as_str()), '-')));
     }
-    diff.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("-{name}\n")));
+    let diff: String = signs.iter().map(|((_, name), sign)| format!("{sign}{name}\n")).collect();
     (!diff.is_empty()).then(|| TextChange { path: "environment".into(), diff })
 }
 
-/// A value as a shell reads it.
-fn unquoted(value: &str) -> String {
-    shlex::split(value).map_or_else(|| value.to_owned(), |words| words.concat())
-}
-
-/// The assignments of a file that a shell reads: `export NAME=VALUE`, where a value may go over several lines.
-fn assignments(text: &str) -> BTreeMap<&str, String> {
-    let mut all: BTreeMap<&str, String> = BTreeMap::new();
-    let mut last = "";
-    for line in text.lines() {
-        if let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) {
-            last = name;
-            all.insert(name, value.to_owned());
-        } else if let Some(value) = all.get_mut(last) {
-            value.push('\n');
-            value.push_str(line);
-        }
-    }
-    all
+/// The assignments of a file that a shell or systemd reads: `export NAME='VALUE'` and `NAME="VALUE"`, where a value may go over several
+/// lines. None when it is no such file.
+fn assignments(text: &str) -> Option<BTreeMap<String, String>> {
+    let words = shlex::split(text)?;
+    let pairs = words.iter().filter(|word| *word != "export").map(|word| word.split_once('='));
+    pairs.map(|pair| pair.map(|(name, value)| (name.into(), value.into()))).collect()
 }
 
 fn unified(old: &str, new: &str) -> String {
@@ -314,9 +334,29 @@ mod tests {
     }
 
     #[test]
+    fn what_only_another_instance_knows_is_masked_too() {
+        let second = ".portoser/env.2";
+        let files = [(ENV, "e"), (".portoser/env.1", "e"), (second, "f")];
+        let (before, after) = (record("1", "", &files), record("2", "", &files));
+        let (env, theirs) = ((ENV, "export A='1'\n"), (second, "A=\"1\"\nPIN_SECRET=\"it \\\"was\\\" so\"\n"));
+        let paths: Vec<String> =
+            compared_back((&before, &after), None, |_, _| true).into_iter().map(|one| one.path).collect();
+        assert_eq!(paths, [second, ENV]);
+        let (old, new) = (("app.ini", "pin = it \"was\" so\na\n"), ("app.ini", "pin = it \"was\" so\nb\n"));
+        let all = told((&before, &after), [&[old, env, theirs], &[new, env, (second, "A=\"2\"\n")]]);
+        let diff = "@@ -1,2 +1,2 @@\n pin = [masked]\n-a\n+b\n";
+        assert_eq!(all, [("app.ini".into(), diff.into()), ("environment".into(), "~A\n-PIN_SECRET\n".into())]);
+        assert_eq!(told((&before, &after), [&[old, env], &[new, env, theirs]]), []);
+        // What no shell reads may hide anything.
+        assert_eq!(told((&before, &after), [&[old, env, (second, "A=\"1\n")], &[new, env, theirs]]), []);
+    }
+
+    #[test]
     fn of_the_environment_names_are_told_and_no_values() {
-        let all = assignments("export A=1\nexport KEY='-----BEGIN\nxyz\n'\nexport B=2\n");
-        assert_eq!(all.keys().copied().collect::<Vec<_>>(), ["A", "B", "KEY"]);
-        assert_eq!(all["KEY"], "'-----BEGIN\nxyz\n'");
+        let all = assignments("export A=1\nexport KEY='-----BEGIN\nxyz\n'\nexport B=2\n").expect("assignments");
+        assert_eq!(all.keys().collect::<Vec<_>>(), ["A", "B", "KEY"]);
+        assert_eq!(all["KEY"], "-----BEGIN\nxyz\n");
+        assert_eq!(assignments("export A='1"), None);
+        assert_eq!(assignments("some text"), None);
     }
 }
