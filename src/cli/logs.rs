@@ -62,13 +62,11 @@ impl Logs {
             };
             let (_tasks, mut heard) = side_by_side(&ground, all, Turns::ToTheStart);
             loop {
-                let (number, piece) = tokio::select! {
-                    piece = heard.recv() => match piece { Some(piece) => piece, None => break },
-                    () = stop.soon.cancelled() => return Ok(Exit(FailureKind::Interrupted.code())),
-                };
-                let _screen = tokio::select! {
-                    screen = render::screen() => screen,
-                    () = stop.soon.cancelled() => return Ok(Exit(FailureKind::Interrupted.code())),
+                let heard = stop.soon.run_until_cancelled(heard.recv()).await;
+                let Some(piece) = heard else { return Ok(Exit(FailureKind::Interrupted.code())) };
+                let Some((number, piece)) = piece else { break };
+                let Some(_screen) = stop.soon.run_until_cancelled(render::screen()).await else {
+                    return Ok(Exit(FailureKind::Interrupted.code()));
                 };
                 if face.data_closed() {
                     return Ok(Exit::DONE);

@@ -67,7 +67,7 @@ pub enum Fault {
         #[source]
         why: SecretFault,
     },
-    #[error("stopped before anything was touched")]
+    #[error("stopped before the change itself began")]
     Interrupted,
 }
 
