@@ -60,6 +60,11 @@ if [ -d /usr/lib/systemd/system ] || [ -d /lib/systemd/system ]; then
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer; do
     ln -sf /dev/null "/etc/systemd/system/$unit"
   done
+  # A dozen generators run at each daemon-reload, and none of them has anything to generate here.
+  mkdir -p /etc/systemd/system-generators
+  for generator in /usr/lib/systemd/system-generators/* /lib/systemd/system-generators/*; do
+    ln -sf /dev/null "/etc/systemd/system-generators/${generator##*/}"
+  done
   ln -sf /lib/systemd/system/multi-user.target /etc/systemd/system/default.target
 fi
 # A container cannot write the kernel's IPv6 settings, and Docker 26 and later give up over that unless told not to.
