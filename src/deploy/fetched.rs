@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::registry::{Docker, Project, Pull, compose_file, compose_parts, part_fetches};
+use crate::registry::{Docker, Project, Pull, compose_here, compose_parts, part_fetches};
 
 /// What the hosts of this service may have to fetch. What cannot be read is told when its release is planned.
 pub(super) fn fetched(docker: &Docker) -> BTreeSet<String> {
@@ -15,9 +15,8 @@ pub(super) fn fetched(docker: &Docker) -> BTreeSet<String> {
         }
         Project::Compose { path, part, .. } => (path, part),
     };
-    let text = compose_file(path).and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
     let sent = |name: &String| docker.push.is_some() && part.as_ref().is_none_or(|part| part == name);
-    let parts = compose_parts(&serde_yaml::from_str(&text).unwrap_or_default());
+    let parts = compose_parts(&compose_here(path).unwrap_or_default());
     let fetched = parts.iter().filter(|(name, _)| !sent(name)).filter_map(|(_, part)| part_fetches(part));
     fetched.map(str::to_owned).collect()
 }

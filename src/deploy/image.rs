@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::host::push::{Image, is_digest};
 use crate::model::{Cmd, ServiceName};
-use crate::registry::{Kind, Project, Push, Registry, compose_file, compose_parts, part_image};
+use crate::registry::{Kind, Project, Push, Registry, compose_here, compose_parts, part_image};
 use crate::transport::{self, End};
 
 pub(super) use bundle::{Bundle, name, title};
@@ -113,9 +113,8 @@ fn sent(kind: &Kind) -> Result<BTreeSet<String>, ImageFault> {
         Project::Image(image) => return Ok(BTreeSet::from([image.reference.clone()])),
         Project::Compose { path, part, .. } => (path, part),
     };
-    let Some(file) = compose_file(path) else { return Ok(BTreeSet::new()) };
-    let text = std::fs::read_to_string(&file).map_err(|source| ImageFault::Read { path: file, source })?;
-    let parts = compose_parts(&serde_yaml::from_str(&text).unwrap_or_default());
+    let document = compose_here(path).map_err(|(path, source)| ImageFault::Read { path, source })?;
+    let parts = compose_parts(&document);
     let mut parts: Vec<_> = parts.iter().collect();
     parts.retain(|(name, _)| only.as_ref().is_none_or(|only| only == *name));
     Ok(parts.into_iter().filter_map(|(_, part)| part_image(part)).map(str::to_owned).collect())

@@ -6,7 +6,7 @@ use crate::deploy::fault::Fault;
 use crate::deploy::fetched::fetched;
 use crate::deploy::prepare::Prepared;
 use crate::model::{HostName, Login, Step};
-use crate::registry::{Docker, Kind, Project, Pull, Registry, Service, compose_file, server_of};
+use crate::registry::{Docker, Kind, Project, Pull, Registry, Service, compose_files, server_of};
 use crate::secrets::{self, SecretFault};
 
 /// The logins that the images of these services may need, as far as their passwords are here.
@@ -74,9 +74,11 @@ fn asks(docker: &Docker, server: &str) -> bool {
     match &docker.project {
         Project::Image(image) => docker.push.is_none() && server_of(&image.reference) == server,
         Project::Compose { path, .. } => {
-            let text = compose_file(path).and_then(|file| std::fs::read_to_string(file).ok());
+            let texts: Option<Vec<String>> =
+                compose_files(path).into_iter().map(|file| std::fs::read_to_string(file).ok()).collect();
             // A reference that names no registry is of Docker Hub, and a variable may name any.
-            text.is_none_or(|text| {
+            texts.filter(|texts| !texts.is_empty()).is_none_or(|texts| {
+                let text = texts.concat();
                 server == "docker.io" || text.contains(server) || text.contains("build") || text.contains('$')
             })
         }

@@ -12,7 +12,7 @@ use crate::deploy::survey::Survey;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::{Hash, ServiceName};
 use crate::plan::{SourceTree, Sources};
-use crate::registry::{FileSource, Kind, Project, Registry, Service, Source, compose_file};
+use crate::registry::{FileSource, Kind, Project, Registry, Service, Source, compose_files, sent_of};
 
 /// The largest template or copied file that is held in memory; larger ones belong into a source.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -74,7 +74,7 @@ pub(super) fn read<'a>(
             && let Project::Compose { path, .. } = &docker.project
         {
             sources.trees.insert(service.name.clone(), tree(path)?);
-            if let Some(file) = compose_file(path) {
+            for file in compose_files(path) {
                 let read = text(&file)?;
                 sources.texts.insert(file, read);
             }
@@ -178,9 +178,7 @@ pub fn tree(source: &Path) -> Result<SourceTree, SourceFault> {
         let name = name(Path::new(source.file_name().unwrap_or_default()))?;
         return Ok(vec![TreeEntry { path: name, kind: file(source)? }]);
     }
-    let mut walk = WalkBuilder::new(source);
-    walk.hidden(false).parents(false).git_global(false).require_git(false).follow_links(false);
-    entries(source, walk.filter_entry(|entry| entry.file_name() != ".git").build())
+    entries(source, sent_of(source).build())
 }
 
 /// The tree of a folder that git wrote: all that was committed, be it ignored or not.

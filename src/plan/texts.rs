@@ -12,7 +12,7 @@ use crate::model::ServiceName;
 use crate::plan::engine::Wanted;
 use crate::plan::render::Sources;
 use crate::plan::seal::mark;
-use crate::registry::{COMPOSE_FILES, Kind, Mask, Project, Registry, Service};
+use crate::registry::{COMPOSE_FILES, COMPOSE_OVERRIDES, Kind, Mask, Project, Registry, Service};
 
 /// The most lines of one difference; the rest is counted.
 const LINES: usize = 120;
@@ -50,7 +50,7 @@ fn of_one(service: &Service, sources: &Sources) -> Vec<Compared> {
         && let Project::Compose { path, .. } = &docker.project
     {
         paths.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
-        paths.extend(COMPOSE_FILES.iter().map(|name| (*name).to_owned()));
+        paths.extend(COMPOSE_FILES.iter().chain(&COMPOSE_OVERRIDES).map(|name| (*name).to_owned()));
     }
     let tree: Vec<_> = sources.trees.get(&service.name).into_iter().flatten().collect();
     paths.retain(|path| !tree.iter().any(|entry| entry.path == *path));

@@ -8,7 +8,11 @@ use super::text::{Gate as _, User};
 pub use crate::model::Pull;
 
 /// The names under which compose looks for its file, in its order.
-pub const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+pub const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/// Those of the file that it lays over that one, where it finds one beside it.
+pub const COMPOSE_OVERRIDES: [&str; 4] =
+    ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
 /// A Docker service: always a compose project on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,9 +28,13 @@ mod window;
 mod written;
 
 pub use checked::*;
-pub use compose::{compose_file, compose_parts, part_fetches, part_image};
+pub use compose::{
+    compose_document, compose_files, compose_files_among, compose_here, compose_parts, part_fetches, part_image,
+    part_runs_it, sent_of,
+};
 pub use docker::{
-    Adopted, COMPOSE_FILES, Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull, Push,
+    Adopted, COMPOSE_FILES, COMPOSE_OVERRIDES, Docker, Healthcheck, Image, Mount, MountSource, Project, Publish, Pull,
+    Push,
 };
 pub(crate) use edit::flow;
 pub use edit::{Edit, EditError, FIRST, FirstHost, begin, create, edit, entries, remove, rewrite, write_new};

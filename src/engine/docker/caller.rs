@@ -14,7 +14,7 @@ pub(super) fn script(rendered: &Rendered, own: bool) -> String {
     text.push_str("files=''\n[ \"$1\" != plain ] || files=plain\n");
     text.push_str("case $files in plain) shift; set -- ");
     let words = |files: &[String]| -> String { files.iter().map(|file| format!("-f {} ", quote(file))).collect() };
-    let plain = if own { &rendered.files[..1] } else { &rendered.files[..] };
+    let plain = if own { &rendered.files[..rendered.files.len() - 1] } else { &rendered.files[..] };
     let name =
         format!("{} --project-directory {}", quote(&rendered.name), quote(rendered.folder.as_deref().unwrap_or(".")));
     text.push_str(&format!("-p {name} {}\"$@\" ;;\n", words(plain)));

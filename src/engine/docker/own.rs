@@ -2,7 +2,7 @@
 //! read for what must be known before anything is done: its parts, and where it keeps data beside itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -13,7 +13,10 @@ use crate::host::run::TreeEntry;
 use crate::host::{Layout, OURS};
 use crate::model::{Content, Hash, ReleaseId, hex};
 use crate::plan::{self, Refused, Subject};
-use crate::registry::{COMPOSE_FILES, Docker, Project, compose_parts, parse_duration, part_fetches, part_image};
+use crate::registry::{
+    COMPOSE_FILES, Docker, Project, compose_document, compose_files_among, compose_parts, parse_duration, part_fetches,
+    part_image, part_runs_it,
+};
 
 /// The project of a compose file, which is among the entries of the release.
 pub(super) fn render(
@@ -27,10 +30,10 @@ pub(super) fn render(
         Project::Compose { part, adopted, .. } => (part.as_deref(), adopted.as_ref()),
         Project::Image(_) => (None, None),
     };
-    let (name, text) = file(subject, path)?;
-    let document: Value = serde_yaml::from_str(&text).map_err(|error| {
-        Refused::new(format!("`{name}` is not YAML that can be read: {error}"), "see `docker compose config`")
-    })?;
+    let texts = files(subject, path)?;
+    let document = compose_document(&texts).map_err(|why| Refused::new(why, "see `docker compose config`"))?;
+    let (names, texts): (Vec<String>, Vec<String>) = texts.into_iter().unzip();
+    let (name, text) = (names[0].clone(), texts.concat());
     let known = compose_parts(&document);
     if known.is_empty() {
         return Err(Refused::new(format!("`{name}` has no services"), "see `docker compose config`"));
@@ -60,7 +63,7 @@ pub(super) fn render(
     let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
     Ok(Rendered {
         name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
-        files: vec![name, format!("{OURS}/override.yml")],
+        files: names.into_iter().chain([format!("{OURS}/override.yml")]).collect(),
         ours: vec![plan::ours("override.yml", Content::secret(render::yaml(&over)), 0o600)],
         links: links.into_values().collect(),
         parts: known.keys().cloned().collect(),
@@ -79,19 +82,20 @@ fn grace(one: &Value) -> Option<Duration> {
     parse_duration(one.get("stop_grace_period")?.as_str()?).ok()
 }
 
-/// The name and the text of the compose file.
-fn file(subject: &Subject<'_>, path: &Path) -> Result<(String, String), Refused> {
-    let is_one = |file: &&PathBuf| {
-        *file == path || (file.parent() == Some(path) && COMPOSE_FILES.iter().any(|name| file.ends_with(name)))
-    };
-    let Some((file, bytes)) = subject.sources.texts.iter().find(|(file, _)| is_one(file)) else {
+/// The names and the texts of the compose files: there is one at least, and what compose lays over it comes behind.
+fn files(subject: &Subject<'_>, path: &Path) -> Result<Vec<(String, String)>, Refused> {
+    let texts = &subject.sources.texts;
+    let is_there = |file: &Path| texts.contains_key(file);
+    let found = if is_there(path) { vec![path.to_owned()] } else { compose_files_among(path, is_there) };
+    if found.is_empty() {
         return Err(Refused::new(
             format!("there is no compose file in `{}`", path.display()),
             format!("it must be called one of {}", COMPOSE_FILES.join(", ")),
         ));
-    };
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((name, String::from_utf8_lossy(bytes).into_owned()))
+    }
+    let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let text = |file: &Path| texts.get(file).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Ok(found.iter().map(|file| (name(file), text(file).unwrap_or_default())).collect())
 }
 
 /// Compose takes a variable that nothing defines for an empty text; here it is refused. Where a `.env` is sent, that may define
@@ -184,7 +188,7 @@ fn over(
     for (part, one) in known {
         // A part whose image is the same keeps its pin, so that its containers are left alone. What is built may differ with
         // any file.
-        let image = one.get("image").and_then(Value::as_str).filter(|_| one.get("build").is_none());
+        let image = one.get("image").and_then(Value::as_str).filter(|_| part_runs_it(one));
         let origin = origins.of(part, one)?;
         let version = match (&origin, image) {
             (Some(origin), _) => digest(&[origin.as_bytes()]),

@@ -164,15 +164,14 @@ pub(super) fn containers(machine: &Machine, bench: &Bench) -> String {
 }
 
 pub(super) const COMPOSE: &str = r#"version: "3.7"
+x-kept: &kept { volumes: ["./index:/index:ro", "./uploads:/uploads"], restart: unless-stopped, stop_grace_period: 1s }
 services:
   web:
+    <<: *kept
     image: trial/http:1
     command: ["sh", "-c", "cp /index /www/index.html; exec httpd -f -p 80 -h /www"]
     ports: ["PORT:80"]
     environment: { GREETING: "${GREETING:-none}" }
-    volumes: ["./index:/index:ro", "./uploads:/uploads"]
-    restart: unless-stopped
-    stop_grace_period: 1s
   db:
     image: trial/http:${TAG:-1}
     command: ["sleep", "100000"]
@@ -193,6 +192,9 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         let folder = bench.at("shop");
         std::fs::create_dir(&folder).expect("a folder");
         std::fs::write(folder.join("compose.yml"), COMPOSE.replace("PORT", &port.to_string())).expect("a compose file");
+        // What compose finds beside the file is laid over it, as compose does it by itself.
+        let over = "version: \"3.7\"\nservices: { web: { environment: { OVER: laid } } }\n";
+        std::fs::write(folder.join("compose.override.yml"), over).expect("an override");
         let index = |text: &str| std::fs::write(folder.join("index"), text).expect("a file");
         let write = |more: &str| {
             bench.registry(&format!(
@@ -216,8 +218,8 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         canary(&bench, machine, "shop");
         let upload = format!("{}/services/{name}/shared/uploads/canary", bench.base());
         bench.run(&["exec", &name, "--", "touch", "/uploads/canary"]).exits(0);
-        let said = bench.run(&["exec", &name, "--", "sh", "-c", "echo $GREETING"]).exits(0);
-        assert_eq!(said.out.trim_end(), "a$b");
+        let said = bench.run(&["exec", &name, "--", "sh", "-c", "echo $GREETING $OVER"]).exits(0);
+        assert_eq!(said.out.trim_end(), "a$b laid");
         // The database part is the same, so its container stays; the other comes anew.
         index("two");
         bench.run(&["deploy", "--all"]).exits(0);
