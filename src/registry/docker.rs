@@ -160,12 +160,17 @@ impl Mount {
     }
 }
 
-/// The name of a volume or network, as the engine takes it.
+/// The name of a volume, as the engine takes it.
 pub(super) fn is_volume(name: &str) -> bool {
     let mut bytes = name.bytes();
     name.len() <= 64
         && bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
         && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+/// The name of a network that the engine lets anybody make: not one of its own.
+pub(super) fn is_network(name: &str) -> bool {
+    is_volume(name) && !matches!(name, "bridge" | "host" | "none" | "default")
 }
 
 /// Whom a container runs as, as the engine takes it: a user, and perhaps a group, each by its name or its number.

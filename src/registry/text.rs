@@ -174,8 +174,9 @@ text!(
 text!(
     /// The name of a network of the host.
     NetworkName, false, Some("^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"), "the name of a network",
-    "use letters, digits and `_`, `.`, `-`, start with a letter or digit, at most 64 characters",
-    super::docker::is_volume
+    "use letters, digits and `_`, `.`, `-`, start with a letter or digit, at most 64 characters; not one of Docker's own: `bridge`, \
+     `host`, `none`, `default`",
+    super::docker::is_network
 );
 text!(
     /// A part of a compose project.
