@@ -146,6 +146,12 @@ impl Notes {
         self.add(item.place, &item.path, outcome);
     }
 
+    /// Something beside it has no place in the registry; what is below it needs notes of its own.
+    pub(super) fn lost_beside(&mut self, item: &Item<'_>, why: impl Into<String>, hint: impl Into<String>) {
+        self.headings.insert(item.path.clone());
+        self.lost(item, why, hint);
+    }
+
     /// It is left out as a whole, whatever was said about parts of it.
     pub(super) fn leave_out(&mut self, item: &Item<'_>, why: impl Into<String>, hint: impl Into<String>) {
         let way = self.way(&item.path);
@@ -166,6 +172,11 @@ impl Notes {
             None => item.node.kind().to_owned(),
         };
         self.lost(item, format!("{found} is not {wanted}"), "mend it there, or give the key in the registry by hand");
+    }
+
+    /// What was told of a file of which nothing else need be.
+    pub(super) fn told(self) -> Vec<Note> {
+        self.list
     }
 
     /// All notes in the order of the file, with one for every value that none speaks of; then those about other files.

@@ -4,27 +4,35 @@ mod health;
 mod interpolate;
 mod limits;
 mod ports;
+mod project;
 mod service;
+mod whole;
 
 use serde_json::json;
 
+use super::Around;
 use super::entry::Entry;
 use super::item::Item;
 use super::notes::Notes;
-use super::{Around, words};
+use project::Project;
+
+pub(super) use project::{ADOPT, named};
+pub(super) use whole::{alone, stands_for};
 
 /// What to do about a key that only the compose file itself can say.
 const KEEP: &str = "let portoser deploy the file as it is: import it with `--whole`";
 
 pub(super) fn entries(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Vec<Entry> {
     if around.whole {
-        return whole(top, around, notes).into_iter().collect();
+        return whole::entry(top, around, notes).into_iter().collect();
     }
     let node = interpolate::interpolate(top, notes);
     let top = Item::top(&node);
-    rest(&top, notes);
+    let project = Project::new(&top, around, notes);
+    rest(&top, &project, notes);
+    whole::overridden(&top, around, notes);
     let services = top.get("services").map(|services| services.entries()).unwrap_or_default();
-    services.iter().filter_map(|(name, item)| service::entry(name, item, around, notes)).collect()
+    services.iter().filter_map(|(name, item)| service::entry(name, item, (around, &project), notes)).collect()
 }
 
 /// Where the entry runs.
@@ -36,66 +44,19 @@ fn place(entry: &mut Entry, around: &Around<'_>) {
     }
 }
 
-/// The project as one service, which keeps all that the file says.
-fn whole(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Option<Entry> {
-    let Some(folder) = &around.folder else {
-        let hint = "`portoser adopt HOST` takes over a project that runs there; or fetch it with its folder, and import it from here";
-        notes.leave_out(top, "the file is not on this machine, from which it would be sent", hint);
-        return None;
-    };
-    let beside = folder.file_name().and_then(|name| name.to_str());
-    let name = top.get("name");
-    let Some(slug) = name.as_ref().and_then(Item::text).or(beside).and_then(words::slug) else {
-        notes.leave_out(top, "the project has no name with a letter", "give it a `name:` there");
-        return None;
-    };
-    let mut entry = Entry::new("services", &slug, top);
-    place(&mut entry, around);
-    let file = around.file.file_name().map(|name| folder.join(name)).unwrap_or_default();
-    entry.set("compose", around.named(&file));
-    let to = entry.key("compose");
-    for (_, item) in top.entries() {
-        notes.became(&item, to.clone());
-    }
-    Some(entry)
-}
-
 /// What is no service.
-fn rest(top: &Item<'_>, notes: &mut Notes) {
+fn rest(top: &Item<'_>, project: &Project, notes: &mut Notes) {
     for (key, item) in top.entries() {
         match key {
             "version" => notes.needless(&item, "compose itself takes no notice of it"),
             "name" => notes.needless(&item, "each service is a project of its own, and has its name"),
-            "volumes" => volumes(&item, notes),
-            "networks" => networks(&item, notes),
+            "volumes" => project.volumes(top, &item, notes),
+            "networks" => project::networks(&item, notes),
             "secrets" | "configs" | "include" | "models" => {
                 notes.lost(&item, "services of an image have no such thing", KEEP)
             }
             key if key.starts_with("x-") => notes.needless(&item, "it says nothing but what is used of it"),
             _ => {}
-        }
-    }
-}
-
-/// Named volumes are made when they are needed; how they are made is only for the file itself to say.
-fn volumes(volumes: &Item<'_>, notes: &mut Notes) {
-    for (_, volume) in volumes.entries() {
-        if volume.is_null() || volume.entries().is_empty() {
-            notes.needless(&volume, "a volume is made when a service names it");
-        }
-        for (_, item) in volume.entries() {
-            notes.lost(&item, "how a volume is made cannot be said for services of an image", KEEP);
-        }
-    }
-}
-
-fn networks(networks: &Item<'_>, notes: &mut Notes) {
-    for (_, network) in networks.entries() {
-        if network.is_null() || network.entries().is_empty() {
-            notes.needless(&network, "a network is made when a service names it");
-        }
-        for (_, item) in network.entries() {
-            notes.lost(&item, "how a network is made cannot be said for services of an image", KEEP);
         }
     }
 }
@@ -179,6 +140,8 @@ networks: { front: {} }
         );
         let told = |path: &str| lost.iter().any(|lost| lost == path);
         for path in [
+            "volumes.data",
+            "volumes.other",
             "services.Web_1.logging",
             "services.Web_1.ports[2]",
             "services.Web_1.ports[3].mode",
@@ -194,14 +157,17 @@ networks: { front: {} }
         ] {
             assert!(told(path), "{path} is not told: {lost:?}");
         }
-        assert_eq!(lost.len(), 12, "{lost:?}");
+        assert_eq!(lost.len(), 14, "{lost:?}");
     }
 
     #[test]
-    fn a_whole_project_loses_nothing() {
+    fn a_whole_project_loses_nothing_but_what_lies_beside_its_file() {
+        let text = "services: { web: { build: URL, privileged: true } }\nvolumes: { x: { driver: nfs } }\n";
         let (entries, lost) =
-            read("services: { web: { build: ., privileged: true } }\nvolumes: { x: { driver: nfs } }\n", true);
-        assert_eq!(entries, json!({ "stack": { "type": "docker", "host": "h", "compose": "stack/compose.yml" } }));
+            read(&format!("name: shop\n{}", text.replace("URL", "'https://example.net/a.git'")), true);
+        assert_eq!(entries, json!({ "shop": { "type": "docker", "host": "h", "compose": "stack/compose.yml" } }));
         assert_eq!(lost, Vec::<String>::new());
+        // Here no folder is on disk that the file could stand for; and under another name the project has other volumes.
+        assert_eq!(read(&text.replace("URL", "."), true).1, ["services.web.build", "volumes.x"]);
     }
 }

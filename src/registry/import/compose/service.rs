@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::project::Project;
 use super::{KEEP, health, limits, place, ports};
 use crate::registry::import::entry::Entry;
 use crate::registry::import::item::Item;
@@ -10,7 +11,12 @@ use crate::registry::import::{Around, words};
 use crate::registry::text::{Gate, Label, LabelKey, Line, RunsAs};
 
 /// The entry of a service; none when it cannot be had, and then a note says why.
-pub(super) fn entry(name: &str, item: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Option<Entry> {
+pub(super) fn entry(
+    name: &str,
+    item: &Item<'_>,
+    (around, project): (&Around<'_>, &Project),
+    notes: &mut Notes,
+) -> Option<Entry> {
     let Some(slug) = words::slug(name) else {
         notes.leave_out(item, "its name has no letter", "rename it there");
         return None;
@@ -34,16 +40,28 @@ pub(super) fn entry(name: &str, item: &Item<'_>, around: &Around<'_>, notes: &mu
         }
     }
     for (key, item) in item.entries().into_iter().filter(|(_, item)| !item.is_null()) {
-        if !set(key, &item, &mut entry, notes) && !needless(key, &item, notes) {
+        if !set(key, &item, (&mut entry, project), notes) && !needless(key, &item, notes) {
             lost(key, &item, notes);
         }
     }
+    unsaid(item, &mut entry, project, notes);
     notes.heading(item, format!("services.{slug}"));
     Some(entry)
 }
 
+/// What compose takes for granted, and the registry does not.
+fn unsaid(item: &Item<'_>, entry: &mut Entry, project: &Project, notes: &mut Notes) {
+    let policy = item.get("deploy").is_some_and(|deploy| deploy.get("restart_policy").is_some());
+    if item.get("restart").is_none() && !policy {
+        entry.put(item, "restart.policy", "never", notes);
+    }
+    if let Some(network) = project.default(item) {
+        entry.push(item, "networks", network, notes);
+    }
+}
+
 /// Sets what the registry has a key for; whether it is that.
-fn set(key: &str, item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) -> bool {
+fn set(key: &str, item: &Item<'_>, (entry, project): (&mut Entry, &Project), notes: &mut Notes) -> bool {
     match key {
         "image" => {}
         "command" => match command(item) {
@@ -53,7 +71,7 @@ fn set(key: &str, item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) -> bool
         "ports" => ports::ports(item, entry, notes),
         "environment" => environment(item, entry, notes),
         "volumes" => mounts(item, entry, notes),
-        "networks" => networks(item, entry, notes),
+        "networks" => networks(item, (entry, project), notes),
         "labels" => labels(item, entry, notes),
         "depends_on" => depends(item, entry, notes),
         "healthcheck" => health::check(item, entry, notes),
@@ -149,15 +167,15 @@ fn long_mount(item: &Item<'_>) -> Option<String> {
 }
 
 /// A list of names, or a mapping whose values say more.
-fn networks(item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
+fn networks(item: &Item<'_>, (entry, project): (&mut Entry, &Project), notes: &mut Notes) {
     for item in item.items() {
         match item.text() {
-            Some(name) => entry.push(&item, "networks", name, notes),
+            Some(name) => entry.push(&item, "networks", project.network(name), notes),
             None => notes.wrong(&item, "the name of a network"),
         }
     }
     for (name, item) in item.entries() {
-        entry.push(&item, "networks", name, notes);
+        entry.push(&item, "networks", project.network(name), notes);
         for (_, item) in item.entries() {
             notes.lost(&item, "how a service takes part in a network cannot be said here", KEEP);
         }

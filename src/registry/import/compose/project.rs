@@ -1,0 +1,144 @@
+//! What the services of a compose project share: its name, its network, and its volumes, whose data stays where it is.
+
+use std::collections::BTreeMap;
+
+use super::KEEP;
+use crate::registry::import::Around;
+use crate::registry::import::item::Item;
+use crate::registry::import::notes::Notes;
+use crate::registry::import::words;
+use crate::registry::text::{Gate, NetworkName};
+
+/// What keeps the data of a project.
+pub(in crate::registry::import) const ADOPT: &str =
+    "`portoser adopt HOST` takes over a project that runs, with its data";
+
+/// What is shared.
+pub(super) struct Project {
+    /// What compose calls it; none where that is not known.
+    name: Option<String>,
+    /// The networks of the file that have another name on the host.
+    networks: BTreeMap<String, String>,
+    /// Whether somebody else is on the network of those that name none.
+    together: bool,
+}
+
+impl Project {
+    pub(super) fn new(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> Self {
+        let name = named(top, around);
+        let all = top.get("networks").map(|all| all.entries()).unwrap_or_default();
+        let real = |(key, item): &(&str, Item<'_>)| Some(((*key).to_owned(), item.get("name")?.text()?.to_owned()));
+        let mut networks: BTreeMap<String, String> = all.iter().filter_map(real).collect();
+        let services = top.get("services").map(|all| all.entries()).unwrap_or_default();
+        let members = services.iter().filter(|(_, item)| item.get("image").is_some() && takes_part(item)).count();
+        let together = members > 1 || networks.contains_key("default");
+        if let Some(name) = name.as_ref().filter(|_| !networks.contains_key("default")) {
+            let real = if NetworkName::good(name) { name.clone() } else { format!("{name}-default") };
+            networks.insert("default".into(), real);
+        } else if name.is_none() && together {
+            notes.lost_beside(
+                top,
+                "its services find each other by the project's network, and the project has no name",
+                "give it a `name:` there",
+            );
+        }
+        Self { name, networks, together }
+    }
+
+    /// The network on which those are that name none; none where nobody else is on it.
+    pub(super) fn default(&self, item: &Item<'_>) -> Option<&str> {
+        let named = item.get("networks").is_some() || item.get("network_mode").is_some();
+        self.networks.get("default").filter(|_| self.together && !named).map(String::as_str)
+    }
+
+    /// What a network of the file is called on the host.
+    pub(super) fn network<'a>(&'a self, key: &'a str) -> &'a str {
+        self.networks.get(key).map_or(key, String::as_str)
+    }
+
+    /// Named volumes are made when they are needed, and begin empty; how they are made is only for the file itself to say.
+    pub(super) fn volumes(&self, top: &Item<'_>, volumes: &Item<'_>, notes: &mut Notes) {
+        for (name, volume) in volumes.entries() {
+            let users = users(top, name);
+            let (why, hint) = match users.as_slice() {
+                [] => (String::new(), ADOPT.to_owned()),
+                [user] => {
+                    (String::new(), format!("{ADOPT}; or copy it to `portoser-{user}_{name}` before the first deploy"))
+                }
+                _ => (
+                    format!("; `{}` share it, and here each has one of its own", users.join("`, `")),
+                    format!("{ADOPT}; or keep it in a folder of the host, which several can mount"),
+                ),
+            };
+            let stays = stays(self.name.as_deref(), name, &volume);
+            notes.lost(&volume, format!("{stays}{why}"), hint);
+            for (_, item) in volume.entries() {
+                notes.lost(&item, "how a volume is made cannot be said for services of an image", KEEP);
+            }
+        }
+    }
+}
+
+/// Where the data of a volume stays.
+pub(super) fn stays(project: Option<&str>, name: &str, volume: &Item<'_>) -> String {
+    let own = volume.get("name").and_then(|item| item.text().map(str::to_owned));
+    let external = volume.get("external").is_some_and(|item| item.flag() != Some(false)).then(|| name.to_owned());
+    let real = own.or(external).unwrap_or_else(|| format!("{}_{name}", project.unwrap_or("PROJECT")));
+    format!("its data stays in the volume `{real}` of the host, and is not taken along")
+}
+
+/// What compose calls a project: as the file says, or as the folder that it lies in.
+pub(in crate::registry::import) fn named(top: &Item<'_>, around: &Around<'_>) -> Option<String> {
+    let own = top.get("name").and_then(|item| item.text().map(str::to_owned)).filter(|name| !name.contains('$'));
+    let here = || around.folder.as_ref()?.file_name()?.to_str().map(str::to_owned);
+    let there = || around.there?.rsplit('/').next().map(str::to_owned);
+    own.or_else(here).or_else(there).and_then(|name| plain(&name))
+}
+
+/// A name as compose cleans it.
+pub(in crate::registry::import) fn plain(name: &str) -> Option<String> {
+    let kept = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let name: String = name.to_lowercase().chars().filter(kept).collect();
+    let name = name.trim_start_matches(['-', '_']);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Whether a service is on the project's own network.
+fn takes_part(item: &Item<'_>) -> bool {
+    match item.get("networks") {
+        Some(networks) => {
+            networks.entries().iter().any(|(name, _)| *name == "default")
+                || networks.items().iter().any(|item| item.text() == Some("default"))
+        }
+        None => item.get("network_mode").is_none(),
+    }
+}
+
+/// The services that mount a volume.
+fn users(top: &Item<'_>, name: &str) -> Vec<String> {
+    let services = top.get("services").map(|all| all.entries()).unwrap_or_default();
+    let mounts = |item: &Item<'_>| {
+        let volumes = item.get("volumes").map(|all| all.items()).unwrap_or_default();
+        volumes.iter().any(|volume| match volume.text() {
+            Some(text) => text.split(':').next() == Some(name),
+            None => volume.get("source").is_some_and(|source| source.text() == Some(name)),
+        })
+    };
+    services.iter().filter(|(_, item)| mounts(item)).filter_map(|(name, _)| words::slug(name)).collect()
+}
+
+/// The networks of the file. A service goes by their names on the host.
+pub(super) fn networks(networks: &Item<'_>, notes: &mut Notes) {
+    for (_, network) in networks.entries() {
+        if network.is_null() || network.entries().is_empty() {
+            notes.needless(&network, "a network is made when a service names it");
+        }
+        for (key, item) in network.entries() {
+            match key {
+                "name" if item.text().is_some() => notes.needless(&item, "its services go by this name"),
+                "external" if item.flag() == Some(true) => notes.needless(&item, "a network that is there is taken"),
+                _ => notes.lost(&item, "how a network is made cannot be said for services of an image", KEEP),
+            }
+        }
+    }
+}
