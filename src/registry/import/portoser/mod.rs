@@ -2,6 +2,7 @@
 
 mod health;
 mod hosts;
+mod project;
 mod services;
 mod unit;
 

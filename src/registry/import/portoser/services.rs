@@ -1,5 +1,6 @@
 //! Services of the shell tool.
 
+use super::project;
 use super::unit::{self, Refused};
 use super::{Machine, Machines, health};
 use crate::registry::fault::nearest;
@@ -103,7 +104,7 @@ fn docker(
     let there = format!("{}/{name}", machine.path.as_deref().unwrap_or_default());
     let Some(found) = around.found(path) else { return Err(unit::missing(name, &there, machine)) };
     entry.set("type", "docker");
-    entry.put(given, "compose", around.named(&found), notes);
+    project::composed(given, (&found, &there), machine, around, entry, notes)?;
     if let Some(part) = item.get("service_name") {
         match part.text() {
             Some(text) => entry.put(&part, "compose_service", text, notes),
@@ -156,7 +157,7 @@ fn rest(key: &str, item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
             notes.lost(item, "portoser does not manage certificates yet", hint);
         }
         "working_dir" | "service_directory" if docker => {
-            notes.needless(item, "the compose file is sent along, and begins in the release");
+            notes.needless(item, "a project begins in the folder of its compose file");
         }
         "working_dir" | "service_directory" if entry.keys.contains_key("source") => {
             notes.became(item, entry.key("source"));
