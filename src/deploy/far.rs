@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::check::{Got, Miss, Need, Ran};
 use crate::deploy::asker::Asker;
 use crate::host::look::{self, Beside, Discovered, LookError, Question, Records};
-use crate::host::{Facts, Layout, Record, Seen, Supervisor};
+use crate::host::{Facts, Init, Layout, Record, Seen, Supervisor};
 use crate::model::{Cmd, HostName};
+use crate::registry::{self, Os, Platform};
 use crate::transport::{End, Lost, Stream, Transport};
 
 /// How long a look may take on the host.
@@ -24,6 +25,8 @@ const DIAL: Duration = Duration::from_secs(10);
 pub struct Far {
     pub name: HostName,
     pub link: Arc<dyn Transport>,
+    /// What the registry says of it beforehand.
+    platform: Platform,
     /// Answers what is asked again and again.
     asker: Arc<Asker>,
 }
@@ -52,8 +55,8 @@ impl Unseen {
 
 impl Far {
     /// The host at the end of this link.
-    pub(super) fn new(name: HostName, link: Arc<dyn Transport>) -> Self {
-        Self { name, link, asker: Arc::default() }
+    pub(super) fn new(name: HostName, link: Arc<dyn Transport>, platform: Platform) -> Self {
+        Self { name, link, platform, asker: Arc::default() }
     }
 
     /// Ends the connection in good order.
@@ -76,12 +79,16 @@ impl Far {
     pub async fn look_as(&self, question: &Question, root: bool) -> Result<Seen, Unseen> {
         // Each registry may take its time.
         let within = LOOK + IMAGE * u32::try_from(question.images.len()).unwrap_or(u32::MAX);
-        self.ask_within(within, look::script(question), root, look::read).await
+        let mut seen = self.ask_within(within, look::script(question), root, look::read).await?;
+        hinted(&mut seen.facts, self.platform);
+        Ok(seen)
     }
 
     /// Takes a look that asks for more in the same exec.
     pub async fn look_beside(&self, question: &Question, more: &str) -> Result<Beside, Unseen> {
-        self.ask(look::script_beside(question, more), true, look::read_beside).await
+        let mut beside = self.ask(look::script_beside(question, more), true, look::read_beside).await?;
+        hinted(&mut beside.seen.facts, self.platform);
+        Ok(beside)
     }
 
     /// Reads what the host itself remembers of its runs.
@@ -148,6 +155,23 @@ impl Far {
             End::Signal(_) => None,
         };
         Ok(Ran { code, out: reply.out, err: reply.err })
+    }
+}
+
+/// What the registry says of a host goes before what the host says.
+fn hinted(facts: &mut Facts, platform: Platform) {
+    if let Some(os) = platform.os {
+        facts.system = match os {
+            Os::Linux => "Linux".into(),
+            Os::Macos => "Darwin".into(),
+        };
+    }
+    if let Some(init) = platform.init {
+        facts.init = match init {
+            registry::Init::Systemd => Init::Systemd,
+            registry::Init::Launchd => Init::Launchd,
+            registry::Init::None => Init::None,
+        };
     }
 }
 

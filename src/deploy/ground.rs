@@ -120,7 +120,8 @@ impl Ground {
     /// A host in reach.
     pub async fn reach(&self, host: &HostName) -> Result<Far, Lost> {
         let link = (self.reach)(host.clone()).await?;
-        Ok(Far::new(host.clone(), link))
+        let platform = self.registry.hosts.get(host).map(|host| host.platform).unwrap_or_default();
+        Ok(Far::new(host.clone(), link, platform))
     }
 
     /// A host in reach, when it is its turn: hosts are many, and only so many are visited at once.

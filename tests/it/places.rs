@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("places::what_was_left_on_a_host_is_told", left),
         trial("places::files_that_were_not_seen_are_not_taken_for_unchanged", unseen),
         trial("places::what_a_cut_kept_from_arriving_is_sent_again", cut),
+        trial("places::what_the_registry_says_of_a_platform_goes_first", hinted),
         trial("places::what_is_named_and_has_nothing_to_do_is_told", idle),
     ]
 }
@@ -35,6 +36,26 @@ fn unseen(place: &Place) -> Outcome {
     std::os::unix::fs::symlink(real, &program)?;
     let again = place.want(0, &["deploy", "below"])?;
     assert!(again.err.contains("nothing to do"), "{}", again.err);
+    Ok(())
+}
+
+/// The host has no init system of its own; the registry says otherwise, and is believed.
+fn hinted(place: &Place) -> Outcome {
+    let units = |init: &str| -> Result<Vec<String>, Failed> {
+        let host = format!("far: {{ address: 127.0.0.1, port: {}, platform: {{ {init} }} }}", place.port);
+        let service = "api: { type: native, host: far, run: [/bin/sleep, \"600\"] }";
+        let registry = format!("version: 1\nhosts: {{ {host} }}\nservices: {{ {service} }}\n");
+        std::fs::write(place.folder.join("registry.yml"), registry)?;
+        let plan = place.document(0, &["plan"])?.to_string();
+        Ok(["read the units again", "supervise"]
+            .into_iter()
+            .filter(|word| plan.contains(word))
+            .map(str::to_owned)
+            .collect())
+    };
+    assert_eq!(units("")?, ["supervise"]);
+    assert_eq!(units("init: none")?, ["supervise"]);
+    assert_eq!(units("init: systemd")?, ["read the units again"]);
     Ok(())
 }
 

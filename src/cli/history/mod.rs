@@ -19,9 +19,9 @@ use crate::model::ServiceName;
 
 /// Show what happened to services on hosts, newest first
 ///
-/// This machine's journal tells it. With --from-hosts, the hosts' own records do: their last twenty runs, and the last
-/// hundred releases that were proven of each service, whoever brought them; a host that could not be asked is named, and the
-/// exit code is 4.
+/// This machine's journal tells it. With --from-hosts, and where the journal has nothing of it, the hosts' own records do: their last
+/// twenty runs, and the last hundred releases that were proven of each service, whoever brought them; a host that could not be
+/// asked is named, and the exit code is 4.
 #[derive(Debug, clap::Args)]
 pub(super) struct History {
     #[command(subcommand)]
@@ -65,12 +65,15 @@ impl History {
             true => journal.changes(service, self.limit)?,
             false => journal.history(service, self.limit)?,
         };
+        // What was left out on request is remembered all the same. Without a registry there is no host to ask.
+        if entries.is_empty() && journal.history(service, 1)?.is_empty() && face.registry().is_ok() {
+            face.talk("from the hosts' own records; this machine's journal has nothing of it");
+            return self.list_hosts(face);
+        }
         list(face, &entries);
         Ok(Exit::DONE)
     }
-}
 
-impl History {
     fn list_hosts(&self, face: &Face) -> Result<Exit, Failure> {
         let heard = hosts::ask(face, self.service.as_ref(), Want::Runs)?;
         let meant = |entry: &HistoryEntry| self.service.as_ref().is_none_or(|service| *service == entry.service);

@@ -1,12 +1,12 @@
 //! What only shows when hosts and services are seen together: needs that go in circles, jumps that do, ports that two
 //! services want, labels that no host has.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::{Site, hosts, services};
-use crate::registry::checked::Connection;
+use crate::registry::checked::{Connection, Init, Os};
 use crate::registry::docker::Publish;
 use crate::registry::draft;
 use crate::registry::fault::{Place, nearest, shown};
@@ -22,6 +22,7 @@ pub(super) fn check(site: &Site<'_>, to: &mut Reader) {
     }
     check_cycles(site, to);
     check_jumps(site, to);
+    check_platforms(site, to);
     check_ports(site, to);
     check_projects(site, to);
 }
@@ -65,38 +66,56 @@ fn check_cycles(site: &Site<'_>, to: &mut Reader) {
     }
 }
 
-/// One circle for each group of nodes that reach each other: it begins and ends at the node that comes first by name,
-/// is as short as can be, and comes with the place of its first edge.
+/// How many circles of one group of nodes that reach each other are told, and how many of its edges are followed for them.
+const CIRCLES: usize = 20;
+const EDGES: usize = 500;
+
+/// The circles, with the place of the first edge of each: through every edge of one a shortest, each once. A circle begins and ends at
+/// its node that comes first by name.
 fn circles<'a>(graph: &DiGraph<usize, Place>, name: impl Fn(NodeIndex) -> &'a str) -> Vec<(Vec<NodeIndex>, Place)> {
     let mut found = Vec::new();
-    for group in petgraph::algo::tarjan_scc(graph) {
-        let Some(first) = group.iter().copied().min_by_key(|node| name(*node)) else { continue };
-        if group.len() > 1 || graph.contains_edge(first, first) {
-            found.extend(shortest_circle(graph, first));
+    for mut group in petgraph::algo::tarjan_scc(graph) {
+        group.sort_by_key(|node| name(*node));
+        let inside: BTreeSet<NodeIndex> = group.iter().copied().collect();
+        let edges = group.iter().flat_map(|from| {
+            let mut next: Vec<NodeIndex> = graph.neighbors(*from).filter(|to| inside.contains(to)).collect();
+            next.sort_by_key(|to| name(*to));
+            next.into_iter().map(|to| (*from, to))
+        });
+        let mut told = BTreeSet::new();
+        for (from, to) in edges.take(EDGES) {
+            let Some(circle) = shortest_circle(graph, (from, to), &name) else { continue };
+            let place = graph.find_edge(circle[0], circle[1]).map(|edge| graph[edge]);
+            if told.len() < CIRCLES && told.insert(circle.clone()) {
+                found.extend(place.map(|place| (circle, place)));
+            }
         }
     }
     found
 }
 
-fn shortest_circle(graph: &DiGraph<usize, Place>, first: NodeIndex) -> Option<(Vec<NodeIndex>, Place)> {
+/// A shortest circle through an edge.
+fn shortest_circle<'a>(
+    graph: &DiGraph<usize, Place>,
+    (from, to): (NodeIndex, NodeIndex),
+    name: impl Fn(NodeIndex) -> &'a str,
+) -> Option<Vec<NodeIndex>> {
     let mut came_from: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
-    let mut queue = VecDeque::from([first]);
+    let mut queue = VecDeque::from([to]);
     while let Some(node) = queue.pop_front() {
-        for next in graph.neighbors(node) {
-            if next == first {
-                let mut way = vec![first, node];
-                while let Some(before) = way.last().and_then(|last| came_from.get(last)) {
-                    way.push(*before);
-                }
-                if node == first {
-                    way.pop();
-                    way.push(first);
-                }
-                way.reverse();
-                let edge = graph.find_edge(way[0], way[1])?;
-                return Some((way, graph[edge]));
+        if node == from {
+            let mut way = vec![node];
+            while let Some(before) = way.last().filter(|last| **last != to).and_then(|last| came_from.get(last)) {
+                way.push(*before);
             }
-            if next != first && !came_from.contains_key(&next) {
+            way.reverse();
+            let first = (0..way.len()).min_by_key(|index| name(way[*index]))?;
+            way.rotate_left(first);
+            way.push(way[0]);
+            return Some(way);
+        }
+        for next in graph.neighbors(node) {
+            if next != to && !came_from.contains_key(&next) {
                 came_from.insert(next, node);
                 queue.push_back(next);
             }
@@ -140,6 +159,23 @@ fn check_jumps(site: &Site<'_>, to: &mut Reader) {
     }
 }
 
+/// What is said of a host's platform must go together.
+fn check_platforms(site: &Site<'_>, to: &mut Reader) {
+    for named in site.hosts {
+        let Some(platform) = named.field.value().and_then(|host| host.platform.value()) else { continue };
+        let (Some(os), Some(init)) = (platform.os.value(), platform.init.given()) else { continue };
+        let lacks = match (os.0, init.value.0) {
+            (Os::Macos, Init::Systemd) => "macOS has no systemd",
+            (Os::Linux, Init::Launchd) => "Linux has no launchd",
+            _ => continue,
+        };
+        let hosts = Trail::TOP.key("hosts");
+        let (host, platform) = (hosts.key(&named.name), "platform");
+        let fault = to.fault(init.place, &host.key(platform).key("init"), lacks);
+        fault.hint("leave the key out, and the host is asked");
+    }
+}
+
 fn is_local(host: &draft::Host) -> bool {
     host.connection.value().is_some_and(|choice| choice.0 == Connection::Local)
 }
@@ -168,7 +204,7 @@ fn check_ports(site: &Site<'_>, to: &mut Reader) {
         let at = services.key(&named.name);
         let ports = ports(service, &named.name, &at, to);
         // A port that several hosts share with one other service is one mistake, told once.
-        let mut told = std::collections::BTreeSet::new();
+        let mut told = BTreeSet::new();
         for host in hosts_of(site, service) {
             for (port, taker, place) in &ports {
                 match taken.get(&(host, *port)) {

@@ -136,8 +136,19 @@ fn look_into(path: &Path) -> Template {
         format!("{line}{}", error.detail().map_or_else(|| error.kind().to_string(), str::to_owned))
     })?;
     let globals: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
-    let mut names: Vec<String> =
-        template.undeclared_variables(false).into_iter().filter(|name| !globals.contains(&name.as_str())).collect();
+    let is_own = |name: &String| globals.iter().any(|global| name.split('.').next() == Some(global));
+    let mut names: Vec<String> = template.undeclared_variables(true).into_iter().filter(|name| !is_own(name)).collect();
+    // What a template itself asks for, or has a value of its own for, may be missing.
+    names.retain(|name| !name.contains('.') || !asks(&text, name));
     names.sort();
     Ok(names)
+}
+
+/// Whether a template asks somewhere whether this part of a mapping is there.
+fn asks(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let rest = text[at + name.len()..].trim_start();
+        let filter = rest.strip_prefix('|').map(str::trim_start);
+        filter.is_some_and(|filter| filter.starts_with("default")) || rest.starts_with("is ")
+    })
 }

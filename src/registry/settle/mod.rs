@@ -67,7 +67,7 @@ pub(super) fn settle(root: &draft::Root, file: &Path, env: Option<&str>, to: &mu
         at_once: root.at_once.value().map(|count| count.get()),
     };
     // What hosts define holds for every service on them, be there a port or not.
-    let known = variables::Known { port: false, env: BTreeSet::new() };
+    let known = variables::Known { port: false, env: BTreeSet::new(), labels: BTreeSet::new() };
     known.env(&site.defaults.env, &Trail::TOP.key("defaults"), to);
     for named in hosts {
         let at = Trail::TOP.key("hosts");

@@ -125,7 +125,7 @@ fn known<'a>(site: &'a Site<'_>, service: &'a draft::Service, hosts: &[&str]) ->
     let drafts = hosts.iter().filter_map(|name| site.hosts[*site.host_index.get(name)?].field.value());
     let everywhere = drafts.map(|host| keys(&host.env).collect::<BTreeSet<&str>>()).reduce(|a, b| &a & &b);
     env.extend(everywhere.unwrap_or_default());
-    Known { port: service.port.written(), env }
+    Known { port: service.port.written(), env, labels: keys(&service.labels).collect() }
 }
 
 fn kind(

@@ -58,6 +58,8 @@ pub(super) struct Known<'a> {
     pub(super) port: bool,
     /// The names of its environment variables, which templates may name.
     pub(super) env: BTreeSet<&'a str>,
+    /// Its labels, which templates may name.
+    pub(super) labels: BTreeSet<&'a str>,
 }
 
 impl Known<'_> {
@@ -66,16 +68,34 @@ impl Known<'_> {
         VARIABLES.contains(&name) && (name != "PORT" || self.port)
     }
 
-    /// Whether a template may name this.
+    /// Whether a template may name this: a variable, or one of a mapping, as `env.NAME`.
     pub(super) fn in_template(&self, name: &str) -> bool {
-        self.has(name) || self.env.contains(name) || IN_TEMPLATES.contains(&name)
+        match name.split_once('.') {
+            None => self.has(name) || self.env.contains(name) || IN_TEMPLATES.contains(&name),
+            Some(("env", name)) => self.env.contains(name),
+            Some(("labels", name)) => self.labels.contains(name),
+            Some(_) => false,
+        }
     }
 
     /// Tells a variable of a template that nothing defines.
     pub(super) fn undefined_in_template(&self, name: &str, place: Place, at: &Trail<'_>, to: &mut Reader) {
         let fault = to.fault(place, at, format!("the template names `{}`, which nothing defines", shown(name)));
-        let all = VARIABLES.iter().copied().chain(self.env.iter().copied());
-        self.explain(name, all, "and the variables of `env`", fault);
+        match name.split_once('.') {
+            None => {
+                let all = VARIABLES.iter().copied().chain(self.env.iter().copied());
+                self.explain(name, all, "and the variables of `env`", fault);
+            }
+            Some((mapping @ ("env" | "labels"), of)) => {
+                let all = if mapping == "env" { &self.env } else { &self.labels };
+                let near = nearest(of, all.iter().copied());
+                fault.hint(match near {
+                    Some(near) => format!("did you mean `{mapping}.{near}`?"),
+                    None => format!("the service has no such {}", if mapping == "env" { "variable" } else { "label" }),
+                });
+            }
+            Some(_) => _ = fault.hint("only `env` and `labels` have parts"),
+        }
     }
 
     fn explain<'b>(&self, name: &str, all: impl Iterator<Item = &'b str>, more: &str, fault: &mut Fault) {
