@@ -41,7 +41,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // Most trials wait for hosts more than they compute.
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    arguments.test_threads.get_or_insert(processors + 2);
+    arguments.test_threads.get_or_insert(processors * 3);
     let mut trials: Vec<Trial> = [
         // One line for each module, in alphabetical order.
         cause::trials(),

@@ -47,10 +47,7 @@ pub struct Machine {
 impl Machine {
     /// Runs a script as root on the host, past ssh; its output, whatever it exits with.
     pub fn inside(&self, script: &str) -> String {
-        let mut docker = command("docker");
-        docker.args(["exec", "--user", "0", &self.container, "/bin/sh", "-c", script]).stdin(Stdio::null());
-        let output = docker.output().expect("docker exec");
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+        super::inside::inside(&self.container, script)
     }
 
     /// One of the lab's faults, by `tests/lab/faults.sh`.

@@ -19,6 +19,7 @@ mod heal;
 mod healing;
 mod import;
 mod injection;
+mod inside;
 mod installed;
 mod kill;
 pub mod kit;
