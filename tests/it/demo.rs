@@ -286,7 +286,7 @@ async fn plays() -> Outcome {
     assert!(said.contains(r#""version":"1""#), "{said}");
     nothing_left(&folder).await?;
 
-    assert!(said.contains("HEALED") && said.contains("LEARNED"), "{said}");
+    assert!(["HEALED", "LEARNED", "nothing to do in "].iter().all(|part| said.contains(part)), "{said}");
 
     // What it says to try next works.
     let history = ended(&portoser(&["history"], &folder).output().await?, 0)?;

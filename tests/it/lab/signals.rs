@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("ctrl_c_ends_a_verb_that_looks", looking),
         trial("ctrl_c_ends_a_wait_for_a_host_and_a_deploy_says_so", waiting),
+        trial("ctrl_c_once_undoes_on_every_host_and_twice_leaves_that_to_them", twice),
         trial("ctrl_c_ends_the_words_on_the_host", words),
     ]
 }
@@ -154,6 +155,41 @@ fn waiting(machines: Vec<Machine>) -> Result<(), Failed> {
     let left = one.inside(&format!("cd {}; ls queue services 2>/dev/null; ls runs/*/end | wc -l", bench.base()));
     assert_eq!(left.split_whitespace().next_back(), Some("2"), "both runs have an end: {left}");
     assert!(!left.contains(&bench.id), "what came is gone again: {left}");
+    Ok(())
+}
+
+fn twice(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machines = &usual(&machines)[1..3];
+    let (bench, port) = (Bench::new("sigtwice", machines), port());
+    let hosts: Vec<&str> = machines.iter().map(|one| one.name.as_str()).collect();
+    let write = |version: &str, soak: &str| {
+        let more = format!("    deploy: {{ canary: 2, soak: {soak} }}\n");
+        bench.registry(&bench.service("one", &hosts, port, version, &more));
+    };
+    write("old", "200ms");
+    bench.run(&["deploy", "--all"]).exits(0);
+    for (signals, version) in [(1, "new"), (2, "newer")] {
+        write(version, "2m");
+        let mut talk = Talk::of(&bench, "state", &["deploy", "--all", "--events"]);
+        for _ in machines {
+            talk.says(&["\"event\":\"soaking\""]);
+        }
+        machines.iter().for_each(|one| assert_eq!(bench.answer(one, port), version));
+        talk.signal("INT");
+        talk.says(&["stopping: the step in hand is finished or undone"]);
+        if signals == 2 {
+            talk.signal("INT");
+        }
+        let code = talk.ends(if signals == 2 { AT_ONCE } else { PATIENCE });
+        assert_eq!(code, Some(130), "{:#?}", talk.said);
+        let back = |one: &Machine| bench.answer(one, port) == "old" && bench.amiss(one).is_empty();
+        for one in machines {
+            // Whoever was left alone notices it by himself.
+            wait("it is as it was", if signals == 2 { PATIENCE } else { Duration::from_secs(5) }, || back(one));
+        }
+        let left = talk.said.iter().any(|line| line.contains("the hosts settle by themselves"));
+        assert_eq!(left, signals == 2, "{:#?}", talk.said);
+    }
     Ok(())
 }
 

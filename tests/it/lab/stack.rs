@@ -55,10 +55,21 @@ fn stack(machines: Vec<Machine>) -> Result<(), Failed> {
     answers(["one", "one", "two"]);
     three(&bench, &hosts, ports, ["one", "one", "two"]);
     assert_eq!(deploy().exits(0).ended("nothing-to-do"), 3 * all, "what came back is the release that was there");
+    let back = bench.run(&["rollback", &format!("{}-web", bench.id), "--events"]).exits(0);
+    assert_eq!(back.ended("committed"), all, "{}", back.out);
+    answers(["one", "one", "one"]);
     eprintln!(
         "lab: 3 services on {all} hosts: first {:?}, change {:?}, nothing to do {:?}, a failure and back {:?}",
         first.took, change.took, nothing.took, failing.took
     );
+    let gone = bench.run(&["remove", "--all", "--yes", "--events"]).exits(0);
+    assert_eq!(gone.ended("committed"), 3 * all, "{}", gone.out);
+    for machine in &machines {
+        assert!(ports.iter().all(|port| bench.answer(machine, *port).is_empty()), "{}", machine.name);
+        let left =
+            format!("ls -d /etc/systemd/system/portoser-{}-* {}/services/*/releases/* 2>&-", bench.id, bench.base());
+        assert_eq!(machine.inside(&left), "", "{}", machine.name);
+    }
     Ok(())
 }
 

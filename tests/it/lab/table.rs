@@ -35,6 +35,10 @@ pub(super) fn at_once(machine: &Machine, service: Service, holds: Holds, count: 
     let history: serde_json::Value = serde_json::from_str(&history.out)?;
     let runs = history["history"].as_array().map_or(0, Vec::len);
     assert_eq!(runs, count / 2 + 1, "the shared journal has the first and its half: {history}");
+    let hosts = bench.run(&["history", "--from-hosts", "--json"]).exits(0);
+    let hosts: serde_json::Value = serde_json::from_str(&hosts.out)?;
+    let committed = hosts["history"].as_array().into_iter().flatten().filter(|entry| entry["outcome"] == "committed");
+    assert_eq!(committed.count(), count + 1, "the host's history has all: {hosts}");
     assert_eq!(bench.amiss(machine), "");
     holds(&bench, machine);
     eprintln!("lab: {count} deploys of one service at once on {}: {took:?}", machine.name);
