@@ -17,7 +17,8 @@ use crate::registry::parse_duration;
 /// Go on with a run that stopped, failed, or lost its controller
 ///
 /// What was asked then is asked again, of the same registry and environment: what is in place is proven and left alone, what
-/// the old run left open is settled first, and the rest is done. The flags of the old run hold, but not its approvals.
+/// the old run left open is settled first, and the rest is done. The flags of the old run hold, but not its approvals. Only the machine
+/// that began it knows what was asked; on another one, `attach` follows what goes on, and a `deploy` settles and does the rest.
 #[derive(Debug, clap::Args)]
 pub(super) struct Resume {
     /// The run, or the first letters of its id [default: the newest one without an end]

@@ -20,7 +20,7 @@ pub(super) struct Add {
     /// It runs on all hosts with this label
     #[arg(long, value_name = "KEY=VALUE", value_parser = label, conflicts_with = "host")]
     on: Vec<(String, String)>,
-    /// What must be proven before it
+    /// What it needs; in one deploy that is proven before it
     #[arg(long, value_name = "SERVICE")]
     needs: Vec<ServiceName>,
     /// A folder or file that is sent along, relative to the registry's file
