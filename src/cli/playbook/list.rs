@@ -17,7 +17,7 @@ impl List {
         if face.flags.json || face.flags.events {
             let one = |(book, origin): &(Playbook, Origin)| {
                 json!({ "name": book.name, "risk": book.risk, "about": about(book), "from": from(book, origin),
-                        "symptom": book.symptom, "latent": book.latent, "learned": book.learned.as_ref().map(learned_document) })
+                        "symptom": book.symptom, "latent": book.latent, "doubtful": book.doubtful, "learned": book.learned.as_ref().map(learned_document) })
             };
             face.document(&json!({ "playbooks": library.books.values().map(one).collect::<Vec<_>>() }));
             return Ok(Exit::DONE);

@@ -112,7 +112,7 @@ pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Pr
                     hint: book.hint.clone(),
                     sure: hit.sure,
                     symptom: book.symptom,
-                    latent: book.latent || book.symptom && serves(service, &here),
+                    latent: book.latent || (book.symptom || book.doubtful) && serves(service, &here),
                     risk: book.risk,
                     deeds: book.deeds.clone(),
                     tries: book.tries,
@@ -140,7 +140,8 @@ fn places(seen: &[Observation]) -> BTreeSet<(&HostName, Option<&ServiceName>)> {
     seen.iter().map(|one| (&one.host, one.service.as_ref())).collect()
 }
 
-/// Whether a service does what is asked of it: its own checks were asked and are good. A symptom breaks nothing then.
+/// Whether a service does what is asked of it: its own checks were asked and are good. A symptom breaks nothing then, nor does what is
+/// doubtful.
 fn serves(service: Option<&ServiceName>, here: &[&Observation]) -> bool {
     let mut checks = here.iter().filter(|one| one.look == "check" && one.service.as_ref() == service).peekable();
     service.is_some() && checks.peek().is_some() && checks.all(|one| one.sight == Sight::Good)

@@ -28,6 +28,8 @@ draft! {
         symptom: Bool,
         /// Whether it breaks nothing yet. What is latent explains nothing but what it names.
         latent: Bool,
+        /// Whether it breaks nothing as long as all checks of the service itself are good. It is latent then.
+        doubtful: Bool,
         /// Other problems of the same service or host that this one brings about, by name.
         explains: List<Name>,
         /// What the remedy risks: safe, disruptive or ask.

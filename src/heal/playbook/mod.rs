@@ -35,6 +35,8 @@ pub struct Playbook {
     pub symptom: bool,
     /// Whether it breaks nothing yet.
     pub latent: bool,
+    /// Whether it breaks nothing as long as the service's own checks are good.
+    pub doubtful: bool,
     /// The problems that this one brings about, by name.
     pub explains: BTreeSet<String>,
     pub risk: Risk,

@@ -89,6 +89,7 @@ fn settle(draft: &draft::Playbook, file: &Path, to: &mut Reader) -> Option<Playb
         hint: draft.hint.value().map(|hint| hint.0.clone()),
         symptom: draft.symptom.value().is_some_and(|symptom| symptom.0),
         latent: draft.latent.value().is_some_and(|latent| latent.0),
+        doubtful: draft.doubtful.value().is_some_and(|doubtful| doubtful.0),
         explains: draft
             .explains
             .value()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::heal::Observation;
-use crate::heal::observe::scene::{About, Heard, Look, Scene};
+use crate::heal::observe::scene::{About, Heard, Look, Placed, Scene};
 
 pub(super) const LOOK: Look = Look { name: "names", about: About::Service, shell: SHELL, calls, judge };
 
@@ -31,11 +31,31 @@ look_names() { # NAME...; of what had to be ended it is said how long it had, wh
 /// before it, may have been well.
 const PATIENCE: u64 = 5;
 
+/// The schemes behind which stands the name of a host. Behind others stands a bucket, a file, or a name of another kind.
+const SCHEMES: &str = "http https ws wss ftp ftps sftp ssh tcp udp tls ssl ldap ldaps smtp smtps imap imaps pop3 pop3s grpc grpcs \
+    postgres postgresql mysql mariadb mssql sqlserver oracle redis rediss valkey valkeys memcached memcache mongodb couchdb \
+    cassandra neo4j bolt clickhouse elasticsearch amqp amqps mqtt mqtts nats kafka pulsar stomp rtsp rtmp socks4 socks5 socks5h";
+
+/// Whether a name stands behind the scheme: `postgresql`, with its driver as in `postgresql+asyncpg`, or within `jdbc:postgresql`.
+/// With `+srv` it is no name of a host, and with `+unix` a path.
+fn names_a_host(scheme: &str) -> bool {
+    let scheme = scheme.to_ascii_lowercase();
+    let (kind, driver) = scheme.split_once('+').unwrap_or((&scheme, ""));
+    let kind = kind.strip_prefix("jdbc:").unwrap_or(kind);
+    SCHEMES.split_ascii_whitespace().any(|one| one == kind) && !matches!(driver, "srv" | "unix")
+}
+
+/// The names that a service is pointed at. What a container is pointed at is the container's to resolve, by its networks' own names.
+fn pointed_at(placed: &Placed<'_>) -> BTreeSet<String> {
+    if placed.service.kind.is_docker() { BTreeSet::new() } else { pointed(placed.service.env.values()) }
+}
+
 /// The names in values such as `postgres://user@db.lan:5432/app`.
 fn pointed(values: impl Iterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for value in values {
-        let Some((scheme, rest)) = value.as_ref().split_once("://") else { continue };
+        let split = value.as_ref().split_once("://");
+        let Some((_, rest)) = split.filter(|(scheme, _)| names_a_host(scheme)) else { continue };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let place = authority.rsplit('@').next().unwrap_or_default();
         // Several hosts, as some databases take them, are parted by commas.
@@ -43,13 +63,7 @@ fn pointed(values: impl Iterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
             let name = one.split(':').next().unwrap_or_default();
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             let number = name.chars().all(|c| c.is_ascii_digit() || c == '.');
-            if !scheme.is_empty()
-                && !name.is_empty()
-                && name.chars().all(plain)
-                && !number
-                && name != "localhost"
-                && !name.starts_with('-')
-            {
+            if !name.is_empty() && name.chars().all(plain) && !number && name != "localhost" && !name.starts_with('-') {
                 names.insert(name.to_owned());
             }
         }
@@ -58,8 +72,7 @@ fn pointed(values: impl Iterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
 }
 
 fn calls(scene: &Scene<'_>) -> Vec<Vec<String>> {
-    let services =
-        scene.services.iter().map(|placed| (placed.service.name.to_string(), pointed(placed.service.env.values())));
+    let services = scene.services.iter().map(|placed| (placed.service.name.to_string(), pointed_at(placed)));
     let call = |(service, names): (String, BTreeSet<String>)| {
         (!names.is_empty()).then(|| std::iter::once(service).chain(names).collect())
     };
@@ -69,7 +82,7 @@ fn calls(scene: &Scene<'_>) -> Vec<Vec<String>> {
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let mut found = Vec::new();
     for placed in &scene.services {
-        let names = pointed(placed.service.env.values());
+        let names = pointed_at(placed);
         if names.is_empty() {
             continue;
         }
@@ -141,6 +154,24 @@ mod tests {
             assert_eq!(before, "well 0\nnone gone\nill late", "{shell:?}");
             assert!(seconds.parse::<u64>().is_ok(), "{shell:?}: {told}");
         }
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_host_is_not_asked() {
+        let values = [
+            "s3://bucket/key",
+            "gs://bucket",
+            "mongodb+srv://cluster0.example.net/db",
+            "file://share/x",
+            "unix://run/x.sock",
+            "http+unix://run-x.sock/v1",
+            "arn://x",
+        ];
+        assert!(pointed(values.iter()).is_empty(), "{:?}", pointed(values.iter()));
+        let values =
+            ["postgresql+asyncpg://a.lan/x", "jdbc:mysql://b.lan/x", "HTTPS://c.lan", "mongodb://d.lan,e.lan:27018/x"];
+        let found: Vec<String> = pointed(values.iter()).into_iter().collect();
+        assert_eq!(found, ["a.lan", "b.lan", "c.lan", "d.lan", "e.lan"]);
     }
 
     #[test]
