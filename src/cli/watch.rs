@@ -40,7 +40,8 @@ pub(super) struct Watch {
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
-    /// Write the unit or the property list that lets this machine's init system run it, and say how to start it
+    /// Write the unit or the property list that lets this machine's init system run it with all that is given here, and say how to
+    /// start it
     #[arg(long)]
     install: bool,
 }
@@ -61,7 +62,7 @@ enum Over {
 impl Watch {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         if self.install {
-            return install::install(face, &self.names, self.interval);
+            return install::install(face, &self);
         }
         let _lease = lease(face)?;
         block_on(async |stop| {

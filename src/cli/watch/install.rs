@@ -2,9 +2,11 @@
 //! starts nothing, and says how to.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::cli::{Exit, Face, Failure};
+use crate::cli::diagnose::selection;
+use crate::cli::flags::Color;
+use crate::cli::watch::Watch;
+use crate::cli::{Exit, Face, Failure, Flags};
 use crate::model::FailureKind;
 use crate::registry::write_duration;
 
@@ -12,21 +14,20 @@ use crate::registry::write_duration;
 const NAME: &str = "portoser-watch";
 
 /// Writes the file. One that is there with other words is left, unless `--yes` was given.
-pub(super) fn install(face: &Face, names: &[String], interval: Duration) -> Result<Exit, Failure> {
-    drop(std::mem::ManuallyDrop::into_inner(face.registry()?));
+pub(super) fn install(face: &Face, watch: &Watch) -> Result<Exit, Failure> {
+    let registry = std::mem::ManuallyDrop::into_inner(face.registry()?);
+    selection(&registry, &watch.names)?;
+    drop(registry);
+    if face.flags.ask_become_pass {
+        return Err(Failure::say(
+            FailureKind::Usage,
+            "nobody is there to be asked for a password of sudo at each start",
+        )
+        .hint("let sudo on the hosts ask for none, or run the watch by hand with --ask-become-pass"));
+    }
     let registry = absolute(&face.registry_path()?)?;
     let program = std::env::current_exe().map_err(|error| internal(&error, "finding this program's own file"))?;
-    let mut words = vec![program.display().to_string(), "--registry".into(), registry.display().to_string()];
-    for (flag, given) in [("--state", &face.flags.state), ("--ssh-config", &face.flags.ssh_config)] {
-        if let Some(path) = given {
-            words.extend([flag.to_owned(), absolute(path)?.display().to_string()]);
-        }
-    }
-    if let Some(environment) = &face.flags.environment {
-        words.extend(["--env".to_owned(), environment.clone()]);
-    }
-    words.extend(["watch".to_owned(), "--interval".to_owned(), write_duration(interval)]);
-    words.extend(names.iter().cloned());
+    let words = words(&program, &registry, &face.flags, watch)?;
     let plain = |word: &String| word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-@+".contains(c));
     if let Some(word) = words.iter().find(|word| !plain(word)) {
         return Err(Failure::say(FailureKind::Usage, format!("a unit cannot be made with the path or name {word:?}"))
@@ -55,6 +56,31 @@ pub(super) fn install(face: &Face, names: &[String], interval: Duration) -> Resu
     face.talk(format!("{} is written; nothing is started", file.display()));
     face.data(start);
     Ok(Exit::DONE)
+}
+
+/// The words that watch as it was asked for here. `--yes` answered the question about the file.
+fn words(program: &Path, registry: &Path, flags: &Flags, watch: &Watch) -> Result<Vec<String>, Failure> {
+    let mut words = vec![program.display().to_string(), "--registry".into(), registry.display().to_string()];
+    for (flag, given) in [("--state", &flags.state), ("--ssh-config", &flags.ssh_config)] {
+        if let Some(path) = given {
+            words.extend([flag.to_owned(), absolute(path)?.display().to_string()]);
+        }
+    }
+    if let Some(environment) = &flags.environment {
+        words.extend(["--env".to_owned(), environment.clone()]);
+    }
+    match flags.color {
+        Color::Auto => {}
+        Color::Always => words.extend(["--color".to_owned(), "always".to_owned()]),
+        Color::Never => words.extend(["--color".to_owned(), "never".to_owned()]),
+    }
+    words.extend((0..flags.verbose).map(|_| "--verbose".to_owned()));
+    let switches = [("--quiet", flags.quiet), ("--json", flags.json), ("--events", flags.events)];
+    words.extend(switches.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned()));
+    words.extend(["watch".to_owned(), "--interval".to_owned(), write_duration(watch.interval)]);
+    words.extend(watch.dry_run.then(|| "--dry-run".to_owned()));
+    words.extend(watch.names.iter().cloned());
+    Ok(words)
 }
 
 /// Whether this process is root's: by the owner of its entry in the process table, or where there is none, by its home folder.
@@ -119,6 +145,35 @@ fn plist(words: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_what_is_run() {
+        let watch = Watch {
+            names: vec!["api".into()],
+            interval: std::time::Duration::from_secs(60),
+            dry_run: true,
+            install: true,
+        };
+        let flags = Flags {
+            environment: Some("live".into()),
+            state: Some("/var/state".into()),
+            ssh_config: Some("/etc/ssh_config".into()),
+            color: Color::Never,
+            verbose: 2,
+            events: true,
+            yes: true,
+            ..Flags::default()
+        };
+        let said = |flags: &Flags, watch: &Watch| {
+            words(Path::new("/bin/portoser"), Path::new("/r.yml"), flags, watch).map(|words| words.join(" ")).ok()
+        };
+        let all = "/bin/portoser --registry /r.yml --state /var/state --ssh-config /etc/ssh_config --env live --color never \
+                   --verbose --verbose --events watch --interval 1m --dry-run api";
+        assert_eq!(said(&flags, &watch).as_deref(), Some(all));
+        let plain = Watch { names: Vec::new(), dry_run: false, ..watch };
+        let few = "/bin/portoser --registry /r.yml watch --interval 1m";
+        assert_eq!(said(&Flags::default(), &plain).as_deref(), Some(few));
+    }
 
     #[test]
     fn both_kinds_run_the_same_words() {

@@ -35,10 +35,17 @@ fn installed(machine: &Machine) {
     machine.inside(&format!("systemctl stop {unit}"));
     let ended =
         machine.inside(&format!("systemctl show -p Result --value {unit}; journalctl -q -u {unit} -n 20 -o cat"));
+    let again = machine.inside(&format!(
+        "{portoser} --yes -v --color never watch --install --dry-run here >{folder}/talk 2>&1; systemctl cat {unit}; systemd-analyze verify {unit} 2>&1"
+    ));
+    let asked = machine.inside(&format!("{portoser} --yes -K watch --install 2>&1; echo $?"));
+    let nobody = machine.inside(&format!("{portoser} --yes watch --install nobody >/dev/null 2>&1; echo $?"));
     machine.inside(&format!(
         "systemctl disable {unit}; rm -r /etc/systemd/system/{unit} {folder}; systemctl daemon-reload"
     ));
     assert!(state.contains("ActiveState=active") && state.contains("NRestarts=0"), "{start}{says}{state}{ended}");
     assert_eq!(enabled.trim(), "enabled");
     assert!(ended.starts_with("success"), "{ended}");
+    assert!(again.contains(" --color never --verbose watch --interval 30s --dry-run here\n"), "{again}");
+    assert!(asked.ends_with("\n2\n") && nobody == "2\n", "{asked} {nobody}");
 }
