@@ -60,6 +60,10 @@ impl From<RiskWord> for Risk {
 /// So many looks that could not be taken are named.
 const FEW: usize = 3;
 
+/// Why nothing was decided about a root.
+const CUT: &str = "it was over before it was seen often enough";
+const APART: &str = "the looks do not agree on it";
+
 /// Who hears only of news hears again after this time of what is still wrong.
 const REMIND: Duration = Duration::from_secs(24 * 3600);
 
@@ -218,8 +222,7 @@ fn show(face: &Face, healing: &Healing, news: bool) {
     }
     for problem in healing.unsure().filter(|one| !news || !healing.is_aside(one)) {
         line(format!("UNSURE   {}: {}", place(&problem.host, problem.service.as_ref()), problem.because));
-        let why =
-            if healing.cut { "it was over before it was seen often enough" } else { "the looks do not agree on it" };
+        let why = if healing.cut { CUT } else { APART };
         line(format!("         not done: {why}"));
     }
     if healing.treated.is_empty() && healing.refrained.is_empty() && healing.unsure().next().is_none() {
@@ -271,11 +274,47 @@ pub(super) fn document(healing: &Healing) -> Value {
         let more = json!({ "not_done": why.collect::<Vec<_>>(), "aside": healing.is_aside(&one.problem) });
         with(about(&one.problem), more)
     });
+    // Nothing was decided about them; they count for the exit code like what is left.
+    let unsure = healing.unsure().map(|problem| {
+        let why = if healing.cut { CUT } else { APART };
+        with(about(problem), json!({ "why": why, "aside": healing.is_aside(problem) }))
+    });
     json!({
         "score": { "before": healing.first.score(), "after": healing.last.score() },
         "treated": treated.collect::<Vec<_>>(),
         "left": refrained.collect::<Vec<_>>(),
+        "unsure": unsure.collect::<Vec<_>>(),
         "unseen": healing.unseen().count(),
         "cordoned": healing.aside,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heal::playbook::Library;
+    use crate::heal::{Diagnosis, World, analyze};
+    use crate::model::{HostName, ServiceName};
+
+    #[test]
+    fn what_ends_it_with_8_is_in_the_document() {
+        let (host, api) = (HostName::try_from("web1").expect("a name"), ServiceName::try_from("api").expect("a name"));
+        let failed = Observation::service("unit", &host, &api).with("unit", "api.service").with("active", "failed");
+        let observations = vec![failed.bad("api.service is failed")];
+        let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
+        let problems = analyze(&World::default(), &observations, &library);
+        let last = Diagnosis { observations, problems };
+        // The looks did not agree on it: nothing was decided.
+        let aside = BTreeSet::new();
+        let apart =
+            Healing { first: last.clone(), last, treated: Vec::new(), refrained: Vec::new(), aside, cut: false };
+        for (news, healing) in [(true, &apart), (false, &apart), (true, &Healing { cut: true, ..apart.clone() })] {
+            let ended = judge(healing, news).expect_err("it is not well");
+            assert_eq!(ended.kind(), FailureKind::Unhealthy);
+            let told = document(healing);
+            assert_eq!((&told["left"], told["unsure"].as_array().map(Vec::len)), (&json!([]), Some(1)), "{told}");
+            let (one, why) = (&told["unsure"][0], if healing.cut { CUT } else { APART });
+            assert_eq!((&one["host"], &one["service"], &one["why"]), (&json!("web1"), &json!("api"), &json!(why)));
+        }
+    }
 }
