@@ -129,7 +129,7 @@ async fn forward(port: u16) -> JoinSet<()> {
 fn write(server: &Sshd, hosts: usize, holes: usize) {
     let (at, port) = (server.folder().display(), server.port());
     let mut text = format!(
-        "version: 1\nat_once: {AT_ONCE}\ndefaults: {{ user: {}, port: {port}, base: {at}/base, identity: [{at}/id], heal: {{ looks: 1 }} }}\nhosts:\n",
+        "version: 1\nat_once: {AT_ONCE}\ndefaults: {{ user: {}, port: {port}, base: {at}/base, identity: [{at}/id] }}\nhosts:\n",
         user()
     );
     let mut known = String::new();

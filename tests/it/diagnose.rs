@@ -1,14 +1,18 @@
 //! What a diagnosis says beside what is the matter: what would be done, what holds it, and the bundle for a ticket.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use libtest_mimic::{Failed, Trial};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::verbs::{Place, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("diagnose::it_says_what_heal_would_choose_and_what_holds_it", chosen)]
+    vec![
+        trial("diagnose::it_says_what_heal_would_choose_and_what_holds_it", chosen),
+        trial("diagnose::a_silent_host_costs_a_pass_one_deadline", silent),
+    ]
 }
 
 fn chosen(place: &Place<'_>) -> Result<(), Failed> {
@@ -45,5 +49,23 @@ fn chosen(place: &Place<'_>) -> Result<(), Failed> {
     let problems = document["diagnosis"]["problems"].as_array().cloned().unwrap_or_default();
     let held: Vec<&Value> = problems.iter().flat_map(|one| one["remedies"].as_array()).flatten().collect();
     assert!(held.iter().any(|one| one["says"] == "restart the unit" && one["held_by"].is_null()), "{text}");
+    Ok(())
+}
+
+/// At the usual `looks: 2`: the host where something is wrong is looked at again, and the one that says nothing is not.
+fn silent(place: &Place<'_>) -> Result<(), Failed> {
+    place.want(0, &["deploy", "--all"])?;
+    std::fs::remove_file(place.folder.join("good"))?;
+    // It accepts in the kernel, and never says a word.
+    let mute = TcpListener::bind("127.0.0.1:0")?;
+    mute.set_nonblocking(true)?;
+    let tried = || std::iter::from_fn(|| mute.accept().ok()).count();
+    let file = place.folder.join("registry.yml");
+    let text = std::fs::read_to_string(&file)?.replace("port: 1 }", &format!("port: {} }}", mute.local_addr()?.port()));
+    std::fs::write(&file, &text)?;
+    let told = place.document(8, &["sweep", "--all", "--heal", "observe"])?;
+    let left = told["left"].as_array().into_iter().flatten().map(|one| (&one["host"], one["problem"] == "host-silent"));
+    assert_eq!(left.collect::<Vec<_>>(), [(&json!("box"), false), (&json!("down"), true)], "{told}");
+    assert_eq!((&told["unsure"], tried()), (&json!([]), 1), "{told}");
     Ok(())
 }

@@ -242,9 +242,10 @@ impl Healer {
                 break;
             }
         }
-        // Among many hosts only those near the problems were looked at again; what was done may have been felt elsewhere.
+        // Only hosts near the problems, and none that was silent, were looked at again; what was done may have been felt elsewhere.
         if !treated.is_empty() && self.near(&last) != self.hosts && !self.cure.is_over() {
             last = self.look().await;
+            refrained.retain(|one| last.roots().any(|root| root.is_same(&one.problem)));
         }
         let aside = aside(&self.ground, &last);
         // A pass that only took its time and left nothing out was not cut.

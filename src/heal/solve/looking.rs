@@ -5,10 +5,12 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::heal::diagnose::{judge, look};
+use crate::heal::observe::silence;
 use crate::heal::solve::cycle::{Healer, Treated};
 use crate::heal::{Diagnosis, Observation, Problem};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
+use crate::registry::Heal;
 
 /// So many hosts are looked at again as a whole, however few of them have problems.
 const FEW: usize = 8;
@@ -71,10 +73,13 @@ impl Healer {
         judge(&self.ground, observations, &self.library)
     }
 
-    /// The hosts that are near the problems; all of them, where they are few.
+    /// The hosts that are near the problems; all of them, where they are few. To try one again that said nothing for as long as
+    /// the looks would be apart would cost its deadline once more: no blip lasts so long, and one connection is itself many tries.
     pub(super) fn near(&self, seen: &Diagnosis) -> BTreeSet<HostName> {
+        let silent = self.silent(seen);
+        let all = || self.hosts.iter().filter(|host| !silent.contains(host));
         if self.hosts.len() <= FEW {
-            return self.hosts.clone();
+            return all().cloned().collect();
         }
         let registry = &self.ground.registry;
         let graph = Graph::of(registry);
@@ -87,8 +92,16 @@ impl Healer {
         let mut hosts: BTreeSet<HostName> = needs.flat_map(|service| service.hosts.clone()).collect();
         hosts.extend(seen.problems.iter().map(|problem| problem.host.clone()));
         hosts.extend(seen.observations.iter().filter(|one| one.is_starting()).map(|one| one.host.clone()));
-        hosts.retain(|host| self.hosts.contains(host));
-        hosts
+        all().filter(|host| hosts.contains(host)).cloned().collect()
+    }
+
+    /// The hosts that said nothing for as long as looks have to agree on what is wrong there.
+    fn silent<'a>(&self, seen: &'a Diagnosis) -> BTreeSet<&'a HostName> {
+        let long = |one: &&Observation| {
+            let host = self.ground.registry.hosts.get(&one.host);
+            host.is_some_and(|host| silence(one).is_some_and(|silent| silent >= span(&host.heal)))
+        };
+        seen.observations.iter().filter(long).map(|one| &one.host).collect()
     }
 
     /// Waits for what remedies have started: until then nobody can say whether they helped, and the next one would not begin.
@@ -128,6 +141,9 @@ impl Healer {
                 // What was seen less often than it has to be is not acted on.
                 return (Vec::new(), last);
             }
+            if self.near(&last).is_empty() {
+                break;
+            }
             tokio::time::sleep(apart).await;
             last = self.look_again(&last).await;
             let still = |root: &Problem| last.roots().find(|other| root.is_same(other)).cloned();
@@ -135,5 +151,21 @@ impl Healer {
             roots = roots.iter().filter_map(still).collect();
         }
         (roots, last)
+    }
+}
+
+/// How long it takes until all looks have agreed, as far as nothing answers late.
+fn span(heal: &Heal) -> Duration {
+    heal.apart.saturating_mul(u32::try_from(heal.looks.saturating_sub(1)).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_agree_after_all_the_times_between_them() {
+        let span = |looks| span(&Heal { looks, apart: Duration::from_secs(3), ..Heal::default() }).as_secs();
+        assert_eq!([span(1), span(2), span(4)], [0, 3, 9]);
     }
 }

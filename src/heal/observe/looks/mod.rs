@@ -45,6 +45,7 @@ mod venv;
 use crate::heal::observe::scene::Look;
 
 pub(in crate::heal) use need::wait as await_needs;
+pub(in crate::heal) use reach::silence;
 pub(super) use reach::{NAME as REACH, reach};
 
 /// Every look that is taken with the exec: those about the host, then those about its services. What may hang comes late.

@@ -1,8 +1,10 @@
 //! reach: whether the host can be reached, logged in to, and looked at as the registry wants.
 
+use std::time::Duration;
+
 use crate::deploy::Unseen;
-use crate::heal::Observation;
 use crate::heal::observe::scene::Scene;
+use crate::heal::{Observation, Sight};
 use crate::transport::Lost;
 
 /// The name of the look; it is the only one that is taken without an exec.
@@ -16,7 +18,28 @@ pub(in crate::heal::observe) fn reach(scene: &Scene<'_>, lost: Option<&Unseen>) 
         Unseen::Lost(lost) => kind(lost),
         Unseen::Answer(_) | Unseen::Script { .. } => "answer",
     };
+    let one = match lost {
+        Unseen::Lost(lost) => waited(lost).map_or(one.clone(), |time| one.with(WAITED, time.as_secs_f64())),
+        Unseen::Answer(_) | Unseen::Script { .. } => one,
+    };
     one.with("kind", kind).bad(lost.to_string())
+}
+
+/// For how many seconds the host was given the chance to answer, and said nothing.
+const WAITED: &str = "waited";
+
+fn waited(lost: &Lost) -> Option<Duration> {
+    match lost {
+        Lost::TimedOut { after, .. } => Some(*after),
+        Lost::Jump { why, .. } => waited(why),
+        _ => None,
+    }
+}
+
+/// For how long a host said nothing, if that is what is wrong with it.
+pub(in crate::heal) fn silence(one: &Observation) -> Option<Duration> {
+    let waited = one.values.get(WAITED).filter(|_| one.look == NAME && one.sight == Sight::Bad)?;
+    Duration::try_from_secs_f64(waited.parse().ok()?).ok()
 }
 
 /// The kinds of ways to lose a host, for playbooks.
