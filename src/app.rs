@@ -21,7 +21,7 @@ use crate::registry::{Host, Mask, Registry};
 use crate::transport::ssh::ShownKey;
 use crate::transport::{Lost, Options, Pool, Seats};
 
-pub use rescue::Healers;
+pub use rescue::{Healers, Leave};
 
 /// How long to wait for a locked host when nobody says otherwise.
 pub const WAIT_LOCK: Duration = Duration::from_secs(300);

@@ -1,7 +1,7 @@
 //! Healing as a part of a deploy: before it, where the first look shows that something is wrong, and while a release that is not
 //! proven waits for its verdict. Rooms of two floors meet here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Mutex;
@@ -13,18 +13,22 @@ use crate::heal::{HealFault, Healing, Refrained, Treated, clear_way, notify};
 use crate::journal::{Journal, Verdict};
 use crate::model::Event;
 
+/// Leaves a diagnosis bundle where a healing gives something up: its path, or why there is none.
+pub type Leave = Arc<dyn Fn(&Healing) -> Result<Option<PathBuf>, String> + Send + Sync>;
+
 /// What heals during the deploys of an app. The playbooks are read when they are needed.
 #[derive(Clone)]
 pub struct Healers {
     journal: Journal,
+    leave: Leave,
     library: Arc<OnceLock<Arc<Library>>>,
 }
 
 impl App {
     /// What heals during a deploy.
     #[must_use]
-    pub fn healers(&self) -> Healers {
-        Healers { journal: self.journal.clone(), library: Arc::default() }
+    pub fn healers(&self, leave: Leave) -> Healers {
+        Healers { journal: self.journal.clone(), leave, library: Arc::default() }
     }
 }
 
@@ -67,7 +71,15 @@ impl Healers {
     async fn notify(&self, told: &Ground, selection: &Selection, mut healing: Healing) {
         let own = select(&told.registry, selection).map(|(services, _)| services).unwrap_or_default();
         healing.refrained.retain(|one| !one.problem.service.as_ref().is_some_and(|name| own.contains(name)));
-        match notify(&told.registry, &self.journal, (&healing, None), told.clock.now()).await {
+        // What is given up here is no news to who heals later, so that nobody else would leave it.
+        let left = (self.leave)(&healing).unwrap_or_else(|why| {
+            note(told, format!("no diagnosis bundle is left: {why}"));
+            None
+        });
+        if let Some(file) = &left {
+            note(told, format!("all that was seen: {}", file.display()));
+        }
+        match notify(&told.registry, &self.journal, (&healing, left.as_deref()), told.clock.now()).await {
             Ok((_, complaints)) => complaints.into_iter().for_each(|complaint| {
                 note(told, complaint);
             }),

@@ -2,14 +2,16 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::app::App;
+use crate::app::{App, Leave};
 use crate::cli::diagnose::document;
 use crate::cli::{Face, Failure, heal, safe};
 use crate::heal::{HealFault, Healing, gives_up};
-use crate::journal::make_folder;
+use crate::journal::{Journal, make_folder};
 use crate::model::{FailureKind, RunId};
 
 /// So many bundles are kept in the state folder.
@@ -33,26 +35,37 @@ pub(super) fn write(file: &Path, run: &RunId, what: &Value) -> Result<(), Failur
 
 /// Leaves a bundle where a healing gives something up: its path. What keeps it from being written is said, and stops nothing.
 pub(super) fn leave(face: &Face, app: &App, run: &RunId, healing: &Healing) -> Result<Option<PathBuf>, HealFault> {
-    let Some(folder) = app.journal.folder() else { return Ok(None) };
     if !gives_up(&app.registry, &app.journal, healing, app.clock.now())? {
         return Ok(None);
     }
+    Ok(put(&app.journal, app.clock.now(), run, healing).unwrap_or_else(|failure| {
+        face.warn(safe(&format!("no diagnosis bundle is left: {}", failure.text())));
+        None
+    }))
+}
+
+/// What leaves bundles while a run of the app deploys.
+pub(super) fn leaver(app: &App, run: &RunId) -> Leave {
+    let (registry, journal, clock, run) = (app.registry.clone(), app.journal.clone(), app.clock.clone(), run.clone());
+    Arc::new(move |healing| match gives_up(&registry, &journal, healing, clock.now()) {
+        Ok(true) => put(&journal, clock.now(), &run, healing).map_err(|failure| failure.text()),
+        Ok(false) => Ok(None),
+        Err(fault) => Err(fault.to_string()),
+    })
+}
+
+fn put(journal: &Journal, now: Timestamp, run: &RunId, healing: &Healing) -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = journal.folder() else { return Ok(None) };
     // A watch gives up more than once in its one run.
     let folder = folder.join("diagnoses");
-    let file = folder.join(format!("{}.json", app.run_id()));
+    let file = folder.join(format!("{}.json", RunId::fresh(now)));
     let what = json!({ "diagnosis": document(&healing.last, &healing.refrained), "healing": heal::document(healing) });
-    let left = make_folder(&folder)
+    make_folder(&folder)
         .map_err(Failure::from)
         .and_then(|()| room(&folder).map_err(|error| Failure::new(FailureKind::Internal, &error)))
-        .map_err(|failure| failure.doing("making room for a diagnosis bundle"))
-        .and_then(|()| write(&file, run, &what));
-    match left {
-        Ok(()) => Ok(Some(file)),
-        Err(failure) => {
-            face.warn(safe(&format!("no diagnosis bundle is left: {}", failure.text())));
-            Ok(None)
-        }
-    }
+        .map_err(|failure| failure.doing("making room for a diagnosis bundle"))?;
+    write(&file, run, &what)?;
+    Ok(Some(file))
 }
 
 /// Makes room for one more in the folder. The names begin with the time, so that the first are the oldest.

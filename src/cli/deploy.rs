@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cli::bundle::leaver;
 use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
 use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
 use crate::model::{FailureKind, HostName, RunId, ServiceName};
@@ -124,7 +125,7 @@ pub(super) fn go(
     let run = app.run_id();
     let pace = manner.pace();
     let said = said::write(request, back, &pace, manner.no_auto_heal);
-    let healers = (!manner.no_auto_heal).then(|| app.healers());
+    let healers = (!manner.no_auto_heal).then(|| app.healers(leaver(&app, &run)));
     let job = async |ground: Arc<Ground>| {
         let fault = |fault: Fault| session::failed(doing, &fault);
         let planned = async || match back {

@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("diagnose::it_says_what_heal_would_choose_and_what_holds_it", chosen),
         trial("diagnose::a_silent_host_costs_a_pass_one_deadline", silent),
+        trial("diagnose::a_deploy_that_gives_up_leaves_a_bundle_once", given_up),
     ]
 }
 
@@ -67,5 +68,37 @@ fn silent(place: &Place<'_>) -> Result<(), Failed> {
     let left = told["left"].as_array().into_iter().flatten().map(|one| (&one["host"], one["problem"] == "host-silent"));
     assert_eq!(left.collect::<Vec<_>>(), [(&json!("box"), false), (&json!("down"), true)], "{told}");
     assert_eq!((&told["unsure"], tried()), (&json!([]), 1), "{told}");
+    Ok(())
+}
+
+/// What a deployed service needs is ill, and what would help is not done: the deploy gives it up, and nobody who heals later does so
+/// for the first time.
+fn given_up(place: &Place<'_>) -> Result<(), Failed> {
+    let file = place.folder.join("registry.yml");
+    let need = "run: [/bin/sh, -c, 'echo up; exec sleep 600']\n  above:";
+    let check = format!("checks: [{{ command: [test, -e, {}], interval: 200ms, retries: 2 }}]", place.at("needed"));
+    let text = std::fs::read_to_string(&file)?.replace("  down: { address: 127.0.0.1, port: 1 }\n", "");
+    let text = text.replace(need, &need.replace("\n", &format!("\n    {check}\n")));
+    assert!(text.contains(&check), "{text}");
+    let text = format!("{text}defaults: {{ heal: {{ apart: 50ms }} }}\n");
+    std::fs::write(&file, &text)?;
+    std::fs::write(place.folder.join("needed"), "")?;
+    place.want(0, &["deploy", "--all"])?;
+    ["good", "needed"].into_iter().try_for_each(|name| std::fs::remove_file(place.folder.join(name)))?;
+    std::fs::write(&file, text.replace("it's $(me)", "another"))?;
+    let said = place.want(6, &["deploy", "above"])?.err;
+    let bundles =
+        || std::fs::read_dir(place.folder.join("state/diagnoses")).map(|all| all.flatten().collect::<Vec<_>>());
+    let all = bundles()?;
+    assert_eq!(all.len(), 1, "{said}");
+    let path = all[0].path();
+    assert!(said.contains(&format!("all that was seen: {}", path.display())), "{said}");
+    let bundle: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+    let problems = bundle["diagnosis"]["problems"].as_array().cloned().unwrap_or_default();
+    assert!(problems.iter().any(|one| one["service"] == "below"), "{bundle}");
+    // It is known by now: a second deploy, and who heals, leave none for it.
+    place.want(6, &["deploy", "above"])?;
+    let healed = place.document(8, &["heal", "below"])?;
+    assert_eq!((bundles()?.len(), &healed["bundle"]), (1, &Value::Null), "{healed}");
     Ok(())
 }
