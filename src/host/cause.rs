@@ -165,6 +165,11 @@ const DOCKER: &[(&str, &str, &str)] = &[
         "load it there (`docker load`), or take `pull: never` away",
     ),
     (
+        r"the image of this release is gone from the host, and no registry has it: (\S+) was (\S+)",
+        "the image of this release is gone from the host, and nothing says that `$1` still means it",
+        "load that image there again; or give what its name means now a tag of its own, and deploy that",
+    ),
+    (
         r"the image (\S+) is made for (\S+), and the engine of the host is (\S+)",
         "the image `$1` is made for $2, and the host is $3",
         "give an image that is made for the host's platform, or for several",

@@ -12,6 +12,7 @@ use super::trial;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("images_are_fetched_when_the_registry_says_so_and_kept", policies),
+        trial("a_release_gets_its_own_image_again", again),
         trial("a_private_registry_lets_us_in_and_nothing_is_left", private),
         trial("what_is_fetched_is_known_before_and_must_fit", sizes),
     ]
@@ -95,6 +96,66 @@ fn policies(machines: Vec<Machine>) -> Result<(), Failed> {
         bench.run(&["remove", &name, "--yes"]).exits(0);
         assert_eq!(names(), 1, "what the user fetched stays, and what we did is gone");
         assert_eq!(machine.inside(&format!("ls {} | grep fetched", bench.base())), "");
+    })
+}
+
+/// As `docker image prune -a` does, but to this service alone: its containers, its tag, and the names under which its image is there.
+fn prune(bench: &Bench, machine: &Machine, names: &str) {
+    let said = machine.inside(&format!(
+        "docker rm -f $(docker ps -aq --filter name=portoser-{id}); \
+         docker rmi -f $(docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep '^portoser/{id}-app/') {names} 2>/dev/null; \
+         docker images -q --filter reference='portoser/{id}-app/*' | wc -l",
+        id = bench.id
+    ));
+    assert_eq!(said.lines().last().map(str::trim), Some("0"), "the tag is gone: {said}");
+}
+
+/// What the tag of a release pinned is fetched again by its digest when the tag is gone, and nothing else is called that release.
+fn again(machines: Vec<Machine>) -> Result<(), Failed> {
+    side_by_side(&chosen(&machines, "bookworm"), |machine| {
+        image(machine);
+        let bench = Bench::new("again", std::slice::from_ref(machine));
+        let (store, port) = (Store::new(machine, &bench, false), port());
+        let reference = format!("{}/app:1", store.name());
+        let write = |reference: &str, pull: &str| {
+            bench.registry(&service(&bench, machine, port, reference, &format!("    pull: {pull}\n")));
+        };
+        let answers = |page: &str| assert_eq!(bench.answer(machine, port), page, "on {}", machine.name);
+        let deploy = |code: i32| bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(code);
+        store.push("app:1", "one", 1000);
+        write(&reference, "missing");
+        deploy(0);
+        answers("one");
+        store.push("app:1", "two", 1000);
+        let pins = machine.inside(&format!("cat {}/pins", bench.base()));
+        let digest = pins.split_whitespace().last().unwrap_or_default().to_owned();
+        assert!(digest.contains("/app@sha256:"), "{pins}");
+        prune(&bench, machine, &format!("{reference} {digest}"));
+        deploy(0);
+        answers("one");
+        // An image that no registry has is known by its id, and is not mistaken for what its name means by now.
+        let (own, kept) = (format!("trial/{}:1", bench.id), format!("trial/{}:kept", bench.id));
+        let make = |page: &str| {
+            machine.inside(&format!(
+                "d=$(mktemp -d) && printf {page} >$d/index.html && c=$(docker create trial/http:1 true) && \
+                 docker cp $d/index.html $c:/www/index.html && docker commit $c {own} && docker rm $c && rm -r $d"
+            ))
+        };
+        make("first");
+        machine.inside(&format!("docker tag {own} {kept}"));
+        write(&own, "never");
+        deploy(0);
+        make("second");
+        prune(&bench, machine, "");
+        deploy(0);
+        answers("first");
+        prune(&bench, machine, &kept);
+        // Nothing ran, so that nothing is back.
+        let gone = deploy(6);
+        assert!(gone.err.contains("the image of this release is gone from the host"), "{}", gone.err);
+        machine.inside(&format!("docker rmi {own}"));
+        bench.run(&["remove", &format!("{}-app", bench.id), "--yes"]).exits(0);
+        assert_eq!(machine.inside(&format!("ls {} | grep pins", bench.base())), "", "nothing is needed any more");
     })
 }
 

@@ -45,7 +45,14 @@ fits() { # IMAGE: whether it is made for this engine
 }
 
 do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so that the way back needs no network
-  ! has_image "$1" || return 0
+  if has_image "$1"; then pin_down "$1" "$3"; return 0; fi
+  pin_of "$1"
+  if [ -n "$pinned" ]; then
+    # The tag was taken away, as by `docker image prune -a`. What it pinned is what is wanted.
+    if has_image "$pinned"; then note made && bounded 60 docker tag -- "$pinned" "$1"; return; fi
+    [ -n "$by" ] || { gone "$2" "$3"; return; }
+    set -- "$1" "$2" "$by"
+  fi
   how=$2 whose=ours
   case $3 in *@*) [ "$how" = never ] || how=missing ;; esac # what a digest names does not change
   known_names && { ! has_image "$3" || is_ours "$3"; } || whose=theirs
@@ -55,7 +62,7 @@ do_image() { # TAG PULL REFERENCE: the tag pins what the reference means now, so
     say note "fetched $3: $(bounded 60 docker image inspect --format '{{join .RepoDigests " "}}' -- "$3")"
   fi
   [ "$whose" = theirs ] || remember "$1" "$3"
-  fits "$3" && note made && bounded 60 docker tag -- "$3" "$1"
+  fits "$3" && note made && bounded 60 docker tag -- "$3" "$1" && pin_down "$1" "$3"
 }
 
 fetch() { # REFERENCE: from its registry, which may want to know us
@@ -66,6 +73,7 @@ fetch() { # REFERENCE: from its registry, which may want to know us
 }
 
 undo_image() { # what still uses it keeps it
+  ! noted pinned || unpin "$1"
   ! noted made || ! has_image "$1" || bounded 60 docker rmi -- "$1" || :
 }
 

@@ -26,6 +26,47 @@ remember() { # TAG NAME: the name is needed as long as the tag is; if that canno
   while read -r name; do printf '%s %s %s\n' "$1" "$image" "$name"; done <"$run/b" >>"$base/fetched" || :
 }
 
+# $base/pins has a line for each tag of ours that a reference stands behind: TAG IMAGE [NAME], the name by which the reference's
+# registry has that very image. A tag that is gone is made again of these, as the reference may mean another image by now.
+pin_of() { # TAG: sets $pinned to its image, and $by to that name
+  pinned='' by=''
+  [ -e "$base/pins" ] || return 0
+  pinned=$(awk -v tag="$1" '$1 == tag { line = $2 " " $3 } END { print line }' "$base/pins")
+  by=${pinned#* } pinned=${pinned%% *}
+}
+
+pin_down() { # TAG REFERENCE: if that cannot be noted, the tag alone knows
+  pin_of "$1"
+  [ -z "$pinned" ] && bounded 60 docker image inspect --format '{{.Id}} {{range .RepoDigests}}{{.}} {{end}}' -- "$1" >"$run/a" || return 0
+  awk -v tag="$1" -v reference="$2" '
+    function repository(name) { sub(/@.*/, "", name); sub(/:[^:\/]*$/, "", name); sub(/^docker[.]io\//, "", name); sub(/^library\//, "", name); return name }
+    { for (i = 2; i <= NF; i++) if (by == "" && repository($i) == repository(reference)) by = $i; print tag, $1, by }' "$run/a" >>"$base/pins" &&
+    note pinned || :
+}
+
+unpin() { # TAG
+  awk -v tag="$1" '$1 != tag' "$base/pins" >"$run/a" && keep_pins
+}
+
+keep_pins() { # those in $run/a
+  if [ -s "$run/a" ]; then cp "$run/a" "$base/pins.tmp-$id" && mv -f "$base/pins.tmp-$id" "$base/pins"
+  else rm -f "$base/pins"; fi
+}
+
+gone() { # PULL REFERENCE: of an image that no registry has
+  [ "$1" != never ] || has_image "$2" || { printf 'the image %s is not on the host, and may not be pulled\n' "$2"; return 1; }
+  printf 'the image of this release is gone from the host, and no registry has it: %s was %s\n' "$2" "$pinned"
+  return 1
+}
+
+forget_pins() { # of tags that no release needs any more
+  [ -e "$base/pins" ] || return 0
+  needed_tags "$base"/services/*/releases/*
+  while read -r tag rest; do
+    case $keep in *" $tag "*) printf '%s %s\n' "$tag" "$rest" ;; esac
+  done <"$base/pins" >"$run/a" && { cmp -s "$run/a" "$base/pins" || keep_pins; }
+}
+
 needed_tags() { # FOLDER...: of releases; sets $keep
   keep=' '
   for one in "$@"; do
@@ -69,5 +110,6 @@ do_prune_images() { # REPOSITORY RELEASES [PUSHED]...: the pins that no release 
     case $keep in *" ${tag#localhost/} "*) continue ;; esac
     bounded 60 docker rmi -- "$tag" || :
   done <"$run/tags"
+  forget_pins
   forget_fetched
 }
