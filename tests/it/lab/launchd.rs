@@ -5,7 +5,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::kit::{Bench, Machine, PATIENCE, port, wait};
 use super::log::talkative;
-use super::trial;
+use super::{trial, without_init};
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("a_stand_in_for_launchd_runs_jobs_through_their_life", life)]
@@ -36,10 +36,11 @@ impl Drop for StandIn {
 }
 
 fn life(machines: Vec<Machine>) -> Result<(), Failed> {
-    let Some(one) = machines.iter().find(|one| one.image == "plain") else {
+    let Some((one, _alone)) = without_init(&machines) else {
         eprintln!("skipped: lab::launchd: no host without an init system in this lab");
         return Ok(());
     };
+    let one = &one;
     let _launchd = StandIn::on(one);
     let bench = Bench::new("mac", std::slice::from_ref(one));
     let port = port();

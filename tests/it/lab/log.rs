@@ -6,19 +6,17 @@ use super::docker::{chosen, image, side_by_side};
 use super::kit::{Bench, Machine, PATIENCE, port, wait};
 use super::reboot::Own;
 use super::signals::Talk;
-use super::{trial, usual};
+use super::{trial, usual, without_init};
 use crate::fixture::mixed::SERVER;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_log_check_is_about_this_start_under_systemd", |machines| all(&usual(&machines)[0])),
-        trial("a_log_check_is_about_this_start_without_an_init_system", |machines| {
-            match machines.iter().find(|one| one.image == "plain") {
-                Some(one) => all(one),
-                None => {
-                    eprintln!("skipped: lab::log: no host without an init system in this lab");
-                    Ok(())
-                }
+        trial("a_log_check_is_about_this_start_without_an_init_system", |machines| match without_init(&machines) {
+            Some((one, _alone)) => all(&one),
+            None => {
+                eprintln!("skipped: lab::log: no host without an init system in this lab");
+                Ok(())
             }
         }),
         trial("a_log_that_is_turned_over_is_not_bad", turned_over),

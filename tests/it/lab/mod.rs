@@ -55,6 +55,8 @@ mod uv;
 mod venv;
 mod volume;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use libtest_mimic::{Completion, Failed, Trial};
 
 use kit::Machine;
@@ -128,6 +130,13 @@ fn trial(name: &str, body: fn(Vec<Machine>) -> Result<(), Failed>) -> Trial {
 /// The hosts with a Docker engine.
 fn engines(machines: &[Machine]) -> Vec<Machine> {
     machines.iter().filter(|one| one.image.ends_with("-docker")).cloned().collect()
+}
+
+/// The host without an init system, for one trial at a time: one of them brings a stand-in for launchd along.
+fn without_init(machines: &[Machine]) -> Option<(Machine, MutexGuard<'static, ()>)> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let machine = machines.iter().find(|one| one.image == "plain")?.clone();
+    Some((machine, ONE.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// The hosts on which units run and python3 serves.
