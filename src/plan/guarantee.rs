@@ -1,8 +1,10 @@
 //! What a change promises: whether the service answers all the while, and whether there is a way back. Both are read off the
 //! steps and the records, never off a wish.
 
+use std::time::Duration;
+
 use crate::host::Supervisor;
-use crate::model::{OnLostContact, ProjectChange, Step, UnitChange, quote};
+use crate::model::{Check, OnLostContact, ProjectChange, Step, UnitChange, quote};
 use crate::plan::change::{Action, Change, Turn};
 use crate::registry::{Kind, Project, Service};
 
@@ -67,8 +69,18 @@ fn downtime(change: &Change, service: Option<&Service>, interrupted: bool) -> (b
                  and may hold ports and volumes",
             ),
         },
+        _ if service.is_some_and(|service| service.port.is_none() && service.ports.is_empty()) => {
+            no("the old process ends before the new one starts")
+        }
         _ => no("the old process ends before the new one starts, as both would hold the same port"),
     }
+}
+
+/// How long a service may be away at most while it is replaced, by its own settings: to stop, and to turn healthy.
+#[must_use]
+pub fn longest_interruption(service: &Service) -> Duration {
+    let healthy = |check: &Check| check.start_period + (check.interval + check.timeout) * check.retries;
+    service.stop.timeout + service.checks.iter().map(healthy).max().unwrap_or_default()
 }
 
 fn beside(step: &Step) -> bool {

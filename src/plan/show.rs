@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::host::Fetch;
 use crate::model::{HostName, ServiceName, size};
 use crate::plan::change::{Action, Change, Plan, Turn};
-use crate::plan::guarantee::guarantee;
+use crate::plan::guarantee::{guarantee, longest_interruption};
 use crate::registry::{Mask, Registry, Service};
 
 /// The most hosts that one line names.
@@ -123,7 +123,12 @@ fn promise(change: &Change, service: Option<&Service>, manner: &Manner<'_>) -> S
             let place = (change.service.clone(), change.host.clone());
             let _ = match manner.pace.get(&place) {
                 Some(pace) => write!(text, "; about {:.1} s, as the last time", pace.as_secs_f64()),
-                None => write!(text, "; for how long was not measured here yet"),
+                None => match service.map(longest_interruption) {
+                    Some(most) => {
+                        write!(text, "; at most {:.1} s by its settings, not measured here yet", most.as_secs_f64())
+                    }
+                    None => write!(text, "; for how long was not measured here yet"),
+                },
             };
         }
         let word = if promise.rollback { "yes" } else { "no" };
