@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
         trial("places::files_that_were_not_seen_are_not_taken_for_unchanged", unseen),
         trial("places::what_a_cut_kept_from_arriving_is_sent_again", cut),
         trial("places::what_the_registry_says_of_a_platform_goes_first", hinted),
+        trial("places::hooks_run_in_the_release_and_one_that_fails_undoes", hooks),
         trial("places::what_is_named_and_has_nothing_to_do_is_told", idle),
     ]
 }
@@ -36,6 +37,45 @@ fn unseen(place: &Place) -> Outcome {
     std::os::unix::fs::symlink(real, &program)?;
     let again = place.want(0, &["deploy", "below"])?;
     assert!(again.err.contains("nothing to do"), "{}", again.err);
+    Ok(())
+}
+
+/// The hooks of a release run in its folder, around the switch; when one fails, the release before is back.
+fn hooks(place: &Place) -> Outcome {
+    let write = |word: &str, after: &str| {
+        let host = format!("far: {{ address: 127.0.0.1, port: {}, base: {} }}", place.port, place.at("far"));
+        let hook = |when: &str, then: &str| {
+            format!(
+                "{when}: [{{ run: [sh, -c, \"echo {when} {word} $(basename $(pwd -P)) >>{}; {then}\"] }}]",
+                place.at("hooked")
+            )
+        };
+        let hooks = format!("{}, {}", hook("before", "true"), hook("after", after));
+        let service = format!(
+            "type: native, host: far, run: [/bin/sleep, \"600\"], env: {{ WORD: {word} }}, hooks: {{ {hooks} }}"
+        );
+        let registry = format!(
+            "version: 1\nhosts: {{ {host} }}\nservices: {{ api: {{ {service}, deploy: {{ soak: 100ms }} }} }}\n"
+        );
+        std::fs::write(place.folder.join("registry.yml"), registry)
+    };
+    let release = || -> Result<String, Failed> {
+        let current = std::fs::read_link(place.folder.join("far/services/api/current"))?;
+        Ok(current.file_name().ok_or("a release")?.to_string_lossy().into_owned())
+    };
+    write("one", "true")?;
+    place.want(0, &["deploy", "api"])?;
+    let first = release()?;
+    write("two", "exit 3")?;
+    let failed = place.want(5, &["deploy", "api", "--no-auto-heal"])?;
+    assert!(failed.err.contains("exit code 3"), "{}", failed.err);
+    assert_eq!(release()?, first);
+    let hooked = std::fs::read_to_string(place.at("hooked"))?;
+    let lines: Vec<&str> = hooked.lines().collect();
+    assert_eq!(lines[..2], [format!("before one {first}"), format!("after one {first}")]);
+    assert!(lines[2].starts_with("before two ") && lines[3].starts_with("after two ") && lines.len() == 4, "{hooked}");
+    place.want(0, &["status", "api"])?;
+    place.want(0, &["remove", "--all", "--yes"])?;
     Ok(())
 }
 
