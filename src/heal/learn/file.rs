@@ -148,20 +148,23 @@ pub fn found(folder: &Path, finding: &Finding<'_>) -> Result<Noted, EditError> {
     if write_new(&file, &text)? {
         return Ok(Noted { name, file, state: State::Draft, new: true });
     }
-    note(&file, true, finding.at, Some(finding.own))
+    note(&file, true, finding.at, Some((finding.own, 1)))
 }
 
-/// Counts what came of something that was learned, and promotes or demotes it by that.
+/// Counts what came of something that was learned, and promotes or demotes it by that. `middle` is the middle of the times that this
+/// machine knows of, and of how many: it goes into the file if it is that of at least half of all, whoever else counts there.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn note(file: &Path, worked: bool, now: Timestamp, median: Option<Duration>) -> Result<Noted, EditError> {
+pub fn note(file: &Path, worked: bool, now: Timestamp, middle: Option<(Duration, usize)>) -> Result<Noted, EditError> {
     change(file, |learned| {
         let record = &mut learned.record;
         record.last = Some(now);
-        record.median = median.or(record.median);
+        record.worked = record.worked.saturating_add(u32::from(worked));
+        let all = usize::try_from(record.worked).unwrap_or(usize::MAX);
+        let most = middle.filter(|(_, of)| record.median.is_none() || of.saturating_mul(2) >= all);
+        record.median = most.map(|(middle, _)| middle).or(record.median);
         if worked {
-            record.worked = record.worked.saturating_add(1);
             let sure = record.worked >= PROMOTED_AFTER && record.worked > record.failed.saturating_mul(2);
             if learned.state == State::Draft && sure {
                 learned.state = State::Promoted;

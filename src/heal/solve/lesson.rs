@@ -36,14 +36,14 @@ impl Healer {
         Ok(since)
     }
 
-    /// The middle of the times that a remedy took where it helped, as this machine remembers.
-    fn median(&self, remedy: &str) -> Option<Duration> {
+    /// The middle of the times that a remedy took where it helped, as this machine remembers, and of how many.
+    fn middle(&self, remedy: &str) -> Option<(Duration, usize)> {
         let past = self.journal.remedies(Timestamp::UNIX_EPOCH).ok()?;
         let helped = past.iter().filter(|one| one.remedy == remedy && one.verdict == Some(Verdict::Helped));
         let mut took: Vec<Duration> =
             helped.filter_map(|one| Duration::try_from(one.ended?.duration_since(one.began)).ok()).collect();
         took.sort();
-        took.get(took.len() / 2).copied()
+        Some((*took.get(took.len() / 2)?, took.len()))
     }
 
     /// Writes down what came of a remedy.
@@ -58,7 +58,7 @@ impl Healer {
         let written = match (&candidate.learned, verdict) {
             // What could not be done says nothing about what was learned.
             (_, Verdict::Failed) | (None, Verdict::NoHelp) => return None,
-            (Some(file), verdict) => note(file, verdict == Verdict::Helped, now, self.median(&candidate.name)),
+            (Some(file), verdict) => note(file, verdict == Verdict::Helped, now, self.middle(&candidate.name)),
             (None, Verdict::Helped) => {
                 let rung = candidate.name.strip_prefix(LADDER)?;
                 let (verb, object) = RUNGS.iter().find(|one| one.name == rung)?.deed;

@@ -77,6 +77,27 @@ fn what_helps_is_promoted_and_what_fails_is_demoted() {
 }
 
 #[test]
+fn one_time_of_another_machine_is_not_the_middle_of_fifty() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let problem = problem();
+    let file = found(folder.path(), &finding(&problem)).expect("written").file;
+    let now = Timestamp::from_second(1_795_300_000).expect("in range");
+    let second = Duration::from_secs(1);
+    for count in 2..=50 {
+        note(&file, true, now, Some((second, count))).expect("written");
+    }
+    let median = |worked, middle| {
+        note(&file, worked, now, middle).expect("written");
+        let book = read(&std::fs::read_to_string(&file).expect("a text"), &file).expect("valid");
+        book.learned.and_then(|learned| learned.record.median)
+    };
+    assert_eq!(median(true, Some((60 * second, 1))), Some(second));
+    assert_eq!(median(false, None), Some(second));
+    assert_eq!(median(true, Some((2 * second, 26))), Some(2 * second), "26 of 52");
+    assert_eq!(median(true, Some((60 * second, 26))), Some(2 * second), "26 of 53");
+}
+
+#[test]
 fn what_a_person_wrote_into_it_stays() {
     let text =
         "# mine\nversion: 1\nrecord:\n  worked: 4\n  # so many\n  failed: 0\n# below\nstate: draft # for now\nlast: x";
