@@ -34,7 +34,7 @@ pub struct Heal {
     pub looks: usize,
     /// The time between these looks.
     pub apart: Duration,
-    /// So many remedies in `within` that did not help open the breaker of a host.
+    /// So many remedies in `within` that did not help, or had to be done again, open the breaker of a host.
     pub breaker: usize,
     /// When what interrupts may be done; empty: always.
     pub windows: Vec<Window>,

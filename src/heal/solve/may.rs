@@ -45,7 +45,7 @@ pub enum Held {
     Budget { tries: usize, within: Duration, wait: Duration },
     /// The same problem was treated just now.
     Cooldown { wait: Duration },
-    /// So many remedies on the host did not help.
+    /// So many remedies on the host did not help, or not for long.
     Breaker { failed: usize, wait: Duration },
     /// A remedy for the same service or for its host is under way, or its controller was lost.
     Running { run: String },
@@ -78,7 +78,11 @@ impl fmt::Display for Held {
             }
             Self::Cooldown { wait } => write!(f, "this problem was treated just now; again in {}", whole(wait)),
             Self::Breaker { failed, wait } => {
-                write!(f, "{failed} remedies on this host did not help; it is left alone for {}", whole(wait))
+                write!(
+                    f,
+                    "{failed} remedies on this host did not help, or not for long; it is left alone for {}",
+                    whole(wait)
+                )
             }
             Self::Running { run } => write!(f, "a remedy of run {run} is not over"),
             Self::Protected => f.write_str("it is protected; a person may give --risk"),
@@ -131,7 +135,7 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         return Err(Held::Running { run: one.run.to_string() });
     }
     // The breaker is the host's, and so is the time in which it counts.
-    let failed = |one: &&&Remedy| !open(one) && one.verdict != Some(Verdict::Helped) && since(one) < host.within;
+    let failed = |one: &&&Remedy| !open(one) && in_vain(one, &here, wish) && since(one) < host.within;
     let failed: Vec<_> = here.iter().filter(failed).collect();
     if failed.len() >= host.breaker.min(service.breaker) {
         let wait = failed.last().map_or(host.within, |one| host.within.saturating_sub(since(one)));
@@ -162,6 +166,14 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         Some(wait) if !wait.is_zero() => Err(Held::Cooldown { wait }),
         _ => Ok(()),
     }
+}
+
+/// Whether a remedy did not help, or had to be done again: a host that flaps is left alone. Many services that are each healed
+/// once are no flapping.
+fn in_vain(one: &Remedy, here: &[&Remedy], wish: &Wish<'_>) -> bool {
+    let wished = one.service.as_ref() == wish.service && one.problem == wish.problem;
+    let same = |other: &Remedy| other.service == one.service && other.problem == one.problem;
+    one.verdict != Some(Verdict::Helped) || wished || here.iter().any(|other| other.began > one.began && same(other))
 }
 
 #[cfg(test)]
@@ -274,5 +286,30 @@ mod tests {
         let four_and_one: Vec<_> = many[1..].iter().cloned().chain([open]).collect();
         assert_eq!(asked(&patient, Risk::Safe, &four_and_one, true), Ok(()));
         assert_eq!(asked(&patient, Risk::Safe, &many, true), Err(held));
+    }
+
+    #[test]
+    fn a_host_that_flaps_is_left_alone() {
+        let patient = Heal { tries: 100, cooldown: Duration::from_secs(1), ..Heal::default() };
+        let of = |service: &str, ago, problem: &str| {
+            let service = ServiceName::try_from(service).ok();
+            Remedy { service, ..past(ago, problem, "start", Some(Verdict::Helped)) }
+        };
+        let held = |failed, secs| Err(Held::Breaker { failed, wait: Duration::from_secs(secs) });
+        // Five services, each healed once: as after a power cut.
+        let once: Vec<_> = ["a", "b", "c", "d", "e", "f"].map(|name| of(name, 100, "down")).into();
+        assert_eq!(asked(&patient, Risk::Safe, &once, true), Ok(()));
+        // The very problem, again and again.
+        let own: Vec<_> = (1..=5).rev().map(|n| of("api", n * 500, "down")).collect();
+        assert_eq!(asked(&patient, Risk::Safe, &own, true), held(5, 3100));
+        assert_eq!(asked(&patient, Risk::Safe, &own[1..], true), Ok(()));
+        // Several services that come and go: the last of each may last.
+        let two = |n: i64| [of("db", n * 400, "down"), of("web", n * 400 - 10, "given-up")];
+        let more: Vec<_> = (1..=4).rev().flat_map(two).collect();
+        assert_eq!(asked(&patient, Risk::Safe, &more, true), held(6, 2810));
+        assert_eq!(asked(&patient, Risk::Safe, &more[2..], true), Ok(()));
+        // What was long ago does not count.
+        let old: Vec<_> = (1..=5).rev().map(|n| of("api", 3600 + n * 500, "down")).collect();
+        assert_eq!(asked(&patient, Risk::Safe, &old, true), Ok(()));
     }
 }
