@@ -31,7 +31,7 @@ fn case(file: &Path) -> Result<(), Failed> {
     let case: Case = serde_yaml::from_str(&std::fs::read_to_string(file)?)?;
     let library = Library::load(Path::new("/nowhere")).map_err(|(_, faults)| faults[0].to_string())?;
     let engines = case.hosts.keys().map(|service| (service.clone(), "native".to_owned())).collect();
-    let world = World { needs: case.needs, hosts: case.hosts, engines };
+    let world = World { needs: case.needs, hosts: case.hosts, engines, ..World::default() };
     let problems = analyze(&world, &case.observations, &library);
     let mut text = String::new();
     for (number, problem) in problems.iter().enumerate() {

@@ -65,8 +65,8 @@ impl Pattern {
         let own = |line: &&String| !line.contains(".service: ") && !SYSTEMD.iter().any(|begin| line.starts_with(begin));
         let telling = |line: &&String| TELLING.as_ref().is_some_and(|telling| telling.is_match(line));
         let own = lines().filter(own).rfind(telling).or(lines().rfind(own));
-        let names = [Some(problem.host.as_str()), problem.service.as_ref().map(|service| service.as_str())];
-        let said = own.map(|line| template(line, names.into_iter().flatten())).unwrap_or_else(|| {
+        let names = names(world, here(), problem);
+        let said = own.map(|line| template(line, names.iter().copied())).unwrap_or_else(|| {
             // Silence is the same for all services, so it is known with the service's name.
             let answer = bad().find(|one| one.look == "check").map_or("", |one| one.says.as_str());
             let answer = template(answer, std::iter::empty());
@@ -85,6 +85,20 @@ impl Pattern {
         let all = format!("{}\n{}\n{}", self.engine, self.looks.join(" "), self.said);
         hex(&sha256(all.as_bytes()))[..16].to_owned()
     }
+}
+
+/// Whatever a message may call a service or a host: also what is needed and where that runs, and the names that the environment
+/// points at. The longest first, as a short one may be a part of it.
+fn names<'a>(world: &'a World, here: impl Iterator<Item = &'a Observation>, problem: &'a Problem) -> Vec<&'a str> {
+    let mut names: BTreeSet<&str> = world.hosts.keys().map(|service| service.as_str()).collect();
+    names.extend(world.hosts.values().flatten().map(|host| host.as_str()));
+    names.extend(world.addresses.iter().map(String::as_str));
+    names.extend(here.filter(|one| one.look == "names").map(|one| one.of.as_str()));
+    names.insert(problem.host.as_str());
+    names.extend(problem.service.as_ref().map(|service| service.as_str()));
+    let mut names: Vec<&str> = names.into_iter().collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    names
 }
 
 /// A line with a word masked where it stands alone: `app` is no part of `application`.
@@ -129,6 +143,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::heal::analyze;
+    use crate::heal::playbook::Library;
+    use crate::model::{HostName, ServiceName};
 
     #[test]
     fn what_differs_is_masked() {
@@ -143,6 +160,34 @@ mod tests {
             "request <id> to <url> failed"
         );
         assert_eq!(said("commit 2c26b46b68 at 0x7ffe12"), "commit <hex> at <hex>");
+    }
+
+    #[test]
+    fn what_is_needed_and_where_it_runs_makes_no_difference() {
+        let name = |text: &str| ServiceName::try_from(text).expect("a name");
+        let host = |text: &str| HostName::try_from(text).expect("a name");
+        let print = |service: &str, at: &str, need: &str, line: &str| {
+            let hosts = [(name(service), vec![host(at)]), (name(need), vec![host("db-host")])];
+            let addresses = BTreeSet::from(["pg.internal.example.net".to_owned()]);
+            let world = World { hosts: hosts.into(), addresses, ..World::default() };
+            let (service, at) = (name(service), host(at));
+            let seen = [
+                Observation::service("check", &at, &service).bad("status 503"),
+                Observation::service("names", &at, &service).of("queue.lan").good("it is resolved"),
+                Observation::service("log", &at, &service).saying(vec![line.to_owned()]).good("a line"),
+            ];
+            let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
+            let problems = analyze(&world, &seen, &library);
+            Pattern::of(&world, &seen, &problems[0]).said
+        };
+        let said = "error: the clerk of <name> at <name> lost <name> on <name>";
+        assert_eq!(
+            print("web", "one", "db", "error: the clerk of db at pg.internal.example.net lost queue.lan on one"),
+            said
+        );
+        assert_eq!(print("shop", "two", "store-db", "error: the clerk of store-db at db-host lost shop on two"), said);
+        // Another failure stays another one.
+        assert_ne!(print("web", "one", "db", "error: the porter of db at one lost web on one"), said);
     }
 
     #[test]

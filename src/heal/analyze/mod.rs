@@ -25,6 +25,8 @@ pub struct World {
     pub hosts: BTreeMap<ServiceName, Vec<HostName>>,
     /// How each service is deployed: the name of its engine.
     pub engines: BTreeMap<ServiceName, String>,
+    /// What hosts are called where they are addressed by a name.
+    pub addresses: BTreeSet<String>,
 }
 
 /// Something that is wrong.

@@ -53,8 +53,6 @@ fn starts(seen: &[Observation], service: &ServiceName, host: &HostName) -> bool 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn service(name: &str) -> ServiceName {
@@ -66,7 +64,7 @@ mod tests {
         let (one, two) = (HostName::try_from("one").expect("a name"), HostName::try_from("two").expect("a name"));
         let needs = [("web", "api"), ("api", "db")].map(|(name, need)| (service(name), vec![service(need)]));
         let hosts = [("web", &one), ("api", &one), ("db", &two)].map(|(name, at)| (service(name), vec![at.clone()]));
-        let world = World { needs: needs.into(), hosts: hosts.into(), engines: BTreeMap::new() };
+        let world = World { needs: needs.into(), hosts: hosts.into(), ..World::default() };
         let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
         let port = Observation::service("port", &two, &service("db")).of("5432").with("state", state);
         let ill = |name: &str| {
