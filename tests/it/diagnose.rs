@@ -1,4 +1,5 @@
-//! What a diagnosis says beside what is the matter: what would be done, what holds it, and the bundle for a ticket.
+//! What a diagnosis says beside what is the matter: what would be done, what holds it, and the bundle for a ticket. What comes of a
+//! healing without a host of the lab.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("diagnose::it_says_what_heal_would_choose_and_what_holds_it", chosen),
         trial("diagnose::a_silent_host_costs_a_pass_one_deadline", silent),
         trial("diagnose::a_deploy_that_gives_up_leaves_a_bundle_once", given_up),
+        trial("diagnose::what_the_ladder_healed_is_known_the_next_time", ladder),
     ]
 }
 
@@ -100,5 +102,42 @@ fn given_up(place: &Place<'_>) -> Result<(), Failed> {
     place.want(6, &["deploy", "above"])?;
     let healed = place.document(8, &["heal", "below"])?;
     assert_eq!((bundles()?.len(), &healed["bundle"]), (1, &Value::Null), "{healed}");
+    Ok(())
+}
+
+/// No playbook has a remedy for what it says, and to start it anew helps: the next time that is the first thing that is done.
+fn ladder(place: &Place<'_>) -> Result<(), Failed> {
+    let file = place.folder.join("registry.yml");
+    let text = std::fs::read_to_string(&file)?.replace("  down: { address: 127.0.0.1, port: 1 }\n", "");
+    let runs = "'echo up; exec sleep 600']\n    env";
+    let anew = runs.replace("echo up", &format!("touch {}; echo error, no such host", place.at("good")));
+    let text = text.replace(runs, &anew);
+    assert!(text.contains(&anew), "{text}");
+    std::fs::write(&file, format!("{text}defaults: {{ heal: {{ policy: full, apart: 50ms, cooldown: 1ms }} }}\n"))?;
+    place.want(0, &["deploy", "--all"])?;
+    let heal = || {
+        std::fs::remove_file(place.folder.join("good"))?;
+        let told = place.document(0, &["heal", "above"])?;
+        let treated = told["treated"].as_array().cloned().unwrap_or_default();
+        let all =
+            treated.iter().map(|one| format!("{} {}", one["remedy"].as_str().unwrap_or_default(), one["verdict"]));
+        Ok::<_, Failed>(all.collect::<Vec<_>>())
+    };
+    assert_eq!(heal()?, ["ladder: restart \"helped\""]);
+    let learned = std::fs::read_dir(place.folder.join("playbooks/learned"))?.flatten().map(|one| one.path());
+    let learned: Vec<_> = learned.filter(|path| path.extension().is_some_and(|end| end == "yml")).collect();
+    let [book] = &*learned else { return Err(format!("{learned:?}").into()) };
+    let text = std::fs::read_to_string(book)?;
+    let book_says: Value = serde_yaml::from_str(&text)?;
+    assert_eq!((&book_says["state"], &book_says["do"]), (&json!("draft"), &json!([{ "restart": "unit" }])), "{text}");
+    assert_eq!(
+        (&book_says["learned"]["from"], &book_says["record"]["worked"]),
+        (&json!("ladder"), &json!(1)),
+        "{text}"
+    );
+    let name = book.file_stem().unwrap_or_default().to_string_lossy();
+    assert_eq!(heal()?, [format!("{name} \"helped\"")]);
+    let text = std::fs::read_to_string(book)?;
+    assert!(text.contains("worked: 2"), "{text}");
     Ok(())
 }
