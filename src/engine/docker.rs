@@ -22,6 +22,9 @@ use parts::Parts;
 /// How long a project may take until all of it runs; a service that needs longer to be healthy says so in its checks.
 const START: Duration = Duration::from_secs(60);
 
+/// What to do where docker or its compose is not there.
+const PREPARE: &str = "`portoser host prepare` brings docker and compose, or install them there";
+
 /// The engine.
 pub(super) struct Docker;
 
@@ -67,7 +70,10 @@ impl Engine for Docker {
 
     fn wanted(&self, subject: &Subject<'_>) -> Result<Wanted, Refused> {
         if !subject.facts.tools.contains("docker") {
-            return Err(Refused::new("docker is not on the host", "install docker and its compose plugin there"));
+            return Err(Refused::new("docker is not on the host", PREPARE));
+        }
+        if !subject.facts.tools.contains("compose") {
+            return Err(Refused::new("neither `docker compose` nor `docker-compose` is on the host", PREPARE));
         }
         // The id is the digest of the release as it would be with an id of zeros: its files name the id.
         let id = ReleaseId::from_digest(&Parts::new(subject, &ReleaseId::from_digest(&[0; 32]))?.digest(subject));
@@ -188,7 +194,7 @@ impl Engine for Docker {
         let hint = if why.contains("permission denied") {
             "let the login user use docker (group `docker`), or set `become: sudo`"
         } else if why.contains("not on the host") {
-            "install docker and its compose plugin there"
+            PREPARE
         } else if why.contains("is Podman's") {
             "put Docker's own command in its place (`docker-cli`), and let it talk to Podman: see docs/docker.md"
         } else {

@@ -26,7 +26,7 @@ pub struct Facts {
     pub clock: Option<i64>,
     /// How long the host is up.
     pub uptime: Option<Duration>,
-    /// The tools of `TOOLS` that the host has.
+    /// The tools of `TOOLS` that the host has; and `compose`, whichever docker has.
     pub tools: BTreeSet<String>,
     /// The versions of tools, as they tell them, where the look asked for them.
     pub versions: BTreeMap<String, String>,

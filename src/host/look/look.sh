@@ -32,6 +32,7 @@ host() { # BASE TOOL...
   elif command -v launchctl >/dev/null; then init=launchd; fi
   tools=
   for tool; do command -v "$tool" >/dev/null && tools="$tools $tool"; done
+  case "$tools " in *' docker '*) ! composes || tools="$tools compose" ;; esac
   say uid "$uid"; say user "$user"; say home "$HOME"; say base "$base"; say init "$init"; say tools "$tools"
   if [ "$init" = systemd ] && [ "$uid" != 0 ]; then
     # A login without PAM has none, and `systemctl --user` finds its manager by it.
@@ -95,6 +96,14 @@ apart() { # service|stray NAME: asked in a process of its own, so that a folder 
 lost() { # NAME: whether its folder hangs
   case $hung in '*' | *" $1 "*) return 0 ;; esac
   return 1
+}
+
+composes() { # whether docker has a compose, found without a process where that can be
+  command -v docker-compose >/dev/null && return
+  for folder in "$HOME/.docker" /usr/local/lib/docker /usr/local/libexec/docker /usr/lib/docker /usr/libexec/docker; do
+    [ ! -x "$folder/cli-plugins/docker-compose" ] || return 0
+  done
+  docker compose version >/dev/null </dev/null
 }
 
 versions() { # of what services run with; the words that tell them are read by us

@@ -48,6 +48,7 @@ mod secrets;
 mod sent;
 mod several;
 mod signals;
+mod silent;
 mod stack;
 mod store;
 mod table;
@@ -108,6 +109,7 @@ pub fn trials() -> Vec<Trial> {
         sent::trials(),
         several::trials(),
         signals::trials(),
+        silent::trials(),
         stack::trials(),
         venv::trials(),
     ]

@@ -36,20 +36,25 @@ fn prepare(machines: Vec<Machine>) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Hosts of its own, which have neither, as what is installed stays there.
-struct Fresh {
+/// Hosts of a trial's own, as what is installed, or taken away, stays so.
+pub(super) struct Fresh {
     id: String,
     folder: tempfile::TempDir,
 }
 
 impl Fresh {
-    fn new() -> Self {
-        let fresh = Self { id: format!("prep-{}", std::process::id()), folder: tempfile::tempdir().expect("a folder") };
+    pub(super) fn new(name: &str, hosts: &str) -> Self {
+        let id = format!("{name}-{}", std::process::id());
+        let fresh = Self { id, folder: tempfile::tempdir().expect("a folder") };
         let mut up = fresh.lab("up.sh");
-        let up = up.args(["--hosts", "bookworm=1,trixie=1", "--inventory"]).arg(fresh.folder.path().join("lab.json"));
+        let up = up.args(["--hosts", hosts, "--inventory"]).arg(fresh.folder.path().join("lab.json"));
         let output = up.output().expect("up.sh");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         fresh
+    }
+
+    pub(super) fn machines(&self) -> Vec<Machine> {
+        machines_of(&self.folder.path().join("lab.json"))
     }
 
     fn lab(&self, script: &str) -> std::process::Command {
@@ -66,8 +71,8 @@ impl Drop for Fresh {
 }
 
 fn engines(_: Vec<Machine>) -> Result<(), Failed> {
-    let fresh = Fresh::new();
-    let machines = machines_of(&fresh.folder.path().join("lab.json"));
+    let fresh = Fresh::new("prep", "bookworm=1,trixie=1");
+    let machines = fresh.machines();
     let bench = Bench::new("prep", &machines);
     let (web, api, index) = (port(), port(), port());
     let _indexes: Vec<fastapi::Index> =
