@@ -30,7 +30,7 @@ pub struct Stack {
 pub struct Tried {
     pub score: f64,
     pub named: BTreeSet<String>,
-    /// Whether a remedy that may be done can mend it.
+    /// Whether a remedy that may be done can mend it, as the fault itself has it.
     pub may: bool,
     pub healed: Option<Duration>,
     /// What was left, and why, where it was not healed.
@@ -76,7 +76,7 @@ impl Stack {
             assert_eq!(ran.code, Some(code), "{}\n{}", ran.out, ran.err);
             assert!(found["score"] != 100 || tried.named.is_empty(), "{}", ran.out);
             if heals() {
-                self.heal(fault, &roots, &mut tried);
+                self.heal(fault, &mut tried);
             }
         } else {
             tried.named = BTreeSet::from(["the fault did not show".to_owned()]);
@@ -120,9 +120,8 @@ impl Stack {
     }
 
     /// Heals, and judges what was done.
-    fn heal(&self, fault: &Fault, roots: &[&Value], tried: &mut Tried) {
-        let bold = |one: &&Value| one["risk"] == "ask" || one["would"].as_array().is_none_or(Vec::is_empty);
-        tried.may = fault.lasts.is_none() && !roots.iter().any(bold);
+    fn heal(&self, fault: &Fault, tried: &mut Tried) {
+        tried.may = fault.lasts.is_none();
         // What did not help against the fault before may help against this one; we and the hosts forget it.
         let _ = std::fs::remove_dir_all(self.bench.at("healing"));
         self.inside(&format!("rm -f {}/runs/*/remedy", self.bench.base()));
@@ -148,7 +147,13 @@ impl Stack {
             .into_iter()
             .flatten()
             .any(|one| one["latent"] == false && is_made(one, "problem"));
-        tried.healed = (ran.code == Some(0) || (!left && document["unseen"] == 0)).then_some(took);
+        let claims = ran.code == Some(0) || (!left && document["unseen"] == 0);
+        // Who asks beside it has the last word.
+        let answers = claims && self.inside(&format!("{} || echo down", self.answers)).is_empty();
+        if claims && !answers {
+            tried.wrong.push("it says that all is well, and not all of it answers".to_owned());
+        }
+        tried.healed = answers.then_some(took);
         if tried.healed.is_none() {
             tried.left = format!("{} of {}", document["left"], document["treated"]);
         }
