@@ -208,7 +208,7 @@ impl Road {
         let patience = self.course.contact.unwrap_or(GIVE_UP);
         let (mut give_up, mut sendings) = (Instant::now() + patience, 1);
         while let Leg::Lost(lost) = leg {
-            if Instant::now() > give_up {
+            if Instant::now() > give_up || (self.unsent.is_some() && sendings == SENDINGS) {
                 return self.tale.lost(&lost.to_string());
             }
             tokio::time::sleep(AGAIN).await;
@@ -230,7 +230,7 @@ impl Road {
                 Err(lost) => Leg::Lost(lost),
             };
             // To send takes its time, too.
-            if self.tale.count() > before || (sent < sendings && sendings < SENDINGS) {
+            if self.tale.count() > before || sent < sendings {
                 give_up = Instant::now() + patience;
             }
         }

@@ -11,6 +11,7 @@ use crate::host::look::Question;
 use crate::host::{Layout, Record, Seen, SeenUnit, Supervisor};
 use crate::model::{Event, Outcome, UnitChange, quote};
 use crate::plan::{Change, Engine, Turn};
+use crate::transport::Lost;
 
 impl Walk {
     /// Whether a turn took effect, read from the host again. A service that runs and is not healthy stays, and is told as
@@ -96,7 +97,7 @@ async fn look(drive: &Drive, question: &Question) -> Result<Seen, Unseen> {
     let far = drive.far();
     let seen = far.look(question).await;
     match &seen {
-        Err(Unseen::Lost(_)) => match drive.far_after(&far).await {
+        Err(Unseen::Lost(Lost::Link { .. } | Lost::Channel { .. })) => match drive.far_after(&far).await {
             Some(next) => next.look(question).await,
             None => seen,
         },

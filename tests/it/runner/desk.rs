@@ -103,6 +103,18 @@ impl Desk {
         Session::begin(&mut shell, bytes)
     }
 
+    /// Sends the payload by a link that is lost before the host can say a word.
+    pub fn unheard(&self, mut opening: Opening) {
+        let mut bytes = Vec::new();
+        opening.payload.read_to_end(&mut bytes).expect("bytes");
+        let mut shell = command(Path::new(&self.at("bin/sh")));
+        shell.args(&opening.cmd.words()[1..]).env("PATH", &self.path);
+        let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("sh");
+        drop(child.stdout.take());
+        child.stdin.take().expect("a pipe").write_all(&bytes).expect("written");
+        child.wait().expect("an end");
+    }
+
     /// Runs it to its end, giving each stage its `go` and its `keep`.
     pub fn commit(&self, run: &HostRun, trees: &[Tree]) -> Result<Session, String> {
         let mut session = self.open(run, trees);

@@ -259,6 +259,17 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
             desk.commit(&anew, &[])?;
             if all(desk) == 2 { Ok(()) } else { Err(format!("{} runs", all(desk))) }
         }),
+        trial(shell, "a_payload_of_which_nobody_heard_is_followed_when_it_is_sent_again", |desk| {
+            let run = desk.run(1, vec![stage(None, Some(release('a')), steps(desk, 'a'))]);
+            let opening = run::open(&run, &[tree('a')], Compression::Gzip).map_err(|error| error.to_string())?;
+            desk.unheard(opening.clone());
+            let mut session = desk.start(opening);
+            session.until("switched", |event| *event == Happened::Switched { stage: 1 })?;
+            session.send(Order::Keep(1));
+            session.until("kept", |event| *event == Happened::Kept { stage: 1, proven: true })?;
+            session.send(Order::Finish);
+            session.ends(End::Committed)
+        }),
         trial(shell, "a_payload_that_is_cut_does_nothing", |desk| {
             let run = desk.run(1, vec![stage(None, Some(release('a')), steps(desk, 'a'))]);
             for pack in [Compression::None, Compression::Gzip] {

@@ -67,7 +67,9 @@ printf '%s\n' "$mark" >"$new/sent"
 printf '' >"$new/journal"
 why=$(mkfifo "$new/wake" 2>&1)
 why=$(mv "$new" "$runs/$id" 2>&1) || refuse "$why"
-tell received
+# The same was sent twice, and both arrived at once: ours lies in the other's folder.
+[ ! -e "$runs/$id/${new##*/}" ] || { new=$runs/$id/${new##*/} && again; refuse 'this run is here already, and has not ended'; }
 uid=$(id -u)
 detach sh "$runs/$id/run.sh" "$base" "$id" run "$uid"
+tell received # only now: where nobody hears it, it is the last that we do
 follow "$runs/$id" 0
