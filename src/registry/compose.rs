@@ -59,11 +59,42 @@ pub fn compose_here(path: &Path) -> Result<Value, (PathBuf, std::io::Error)> {
 pub fn compose_document(texts: &[(String, String)]) -> Result<Value, String> {
     let mut whole = Yaml::Null;
     for (name, text) in texts {
-        let read = serde_yaml::from_str::<Yaml>(text).and_then(|mut read| read.apply_merge().map(|()| read));
+        let read = serde_yaml::from_str::<Yaml>(text).map_err(|error| error.to_string()).and_then(merged);
         let read = read.map_err(|error| format!("`{name}` is not YAML that can be read: {error}"))?;
         lay(&mut whole, read);
     }
     Ok(plain(whole))
+}
+
+/// Follows merge keys (<https://yaml.org/type/merge.html>), also those within what is merged, which the library leaves as they are: what
+/// a mapping says itself goes first, then the earlier of several that are merged into it.
+fn merged(value: Yaml) -> Result<Yaml, String> {
+    match value {
+        Yaml::Mapping(mut keys) => {
+            let sources = match keys.remove("<<") {
+                None => Vec::new(),
+                Some(Yaml::Sequence(all)) => all,
+                Some(one) => vec![one],
+            };
+            let own = keys.into_iter().map(|(key, value)| Ok((key, merged(value)?)));
+            let mut all: serde_yaml::Mapping = own.collect::<Result<_, String>>()?;
+            for source in sources {
+                let Yaml::Mapping(more) = merged(source)? else {
+                    return Err("`<<` merges what is no mapping".into());
+                };
+                for (key, value) in more {
+                    all.entry(key).or_insert(value);
+                }
+            }
+            Ok(Yaml::Mapping(all))
+        }
+        Yaml::Sequence(items) => items.into_iter().map(merged).collect::<Result<_, _>>().map(Yaml::Sequence),
+        Yaml::Tagged(mut tagged) => {
+            tagged.value = merged(std::mem::take(&mut tagged.value))?;
+            Ok(Yaml::Tagged(tagged))
+        }
+        scalar => Ok(scalar),
+    }
 }
 
 /// Lays a value over another one. Lists are joined; a volume takes the place of the one that is mounted where it is.
@@ -93,6 +124,8 @@ fn lay(under: &mut Yaml, over: Yaml) {
 /// Where in its container a volume is mounted.
 fn target(volume: &Yaml) -> Option<&str> {
     match volume {
+        // Where a variable stands, only compose knows which colon parts.
+        Yaml::String(text) if text.contains('$') => None,
         Yaml::String(text) => text.split(':').nth(1).or(Some(text)),
         _ => volume.get("target").and_then(Yaml::as_str),
     }
@@ -171,6 +204,9 @@ mod tests {
         let parts = compose_parts(&document(&[text]));
         let web = json!({ "image": "a:1", "volumes": ["./data:/data"], "tty": true, "labels": { "1": "x" } });
         assert_eq!((&parts["web"], part_fetches(&parts["own"])), (&web, Some("c:1")));
+        let chain = "a: &a { image: 'a:1', tty: true }\nb: &b { <<: *a, tty: false }\nservices: { web: { <<: *b, init: true } }";
+        let web = json!({ "image": "a:1", "tty": false, "init": true });
+        assert_eq!(compose_parts(&document(&[chain]))["web"], web, "what is merged merges, too");
         let bad = [("x.yml".to_owned(), "a: { <<: 1 }".to_owned())];
         assert!(compose_document(&bad).expect_err("no mapping").starts_with("`x.yml` is not YAML"));
     }

@@ -33,7 +33,8 @@ impl Project {
         let members = services.iter().filter(|(_, item)| item.get("image").is_some() && takes_part(item)).count();
         let together = members > 1 || networks.contains_key("default");
         if let Some(name) = name.as_ref().filter(|_| !networks.contains_key("default")) {
-            let real = if NetworkName::good(name) { name.clone() } else { format!("{name}-default") };
+            let taken = all.iter().any(|(key, _)| key == name) || networks.values().any(|real| real == name);
+            let real = if NetworkName::good(name) && !taken { name.clone() } else { format!("{name}-default") };
             networks.insert("default".into(), real);
         } else if name.is_none() && together {
             notes.lost_beside(

@@ -43,9 +43,13 @@ pub(super) fn entry(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> O
     Some(entry)
 }
 
-/// The folder that is sent where a compose file stands for it. The registry's own folder is not for hosts.
+/// The folder that is sent where a compose file stands for it. One in which the registry lies, however deep, is not for hosts.
 pub(in crate::registry::import) fn stands_for(file: &Path, around: &Around<'_>) -> Option<PathBuf> {
-    let folder = file.parent().filter(|folder| around.registry.parent() != Some(folder))?;
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = file.parent()?;
+    if around.registry.parent().is_some_and(|registry| real(registry).starts_with(real(folder))) {
+        return None;
+    }
     compose_files(folder).first().is_some_and(|first| first == file).then(|| folder.to_owned())
 }
 
