@@ -138,17 +138,9 @@ fn look_into(path: &Path) -> Template {
     let globals: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
     let is_own = |name: &String| globals.iter().any(|global| name.split('.').next() == Some(global));
     let mut names: Vec<String> = template.undeclared_variables(true).into_iter().filter(|name| !is_own(name)).collect();
-    // What a template itself asks for, or has a value of its own for, may be missing.
-    names.retain(|name| !name.contains('.') || !asks(&text, name));
+    // What stands under a condition, or has a value of its own, may be missing; the strict rendering of a plan says when it is.
+    let is_open = text.split(|c: char| !c.is_alphanumeric()).any(|word| matches!(word, "if" | "default" | "d"));
+    names.retain(|name| !name.contains('.') || !is_open);
     names.sort();
     Ok(names)
-}
-
-/// Whether a template asks somewhere whether this part of a mapping is there.
-fn asks(text: &str, name: &str) -> bool {
-    text.match_indices(name).any(|(at, _)| {
-        let rest = text[at + name.len()..].trim_start();
-        let filter = rest.strip_prefix('|').map(str::trim_start);
-        filter.is_some_and(|filter| filter.starts_with("default")) || rest.starts_with("is ")
-    })
 }

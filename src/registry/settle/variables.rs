@@ -72,7 +72,7 @@ impl Known<'_> {
     pub(super) fn in_template(&self, name: &str) -> bool {
         match name.split_once('.') {
             None => self.has(name) || self.env.contains(name) || IN_TEMPLATES.contains(&name),
-            Some(("env", name)) => self.env.contains(name),
+            Some(("env", name)) => self.env.contains(name) || (name == "PORT" && self.port),
             Some(("labels", name)) => self.labels.contains(name),
             Some(_) => false,
         }
