@@ -126,8 +126,6 @@ fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> se
             "edited": change.edited, "steps": steps, "fetches": change.fetches.iter().map(fetched).collect::<Vec<_>>(),
             "guarantee": plan::guarantee(change, registry.services.get(&change.service)),
             "last_interruption": interruption,
-            "longest_interruption": registry.services.get(&change.service)
-                .map(|service| plan::longest_interruption(service).as_secs_f64()),
         })
     });
     json!({ "waves": plan.waves, "changes": changes.collect::<Vec<_>>(), "strays": plan.strays })

@@ -1,10 +1,8 @@
 //! What a change promises: whether the service answers all the while, and whether there is a way back. Both are read off the
 //! steps and the records, never off a wish.
 
-use std::time::Duration;
-
 use crate::host::Supervisor;
-use crate::model::{Check, OnLostContact, ProjectChange, Step, UnitChange, quote};
+use crate::model::{OnLostContact, ProjectChange, Step, UnitChange, quote};
 use crate::plan::change::{Action, Change, Turn};
 use crate::registry::{Kind, Project, Service};
 
@@ -74,13 +72,6 @@ fn downtime(change: &Change, service: Option<&Service>, interrupted: bool) -> (b
         }
         _ => no("the old process ends before the new one starts, as both would hold the same port"),
     }
-}
-
-/// How long a service may be away at most while it is replaced, by its own settings: to stop, and to turn healthy.
-#[must_use]
-pub fn longest_interruption(service: &Service) -> Duration {
-    let healthy = |check: &Check| check.start_period + (check.interval + check.timeout) * check.retries;
-    service.stop.timeout + service.checks.iter().map(healthy).max().unwrap_or_default()
 }
 
 fn beside(step: &Step) -> bool {

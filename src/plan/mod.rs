@@ -26,7 +26,7 @@ pub use closed::{closed, shut};
 pub use diff::differences;
 pub use engine::{Engine, Refused, Subject, Wanted};
 pub use graph::{Graph, Reached, hosts_behind, services_on};
-pub use guarantee::{Guarantee, guarantee, longest_interruption};
+pub use guarantee::{Guarantee, guarantee};
 pub use make::{Health, Inputs, RefusedAt, plan};
 pub use mend::{Mend, hook_step};
 pub use offer::{Left, Offer, Offered, offer};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::host::Fetch;
 use crate::model::{HostName, ServiceName, size};
 use crate::plan::change::{Action, Change, Plan, Turn};
-use crate::plan::guarantee::{guarantee, longest_interruption};
-use crate::registry::{Mask, Registry, Service};
+use crate::plan::guarantee::guarantee;
+use crate::registry::{Kind, Mask, Registry, Service};
 
 /// The most hosts that one line names.
 const NAMED: usize = 4;
@@ -113,6 +113,16 @@ fn what(change: &Change, manner: &Manner<'_>) -> String {
     text
 }
 
+/// What the settings of a service say of how long its change takes; a compose file has times of its own.
+fn times(service: &Service) -> String {
+    let start = service.checks.iter().map(|check| check.start_period).max().unwrap_or_default();
+    let stop = service.stop.timeout.as_secs();
+    match service.kind {
+        Kind::Docker(_) => String::new(),
+        _ => format!(" (it has {stop} s to stop, and {} s to start until its checks count)", start.as_secs()),
+    }
+}
+
 /// What is promised; with its steps, if they are wanted.
 fn promise(change: &Change, service: Option<&Service>, manner: &Manner<'_>) -> String {
     let mut text: String = change.fetches.iter().map(fetched).collect();
@@ -123,12 +133,9 @@ fn promise(change: &Change, service: Option<&Service>, manner: &Manner<'_>) -> S
             let place = (change.service.clone(), change.host.clone());
             let _ = match manner.pace.get(&place) {
                 Some(pace) => write!(text, "; about {:.1} s, as the last time", pace.as_secs_f64()),
-                None => match service.map(longest_interruption) {
-                    Some(most) => {
-                        write!(text, "; at most {:.1} s by its settings, not measured here yet", most.as_secs_f64())
-                    }
-                    None => write!(text, "; for how long was not measured here yet"),
-                },
+                None => {
+                    write!(text, "; for how long was not measured here yet{}", service.map(times).unwrap_or_default())
+                }
             };
         }
         let word = if promise.rollback { "yes" } else { "no" };
