@@ -40,8 +40,9 @@ follow() { # RUN SEEN
       if { read -r line <"$run/end"; } 2>/dev/null; then tell "end $line"; else tell orphaned; fi
       break
     fi
-    # A runner that was asked for and does not begin counts as dead in the end; until then the receiver's name stands there.
-    if lives "$run/runner" && [ "$rest $idle" != 'starting 20' ]; then heed; else last=yes; fi
+    # A runner that was asked for and does not begin counts as dead in the end; until then the receiver's name stands there, which
+    # may have ended with its link.
+    if { lives "$run/runner" || [ "$rest" = starting ]; } && [ "$rest $idle" != 'starting 20' ]; then heed; else last=yes; fi
     idle=$((idle + 1))
   done
   kill $helpers 2>/dev/null
