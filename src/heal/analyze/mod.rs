@@ -131,6 +131,7 @@ pub fn analyze(world: &World, seen: &[Observation], library: &Library) -> Vec<Pr
         }
     }
     roots::link(world, seen, library, &mut problems);
+    roots::wake(&mut problems);
     for problem in problems.iter_mut().filter(|problem| problem.is_root() && problem.symptom) {
         problem.fingerprint = Some(Pattern::of(world, seen, problem).fingerprint());
     }

@@ -22,6 +22,17 @@ pub(super) fn link(world: &World, seen: &[Observation], library: &Library, probl
     }
 }
 
+/// What breaks something is not latent, whatever its playbook says: a service that is down must not pass for well because of what
+/// brought it down.
+pub(super) fn wake(problems: &mut [Problem]) {
+    for at in 0..problems.len() {
+        let breaks = |other: usize| other != at && !problems[other].latent && reaches(problems, other, at);
+        if problems[at].latent && (0..problems.len()).any(breaks) {
+            problems[at].latent = false;
+        }
+    }
+}
+
 /// Whether `from` follows from `to`, over whatever lies between.
 fn reaches(problems: &[Problem], from: usize, to: usize) -> bool {
     let (mut open, mut met) = (vec![from], vec![false; problems.len()]);

@@ -147,11 +147,15 @@ impl Stack {
             .into_iter()
             .flatten()
             .any(|one| one["latent"] == false && is_made(one, "problem"));
-        let claims = ran.code == Some(0) || (!left && document["unseen"] == 0);
+        // Roots on which looks disagree are left, too.
+        let unsure = document["unsure"].as_array().is_some_and(|all| !all.is_empty());
+        let claims = ran.code == Some(0) || (!left && !unsure && document["unseen"] == 0);
         // Who asks beside it has the last word.
         let answers = claims && self.inside(&format!("{} || echo down", self.answers)).is_empty();
         if claims && !answers {
-            tried.wrong.push("it says that all is well, and not all of it answers".to_owned());
+            tried
+                .wrong
+                .push(format!("it says that all is well ({:?}), and not all of it answers: {}", ran.code, ran.out));
         }
         tried.healed = answers.then_some(took);
         if tried.healed.is_none() {
