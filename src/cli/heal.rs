@@ -64,6 +64,10 @@ const FEW: usize = 3;
 const CUT: &str = "it was over before it was seen often enough";
 const APART: &str = "the looks do not agree on it";
 
+fn undecided(healing: &Healing) -> &'static str {
+    if healing.cut { CUT } else { APART }
+}
+
 /// Who hears only of news hears again after this time of what is still wrong.
 const REMIND: Duration = Duration::from_secs(24 * 3600);
 
@@ -222,8 +226,7 @@ fn show(face: &Face, healing: &Healing, news: bool) {
     }
     for problem in healing.unsure().filter(|one| !news || !healing.is_aside(one)) {
         line(format!("UNSURE   {}: {}", place(&problem.host, problem.service.as_ref()), problem.because));
-        let why = if healing.cut { CUT } else { APART };
-        line(format!("         not done: {why}"));
+        line(format!("         not done: {}", undecided(healing)));
     }
     if healing.treated.is_empty() && healing.refrained.is_empty() && healing.unsure().next().is_none() {
         line(match healing.first.problems.len() {
@@ -275,10 +278,9 @@ pub(super) fn document(healing: &Healing) -> Value {
         with(about(&one.problem), more)
     });
     // Nothing was decided about them; they count for the exit code like what is left.
-    let unsure = healing.unsure().map(|problem| {
-        let why = if healing.cut { CUT } else { APART };
-        with(about(problem), json!({ "why": why, "aside": healing.is_aside(problem) }))
-    });
+    let unsure = healing
+        .unsure()
+        .map(|problem| with(about(problem), json!({ "why": undecided(healing), "aside": healing.is_aside(problem) })));
     json!({
         "score": { "before": healing.first.score(), "after": healing.last.score() },
         "treated": treated.collect::<Vec<_>>(),
