@@ -17,7 +17,7 @@ records() { # BASE
     [ -e "$one/journal" ] || continue
     state=stopped
     if [ -e "$one/end" ]; then
-      read -r state <"$one/end"
+      read -r state ended <"$one/end"
     elif lives "$one/runner"; then state=lives; fi
     all="$all$one $state
 "

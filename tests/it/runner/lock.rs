@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use portoser::host::run::{End, Happened, Order};
 use portoser::model::{Cmd, Step};
 
-use super::desk::{Desk, release, stage, trial};
+use super::desk::{Desk, release, run_id, stage, trial};
 
 pub fn trials(shell: &'static str) -> Vec<Trial> {
     vec![
@@ -43,6 +43,7 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
             }
             Err(format!("{} were done, in the generations {generations:?}", done.lines().count()))
         }),
+        trial(shell, "records_go_and_what_ended_lately_stays", thinned),
         trial(shell, "a_killed_holder_strands_nobody", |desk| {
             for number in 1..=4 {
                 let run = desk.run(number, vec![stage(None, None, vec![guarded(desk)])]);
@@ -105,4 +106,29 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
 fn guarded(desk: &Desk) -> Step {
     let script = "mkdir \"$1/in\" && sleep 0.02 && echo x >>\"$1/done\" && rmdir \"$1/in\"";
     Step::Run { cmd: Cmd::new("sh").args(["-c", script, "guarded", &desk.at("world")]), undo: None }
+}
+
+/// Ten records too many, of which the first five ended just now: as their followers may still come, only the five behind them go.
+fn thinned(desk: &Desk) -> Result<(), String> {
+    let now = jiff::Timestamp::now().as_second();
+    let ends = (0..30).map(|number| match number {
+        0..5 => format!("stale {now}\n"),
+        // As a full disk, an older version and a broken file leave it.
+        5 => String::new(),
+        6 => "committed\n".to_owned(),
+        7 => "committed 09x\n".to_owned(),
+        _ => format!("committed {}\n", now - 700),
+    });
+    for (number, end) in (0..).zip(ends) {
+        let folder = format!("{}/runs/{}", desk.base(), run_id(number));
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(format!("{folder}/end"), end).expect("a file");
+        fs::write(format!("{folder}/journal"), "").expect("a file");
+    }
+    desk.commit(&desk.run(99, vec![stage(None, None, Vec::new())]), &[])?;
+    let left: Vec<u32> = (0..30)
+        .filter(|number| fs::exists(format!("{}/runs/{}", desk.base(), run_id(*number))).is_ok_and(|is| is))
+        .collect();
+    let expected: Vec<u32> = (0..5).chain(10..30).collect();
+    if left == expected { Ok(()) } else { Err(format!("{left:?} are left")) }
 }

@@ -13,8 +13,8 @@ look_remedies() {
     [ -r "$one" ] || continue
     at=${one%/remedy} state=stopped line=
     IFS= read -r line <"$one"
-    if [ -e "$at/end" ]; then read -r state <"$at/end"; elif lives "$at/runner"; then state=lives; fi
-    printf '%s %s %s\n' "$at" "${state%% *}" "$line"
+    if [ -e "$at/end" ]; then read -r state ended <"$at/end"; elif lives "$at/runner"; then state=lives; fi
+    printf '%s %s %s\n' "$at" "$state" "$line"
   done
 }
 "#;

@@ -37,7 +37,7 @@ follow() { # RUN SEEN
   until lines; do
     # The journal is read once more after the runner was found dead: its last words may have come in between.
     if [ -n "$last" ]; then
-      if { read -r line <"$run/end"; } 2>/dev/null; then tell "end $line"; else tell orphaned; fi
+      if { read -r line ended <"$run/end"; } 2>/dev/null; then tell "end $line"; else tell orphaned; fi
       break
     fi
     # A runner that was asked for and does not begin counts as dead in the end; until then the receiver's name stands there, which

@@ -266,22 +266,25 @@ close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may c
   dismiss
   forget_logins
   (cd "$run" && rm -rf payload trees undo out tail a b left config whole lease hand deserted shut)
-  printf '%s\n' "$1" >"$run/end"
+  now
+  printf '%s %s\n' "$1" $((now / 100)) >"$run/end"
   [ -z "$lease_number" ] || release
   # Before the word: who hears it may send the same run once more, and its script is not ours to remove.
   rm -f "$run/steps" "$run/run.sh"
   say end "$1"
 }
 
-thin() { # keeps the last twenty records
+thin() { # keeps the last twenty records, and what ended lately: its follower may not have opened it yet, and its controller may be
+  # about to send the run once more under this name, as its plan was stale
   set --
   for one in "$base"/runs/*; do [ ! -e "$one/end" ] || set -- "$@" "$one"; done
+  now
   while [ $# -gt 20 ]; do
-    # One that ended is sent once more under its name where its plan was stale: what lies there by now may not have ended.
-    # Out of sight at once: a record without its end looks like such a run.
-    if [ -e "$1/end" ] && mv "$1" "$base/runs/.new-thin-$$"; then
-      if [ -e "$base/runs/.new-thin-$$/end" ]; then rm -rf "$base/runs/.new-thin-$$"; else mv "$base/runs/.new-thin-$$" "$1"; fi
-    fi
+    ended=''
+    { read -r found ended <"$1/end"; } 2>/dev/null
+    case $ended in '' | 0* | *[!0-9]*) ended=0 ;; esac
+    # Out of sight at once: a record without its end looks like a run that stopped.
+    [ $((now / 100 - ended)) -lt 600 ] || { mv "$1" "$base/runs/.new-thin-$$" && rm -rf "$base/runs/.new-thin-$$"; }
     shift
   done
   for one in "$base"/runs/.new-*; do
@@ -312,7 +315,7 @@ settle_others() { # finishes what earlier runs left open, with the scripts that 
       [ -e "$other/end" ] || sh "$other/run.sh" "$base" "${other##*/}" settle </dev/null >>"$run/log" 2>&1
     done
     found=rollback-failed
-    { read -r found <"$other/end"; } 2>/dev/null || printf '%s\n' "$found" >"$other/end"
+    { read -r found ended <"$other/end"; } 2>/dev/null || printf '%s\n' "$found" >"$other/end"
     say settled "${other##*/}" "$found"
     [ "$found" != rollback-failed ] || return 1
   done
