@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use portoser::host::run::{End, Happened, Order};
-use portoser::model::{Cmd, Step};
+use portoser::model::{Clock as _, Cmd, Step, SystemClock};
 
 use super::desk::{Desk, release, run_id, stage, trial};
 
@@ -110,7 +110,7 @@ fn guarded(desk: &Desk) -> Step {
 
 /// Ten records too many, of which the first five ended just now: as their followers may still come, only the five behind them go.
 fn thinned(desk: &Desk) -> Result<(), String> {
-    let now = jiff::Timestamp::now().as_second();
+    let now = SystemClock.now().as_second();
     let ends = (0..30).map(|number| match number {
         0..5 => format!("stale {now}\n"),
         // As a full disk, an older version and a broken file leave it.
