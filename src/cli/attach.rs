@@ -121,6 +121,26 @@ pub(super) fn remembered(app: &App, run: &RunId) -> Result<BTreeSet<HostName>, F
     Ok(hosts.into_iter().filter(|host| app.registry.hosts.contains_key(host)).collect())
 }
 
+/// Asks these hosts what they remember, for a verb that is no run of its own.
+pub(super) fn ask(
+    face: &Face,
+    app: &App,
+    verb: &str,
+    hosts: BTreeSet<HostName>,
+    want: Want,
+) -> Result<Remembered, Failure> {
+    let own = app.run_id();
+    let heard = session::looking(app, async |stop| {
+        let (ground, mut events) = app.ground(&own, verb, stop.soon.clone());
+        events.close();
+        let heard = records(&ground, hosts, want).await;
+        heard.part(&ground).await;
+        Ok(heard)
+    })?;
+    unseen(face, &heard);
+    Ok(heard)
+}
+
 /// Names the hosts that could not be asked: what they know is missing from what is shown.
 pub(super) fn unseen(face: &Face, heard: &Remembered) {
     for (host, why) in &heard.unseen {
@@ -129,7 +149,7 @@ pub(super) fn unseen(face: &Face, heard: &Remembered) {
 }
 
 /// The run that is meant; none when none was named and none is under way.
-fn chosen(heard: &Remembered, prefix: Option<&str>) -> Result<Option<RunId>, Failure> {
+pub(super) fn chosen(heard: &Remembered, prefix: Option<&str>) -> Result<Option<RunId>, Failure> {
     let found = match prefix {
         Some(prefix) => heard.runs_like(prefix),
         None => heard.open(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::app::{App, digest};
 use crate::cli::deploy::Manner;
 use crate::cli::turn::{Resumed, Ways};
-use crate::cli::{Exit, Face, Failure, Flags, attach, deploy, said, session, turn};
-use crate::deploy::{Remembered, Request, Want, records};
+use crate::cli::{Exit, Face, Failure, Flags, attach, deploy, safe, said, session, turn};
+use crate::deploy::{Remembered, Request, Want};
 use crate::journal::{HistoryEntry, Journal, Run};
 use crate::model::{FailureKind, HostName, Outcome, ServiceName};
 use crate::plan::Target;
@@ -17,11 +17,11 @@ use crate::registry::parse_duration;
 /// Go on with a run that stopped, failed, or lost its controller
 ///
 /// What was asked then is asked again, of the same registry and environment: what is in place is proven and left alone, what
-/// the old run left open is settled first, and the rest is done. The flags of the old run hold, but not its approvals. Only the machine
-/// that began it knows what was asked; on another one, `attach` follows what goes on, and a `deploy` settles and does the rest.
+/// the old run left open is settled first, and the rest is done. The flags of the old run hold, but not its approvals. Of a run that
+/// another machine began, its hosts tell what was asked (but an --overwrite is not taken from their word).
 #[derive(Debug, clap::Args)]
 pub(super) struct Resume {
-    /// The run, or the first letters of its id [default: the newest one without an end]
+    /// The run, or the first letters of its id [default: the newest one without an end, of this machine or else on the hosts]
     #[arg(value_name = "RUN")]
     run: Option<String>,
     /// Show what would be done, and do nothing
@@ -37,24 +37,28 @@ pub(super) struct Resume {
 
 impl Resume {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let journal = face.journal()?;
-        let run = meant(&journal, self.run.as_deref())?;
+        let Meant { run, hosts } = meant(face, self.run.as_deref())?;
         if run.end.is_some_and(|end| end.code == 0) {
             face.talk(format!("{} came to a good end; nothing of it remains to be done", run.id));
             return Ok(Exit::DONE);
         }
-        let asked = said::read(&run.request).map_err(|field| {
+        let mut asked = said::read(&run.request).map_err(|field| {
             Failure::say(FailureKind::Internal, format!("what was asked of {} cannot be read: its `{field}`", run.id))
                 .hint("ask for it in full, such as `portoser deploy SERVICE`; what is in place is left alone")
         })?;
-        if asked.back == Some(Target::Before) {
-            return Err(one_too_far(&journal, &run)?);
+        if hosts.is_some() && std::mem::take(&mut asked.overwrite) {
+            face.warn(
+                "it was asked with --overwrite, which is not taken from a host's word: what was edited there is kept",
+            );
         }
         // The registry of the run, unless one is named; the user may stand in another folder now.
         let face = Face::new(flags(&face.flags, &run)?);
         let app = session::open(&face)?;
         changed(&face, &app, &run);
-        let heard = over(&face, &app, &run)?;
+        let heard = over(&face, &app, &run, hosts)?;
+        if asked.back == Some(Target::Before) {
+            return Err(one_too_far(&app.journal, &heard, &run)?);
+        }
         let ended = match turn::named(&run.verb) {
             Some(named) if !self.dry_run => {
                 let ways = Ways { wait_lock: self.wait_lock, approve: self.approve, skip_unseen: asked.skip_unseen };
@@ -91,39 +95,80 @@ impl Resume {
 
 /// A rollback that named no release cannot be asked again: where it is done already, the release before the one that is there
 /// would be one too far.
-fn one_too_far(journal: &Journal, run: &Run) -> Result<Failure, Failure> {
+fn one_too_far(journal: &Journal, heard: &Remembered, run: &Run) -> Result<Failure, Failure> {
     let text = format!("{} named no release, and would go one too far back where it is done already", run.id);
     let line = |entry: HistoryEntry| {
         let to = entry.after.filter(|after| entry.before.as_ref() != Some(after))?;
         Some(format!("`portoser rollback {} --to {to}` is what it did on {}", entry.service, entry.host))
     };
-    let known = journal.entries(&run.id)?.into_iter().filter_map(line);
+    let mut known = journal.entries(&run.id)?;
+    if known.is_empty() {
+        known = heard.history().into_iter().filter(|entry| entry.run == run.id).collect();
+    }
     Ok(Failure::say(FailureKind::Usage, text)
         .hint("`portoser rollback SERVICE --to ID` names the release; `portoser status` shows what is where")
-        .hints(known))
+        .hints(known.into_iter().filter_map(line)))
 }
 
-/// The run that is meant.
-fn meant(journal: &Journal, prefix: Option<&str>) -> Result<Run, Failure> {
-    let Some(prefix) = prefix.filter(|prefix| !prefix.is_empty()) else {
-        let newest = journal.unfinished()?.into_iter().next();
-        return newest.ok_or_else(|| {
-            Failure::say(FailureKind::Usage, "every run that this machine remembers has an end")
-                .hint("name one that failed: `portoser runs` lists them")
-        });
+/// A run that is gone on with.
+struct Meant {
+    run: Run,
+    /// The hosts that told what was asked; none where this machine began the run.
+    hosts: Option<BTreeSet<HostName>>,
+}
+
+/// The run that is meant: one that this machine began, or else one that hosts know.
+fn meant(face: &Face, prefix: Option<&str>) -> Result<Meant, Failure> {
+    let journal = face.journal()?;
+    let prefix = prefix.filter(|prefix| !prefix.is_empty());
+    let mut found = match prefix {
+        Some(prefix) => journal.runs_like(prefix)?,
+        None => journal.unfinished()?.into_iter().take(1).collect(),
     };
-    let mut found = journal.runs_like(prefix)?;
     match (found.pop(), found.is_empty()) {
-        (Some(run), true) => Ok(run),
-        (None, _) => Err(Failure::say(FailureKind::Usage, format!("this machine's journal knows no run `{prefix}`"))
-            .hint("only the machine that began a run knows what was asked of it; `portoser attach RUN` shows how it stands")
-            .hint("`portoser deploy SERVICE` does the same by name: what is in place is proven and left alone")),
+        (Some(run), true) => Ok(Meant { run, hosts: None }),
+        (None, _) => foreign(face, prefix),
         (Some(last), false) => {
             let names = found.iter().chain([&last]).map(|run| run.id.to_string());
-            Err(Failure::say(FailureKind::Usage, format!("several runs begin with `{prefix}`"))
+            Err(Failure::say(FailureKind::Usage, format!("several runs begin with `{}`", prefix.unwrap_or_default()))
                 .lines(names.collect())
                 .hint("give more of its letters"))
         }
+    }
+}
+
+/// A run that another machine began, as its hosts tell it.
+fn foreign(face: &Face, prefix: Option<&str>) -> Result<Meant, Failure> {
+    let app = session::look(face)?;
+    face.talk(match prefix {
+        Some(prefix) => format!("this machine's journal knows no run `{prefix}`; the hosts are asked"),
+        None => "every run that this machine remembers has an end; the hosts are asked".into(),
+    });
+    let heard = attach::ask(face, &app, "resume", app.registry.hosts.keys().cloned().collect(), Want::Runs)?;
+    let Some(id) = attach::chosen(&heard, prefix)? else {
+        return Err(Failure::say(FailureKind::Usage, "every run that is known here, and to the hosts, has an end")
+            .hint("name one that failed: `portoser runs` lists them"));
+    };
+    let asked = heard.asked_of(&id);
+    let run = match asked.iter().map(|asked| Run::heard(&id, asked)).collect::<Option<Vec<_>>>() {
+        Some(mut runs) if runs.len() == 1 => runs.swap_remove(0),
+        _ => {
+            let text = if asked.len() > 1 { "its hosts do not agree on" } else { "none of its hosts knows" };
+            return Err(Failure::say(FailureKind::Usage, format!("{text} what was asked of {id}"))
+                .hint("`portoser deploy SERVICE` does the same by name: what is in place is proven and left alone"));
+        }
+    };
+    let hosts = heard.hosts_of(&id);
+    let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+    face.talk(safe(&format!("{id} is of another machine; {} asked: {} {}", told(&names), run.verb, run.request)));
+    Ok(Meant { run, hosts: Some(hosts) })
+}
+
+/// Who tells what was asked.
+fn told(hosts: &[&str]) -> String {
+    match hosts {
+        [one] => format!("{one} tells what was"),
+        many => format!("{} tell what was", many.join(", ")),
     }
 }
 
@@ -152,17 +197,12 @@ fn changed(face: &Face, app: &App, run: &Run) {
 }
 
 /// Refuses while the run is under way: two who do the same would only wait for each other.
-fn over(face: &Face, app: &App, run: &Run) -> Result<Remembered, Failure> {
-    let hosts = attach::remembered(app, &run.id)?;
-    let own = app.run_id();
-    let heard = session::looking(app, async |stop| {
-        let (ground, mut events) = app.ground(&own, "resume", stop.soon.clone());
-        events.close();
-        let heard = records(&ground, hosts, Want::Runs).await;
-        heard.part(&ground).await;
-        Ok(heard)
-    })?;
-    attach::unseen(face, &heard);
+fn over(face: &Face, app: &App, run: &Run, hosts: Option<BTreeSet<HostName>>) -> Result<Remembered, Failure> {
+    let hosts = match hosts {
+        Some(hosts) => hosts.into_iter().filter(|host| app.registry.hosts.contains_key(host)).collect(),
+        None => attach::remembered(app, &run.id)?,
+    };
+    let heard = attach::ask(face, app, "resume", hosts, Want::Runs)?;
     if heard.lives(&run.id) {
         return Err(Failure::say(FailureKind::Locked, heard.line(&run.id)).doing("going on with a run").hint(format!(
             "`portoser attach {}` watches it to its end; without a controller it ends by itself",

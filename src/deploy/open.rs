@@ -145,6 +145,8 @@ fn begin(
 ) -> Result<(Drives, Stages), Fault> {
     let (mut drives, mut stages) = (BTreeMap::new(), BTreeMap::new());
     let whole = whole(ground, &prepared.plan, terms);
+    // A journal that cannot be read has been told of by then, and stops nothing.
+    let asked = ground.journal.run(&terms.run).ok().flatten().and_then(|run| run.asked());
     let mut logins = login::of_plan(&ground.registry, prepared)?;
     for (host, changes) in by_host(&prepared.plan) {
         let (Some(far), Some(seen)) = (prepared.survey.far.get(&host), prepared.survey.seen.get(&host)) else {
@@ -159,6 +161,7 @@ fn begin(
             within: ground.within(&host).cloned(),
             contact: changes.iter().map(|change| lost_after(ground, change)).max(),
             logins: logins.remove(&host).unwrap_or_default(),
+            asked: asked.clone(),
             treatment: terms.treatment.clone(),
             stages: changes.iter().map(|change| stage(ground, change, terms, whole)).collect(),
         };

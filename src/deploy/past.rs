@@ -1,5 +1,5 @@
-//! The history that follows from what hosts remember, for when no machine's journal is at hand. The verb of a run is not known
-//! to hosts, and what was proven long ago is known only as that.
+//! The history that follows from what hosts remember, for when no machine's journal is at hand. What was proven long ago is known
+//! only as that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::deploy::records::Remembered;
 use crate::host::Record;
 use crate::host::look::{RecordState, Records, RunRecord};
 use crate::host::run::{End, Happened};
-use crate::journal::HistoryEntry;
+use crate::journal::{HistoryEntry, Run};
 use crate::model::{HostName, Outcome, ReleaseId, RunId, ServiceName};
 
-/// The verb of a run, which hosts do not know.
+/// The verb of a run of which hosts do not know it.
 const UNKNOWN: &str = "-";
 
 /// A run as hosts know it.
@@ -146,6 +146,8 @@ fn of_host(host: &HostName, records: &Records) -> Vec<HistoryEntry> {
 
 fn of_run(host: &HostName, run: &RunRecord) -> Vec<HistoryEntry> {
     let mut who = String::new();
+    let asked = run.asked.as_ref().and_then(|asked| Run::heard(&run.id, asked));
+    let (verb, environment) = asked.map_or((UNKNOWN.into(), None), |asked| (asked.verb, asked.environment));
     let mut stages: BTreeMap<usize, (HistoryEntry, Option<ReleaseId>)> = BTreeMap::new();
     for entry in &run.entries {
         let (stage, outcome) = match &entry.event {
@@ -156,9 +158,9 @@ fn of_run(host: &HostName, run: &RunRecord) -> Vec<HistoryEntry> {
             Happened::Stage { stage, about: Some(about) } => {
                 let began = HistoryEntry {
                     run: run.id.clone(),
-                    verb: UNKNOWN.into(),
+                    verb: verb.clone(),
                     who: who.clone(),
-                    environment: None,
+                    environment: environment.clone(),
                     began: entry.at,
                     service: about.service.clone(),
                     host: host.clone(),
@@ -212,6 +214,7 @@ mod tests {
             id: "20260131-235959-0123abcd".try_into().expect("a run"),
             replaced: false,
             state: RecordState::Lives,
+            asked: Some(r#"{"verb":"rollback","environment":"prod","request":{"all":true}}"#.into()),
             entries: lines.iter().map(|line| entry(line).expect("a line")).collect(),
         };
         let proof = |run: &str, at| Proof {
@@ -244,6 +247,7 @@ mod tests {
         assert_eq!(history[1].after.as_ref().map(ReleaseId::as_str), Some(OLD));
         let runs = told(&kept).runs();
         let seen: Vec<_> = runs.iter().map(|run| (run.who.as_str(), run.hosts.len(), run.entries.len())).collect();
+        assert_eq!((history[0].verb.as_str(), history[0].environment.as_deref()), ("rollback", Some("prod")));
         // Of the older one only the proof is left.
         assert_eq!(seen, [("bob@desk", 1, 1), ("ann@desk", 0, 1)]);
         assert_eq!(runs[0].began.map(|at| at.as_second()), Some(2000));

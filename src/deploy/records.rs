@@ -88,6 +88,12 @@ impl Remembered {
         known.map(|(host, _)| host.clone()).collect()
     }
 
+    /// What was asked of the run's controller, as each host has it that knows it.
+    #[must_use]
+    pub fn asked_of(&self, run: &RunId) -> BTreeSet<&str> {
+        self.records.values().filter_map(|records| records.run(run)?.asked.as_deref()).collect()
+    }
+
     /// The services that the run has begun so far.
     #[must_use]
     pub fn services_of(&self, run: &RunId) -> BTreeSet<ServiceName> {

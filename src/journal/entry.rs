@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{HostName, Outcome, ReleaseId, RunId, ServiceName};
@@ -56,6 +56,49 @@ pub struct Run {
     pub end: Option<EndOfRun>,
     /// How many services on hosts ended in each way.
     pub outcomes: Vec<(Option<Outcome>, u64)>,
+}
+
+/// What was asked, as hosts keep it for other machines.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    verb: String,
+    environment: Option<String>,
+    request: Value,
+    digest: Option<String>,
+    resumes: Option<RunId>,
+}
+
+/// The longest that hosts are given to keep, in bytes: names that somebody wrote on a command line.
+const ASKED: usize = 64 << 10;
+
+impl Run {
+    /// What was asked, in one line for the hosts to keep; none where it is too long. It has no secrets.
+    #[must_use]
+    pub fn asked(&self) -> Option<String> {
+        let Self { verb, environment, request, digest, resumes, .. } = self.clone();
+        let line = serde_json::to_string(&Asked { verb, environment, request, digest, resumes }).ok()?;
+        (line.len() <= ASKED).then_some(line)
+    }
+
+    /// The run that a host keeps such a line of; none when it cannot be read. Where its registry lay, and how it ended, is not known.
+    #[must_use]
+    pub fn heard(id: &RunId, asked: &str) -> Option<Self> {
+        let Asked { verb, environment, request, digest, resumes } = serde_json::from_str(asked).ok()?;
+        let word = !verb.is_empty() && verb.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        Some(Self {
+            id: id.clone(),
+            verb,
+            who: String::new(),
+            registry: None,
+            environment,
+            request,
+            digest,
+            resumes,
+            started: id.began().filter(|_| word)?,
+            end: None,
+            outcomes: Vec::new(),
+        })
+    }
 }
 
 /// What a run did to a service on a host. The local journal gives these, and so may the records of a host.

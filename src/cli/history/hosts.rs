@@ -8,7 +8,7 @@ use crate::cli::history::list;
 use crate::cli::runs::{counted, when};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure, attach, safe, session};
-use crate::deploy::{PastRun, Remembered, Want, records};
+use crate::deploy::{PastRun, Remembered, Want};
 use crate::model::{FailureKind, HostName, RunId, ServiceName};
 
 /// Asks the hosts of a service, or all of the registry, for their records; with one command on each.
@@ -22,16 +22,7 @@ pub(super) fn ask(face: &Face, service: Option<&ServiceName>, want: Want) -> Res
             None => app.registry.hosts.keys().cloned().collect(),
         },
     };
-    let own = app.run_id();
-    let heard = session::looking(&app, async |stop| {
-        let (ground, mut events) = app.ground(&own, "history", stop.soon.clone());
-        events.close();
-        let heard = records(&ground, hosts, want).await;
-        heard.part(&ground).await;
-        Ok(heard)
-    })?;
-    attach::unseen(face, &heard);
-    Ok(heard)
+    attach::ask(face, &app, "history", hosts, want)
 }
 
 /// What is not known because a host could not be asked is not nothing.

@@ -32,6 +32,8 @@ pub struct RunRecord {
     /// Whether the run was begun again on this host; then there is nothing to follow here.
     pub replaced: bool,
     pub state: RecordState,
+    /// What was asked of the controller that began it, in its own words; none where the host does not know. From outside: any text.
+    pub asked: Option<String>,
     /// What happened, without the steps and the evidence.
     pub entries: Vec<Entry>,
 }
@@ -84,11 +86,15 @@ pub fn records_script(base: Option<&str>, releases: bool) -> String {
 pub fn read_records(answer: &[u8]) -> Result<Records, LookError> {
     let parts = framed(answer)?;
     let mut records = Records { base: base_of(&parts)?, ..Records::default() };
-    let mut journals = BTreeMap::new();
+    let (mut journals, mut asked) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in &parts {
         match key.as_str() {
             "runs" => records.runs = value.lines().filter_map(record).collect(),
             "journals" => journals = self::journals(value),
+            key if key.starts_with("asked ") => {
+                let name = key.trim_start_matches("asked ");
+                asked.extend(run_id(name).map(|run| ((run, name.contains('.')), value.clone())));
+            }
             key if key.starts_with("release ") => {
                 // A record that tells of another service than the folder it lies in is not believed.
                 let told = Record::parse(value).ok().filter(|record| key == format!("release {}", record.service));
@@ -105,7 +111,9 @@ pub fn read_records(answer: &[u8]) -> Result<Records, LookError> {
     // `.N` sorts behind the bare name, but is older.
     records.runs.sort_by(|one, other| (&one.id, !one.replaced).cmp(&(&other.id, !other.replaced)));
     for run in &mut records.runs {
-        run.entries = journals.remove(&(run.id.clone(), run.replaced)).unwrap_or_default();
+        let key = (run.id.clone(), run.replaced);
+        run.entries = journals.remove(&key).unwrap_or_default();
+        run.asked = asked.remove(&key);
     }
     Ok(records)
 }
@@ -117,7 +125,7 @@ fn record(line: &str) -> Option<RunRecord> {
         "stopped" => RecordState::Stopped,
         word => RecordState::Ended(End::parse(word)?),
     };
-    Some(RunRecord { id: run_id(name)?, replaced: name.contains('.'), state, entries: Vec::new() })
+    Some(RunRecord { id: run_id(name)?, replaced: name.contains('.'), state, asked: None, entries: Vec::new() })
 }
 
 /// A line of the host's book of what was proven: release, run, seconds since 1970, who.

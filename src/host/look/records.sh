@@ -21,6 +21,9 @@ records() { # BASE
     elif lives "$one/runner"; then state=lives; fi
     all="$all$one $state
 "
+    asked=
+    [ ! -r "$one/asked" ] || IFS= read -r asked <"$one/asked"
+    [ -z "$asked" ] || say "asked $one" "$asked"
   done
   say runs "$all"
   words='run|locked|stage|switched|kept|undoing|undone|stuck|failed|undo-failed|end'

@@ -45,6 +45,9 @@ pub struct HostRun {
     /// The image registries that images may be fetched from, and want to know who asks. They lie in the run's folder until the last
     /// stage has what it needs.
     pub logins: Vec<Login>,
+    /// What was asked of the controller, in one line of its own words. The host keeps it with the run, so that another machine can
+    /// tell it and go on with it. From outside: any text.
+    pub asked: Option<String>,
     /// What it is a remedy for, if it is one. The host keeps it with the run.
     pub treatment: Option<Treatment>,
     /// The services' transactions, in order. Each begins when it is told to, and is judged by itself.
@@ -64,6 +67,7 @@ impl HostRun {
             within: None,
             contact: None,
             logins: Vec::new(),
+            asked: None,
             treatment: None,
             stages: Vec::new(),
         }

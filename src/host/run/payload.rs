@@ -169,6 +169,9 @@ fn write<W: Write>(to: W, (run, rendered): (&HostRun, &Rendered<'_>), trees: &[T
     let runner = format!("{IDENTITY}{}", RUNNER.concat());
     archive.file("run.sh", 0o600, runner.as_bytes())?;
     archive.file("steps", 0o600, rendered.steps.as_bytes())?;
+    if let Some(asked) = &run.asked {
+        archive.file("asked", 0o600, format!("{asked}\n").as_bytes())?;
+    }
     if let Some(line) = &rendered.treatment {
         archive.file("remedy", 0o600, line.as_bytes())?;
     }

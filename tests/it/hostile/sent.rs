@@ -47,6 +47,7 @@ impl Sent {
             within: None,
             contact: None,
             logins: Vec::new(),
+            asked: None,
             treatment: None,
             stages,
         };

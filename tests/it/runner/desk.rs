@@ -80,6 +80,7 @@ impl Desk {
             within: None,
             contact: None,
             logins: Vec::new(),
+            asked: None,
             treatment: None,
             stages,
         }

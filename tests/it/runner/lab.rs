@@ -78,6 +78,7 @@ impl Far {
             within: None,
             contact: None,
             logins: Vec::new(),
+            asked: None,
             treatment: None,
             stages,
         };
