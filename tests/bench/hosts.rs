@@ -6,10 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::delay_proxy::DelayProxy;
-use crate::lab::Lab;
+use crate::lab::{Host, Lab};
 use crate::{head, row};
 
 const TIMES: usize = 7;
+/// The port of the sshd that counts.
+const COUNTED: u16 = 2299;
 const ONE_WAY: Duration = Duration::from_millis(25);
 
 const PROGRAM: &str = "import http.server, os
@@ -37,10 +39,37 @@ pub fn run(inventory: &Value) {
         (at.ip().to_string(), at.port())
     });
     measure(&far, "50 ms round trip", &mut first);
-    let before: usize = proxies.iter().map(DelayProxy::connections).sum();
-    far.portoser(&["deploy", "--all"], &file(first - 1));
-    let after: usize = proxies.iter().map(DelayProxy::connections).sum();
-    println!("\nconnections of one deploy with nothing to do: {} for {} hosts", after - before, far.hosts.len());
+    counted(inventory, &near, first);
+}
+
+/// What sshd itself says it was asked for, by one that runs beside the host's own and names every session.
+fn counted(inventory: &Value, near: &Lab, number: usize) {
+    let log = format!("/tmp/bench-{}-sshd.log", std::process::id());
+    let start = format!("/usr/sbin/sshd -p {COUNTED} -o LogLevel=VERBOSE -o PidFile=/run/bench-sshd.pid -E {log}");
+    let mut addresses = Vec::new();
+    for host in &near.hosts {
+        host.inside(&start);
+        addresses.push(host.inside.clone());
+    }
+    let mut addresses = addresses.into_iter();
+    let lab = Lab::new(inventory, &PLAIN, |_, _| (addresses.next().expect("a host"), COUNTED));
+    std::fs::create_dir_all(lab.file("app")).expect("made");
+    std::fs::write(lab.file("app/hello.py"), PROGRAM).expect("written");
+    registry(&lab, number);
+    let count = |what: &str| {
+        let lines = |host: &Host| host.inside(&format!("grep -c '{what}' {log}; true")).trim().parse::<usize>();
+        lab.hosts.iter().map(|host| lines(host).unwrap_or_default()).sum::<usize>()
+    };
+    println!();
+    for words in ["first deploy", "deploy with nothing to do"] {
+        let (links, execs) = (count("Accepted publickey"), count("Starting session"));
+        lab.portoser(&["deploy", "--all"], &file(number));
+        let (links, execs) = (count("Accepted publickey") - links, count("Starting session") - execs);
+        println!("{words}: {links} connections and {execs} commands on {} hosts", lab.hosts.len());
+    }
+    for host in &near.hosts {
+        host.inside(&format!("kill $(cat /run/bench-sshd.pid); rm -f {log}"));
+    }
 }
 
 fn measure(lab: &Lab, way: &str, first: &mut usize) {

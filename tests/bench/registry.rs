@@ -27,9 +27,9 @@ pub fn run() {
             let mut words = vec!["-r", name];
             words.extend(verb);
             row(&format!("portoser {}", verb.join(" ")), processes(&words));
+            println!("{:<58} {:>8.1} MiB", "  its peak memory", peak(&words));
         }
         planned(services);
-        println!("{:<58} {:>8.1} MiB", "peak memory of portoser list", peak(&["-r", name, "list"]));
     }
 }
 
@@ -61,6 +61,7 @@ fn planned(services: usize) {
         began.elapsed()
     });
     row("plan of a first deploy, facts given, in process", times.collect());
+    println!("{:<58} {:>8.1} MiB", "  peak memory of this process so far", own_peak());
 }
 
 fn processes(words: &[&str]) -> Vec<Duration> {
@@ -74,7 +75,7 @@ fn processes(words: &[&str]) -> Vec<Duration> {
     (0..TIMES).map(|_| once()).collect()
 }
 
-/// The peak resident memory of a process in MiB, as GNU time tells it.
+/// The peak resident memory of a process in MiB, as its status tells it until it ends.
 fn peak(words: &[&str]) -> f64 {
     let script = "\"$@\" >/dev/null & pid=$!; most=0; while kill -0 $pid 2>/dev/null; do \
                   while read -r key value unit; do [ \"$key\" = VmHWM: ] && most=$value; done \
@@ -82,4 +83,11 @@ fn peak(words: &[&str]) -> f64 {
     let out = Command::new("sh").args(["-c", script, "sh", env!("CARGO_BIN_EXE_portoser")]).args(words).output();
     let kib: f64 = String::from_utf8_lossy(&out.expect("started").stdout).trim().parse().unwrap_or(0.0);
     kib / 1024.0
+}
+
+/// The peak resident memory of this process in MiB.
+fn own_peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
 }
