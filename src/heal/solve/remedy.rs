@@ -220,9 +220,9 @@ fn own_words(error: &str, evidence: &[String]) -> String {
     said.join(" | ")
 }
 
-/// Whether a line of the drift tells of a file that is there and is another one; `sha256sum` says more of one that is gone.
+/// Whether a line of the drift tells of a file that is there and is another one, or may be.
 fn edited(line: &str) -> bool {
-    line.ends_with(": FAILED")
+    [": FAILED", ": cannot be read"].iter().any(|end| line.ends_with(end))
 }
 
 fn verdict(ended: &[Ended]) -> Verdict {

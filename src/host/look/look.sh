@@ -127,7 +127,7 @@ pythons() { # VERSION...: which interpreter there is of each; an empty one is an
 
 drift() { # the manifest of the release we stand in
   manifest=.portoser/manifest
-  [ -r "$manifest" ] || { say "$1 drift" "$manifest: is missing"; return; }
+  [ -r "$manifest" ] || { say "$1 drift" "$(astray "$manifest: FAILED")"; return; }
   if command -v sha256sum >/dev/null; then hash=sha256sum; else hash='shasum -a 256'; fi
   # Without the option --quiet (busybox) every file has a line; the good ones are dropped here.
   $hash --quiet -c "$manifest" >/dev/null && return
@@ -136,7 +136,20 @@ drift() { # the manifest of the release we stand in
   [ "$code" -gt 128 ] && [ -n "$dog" ] || { told=$($hash -c "$manifest"); code=$?; }
   # What was ended by whomever has not seen all the files.
   if [ "$code" -gt 128 ]; then say "$1 drift-late" "\`${hash%% *}\` was ended by a signal"; return; fi
-  say "$1 drift" "$(printf '%s\n' "$told" | grep -v ': OK$')"
+  say "$1 drift" "$(printf '%s\n' "$told" | grep -v ': OK$' | while IFS= read -r line; do astray "$line"; done)"
+}
+
+astray() { # LINE of the check: what is gone, and what is only closed to us, are called the same by it
+  path=${1%: FAILED*} part=${1%: FAILED*}
+  while [ ! -e "$part" ]; do
+    case $part in */?*) part=${part%/*} ;; *) part=. ;; esac
+  done
+  if [ "$path" = "$1" ]; then printf '%s\n' "$1"
+  elif [ "$part" != "$path" ]; then
+    if [ ! -d "$part" ] || [ -x "$part" ]; then printf '%s: is missing\n' "$path"; else printf '%s: cannot be read\n' "$path"; fi
+  elif [ ! -f "$path" ]; then printf '%s: FAILED\n' "$path"
+  elif [ ! -r "$path" ]; then printf '%s: cannot be read\n' "$path"
+  else printf '%s\n' "$1"; fi
 }
 
 process() { # NAME INSTANCE: the supervised process in the folder process/INSTANCE

@@ -19,11 +19,14 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             continue;
         }
         for line in &there.drift {
-            // `sha256sum -c` says `PATH: FAILED`, or `PATH: FAILED open or read` of what is gone.
             let (path, what) = line.rsplit_once(": ").unwrap_or((line, "differs"));
-            let gone = what.contains("open or read") || what.contains("missing") || what.contains("No such file");
-            let one = one.clone().of(path).with("path", path).with("state", if gone { "gone" } else { "changed" });
-            found.push(one.bad(format!("{path} {}", if gone { "is gone" } else { "was changed on the host" })));
+            let one = one.clone().of(path).with("path", path);
+            found.push(match what {
+                "is missing" => one.with("state", "gone").bad(format!("{path} is gone")),
+                // What is there and cannot be read may be as it was.
+                "cannot be read" | "FAILED open or read" => one.unseen(format!("{path} cannot be read")),
+                _ => one.with("state", "changed").bad(format!("{path} was changed on the host")),
+            });
         }
     }
     found

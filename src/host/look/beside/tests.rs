@@ -101,8 +101,13 @@ fn silent(place: &Path, file: &str) {
 }
 
 /// A look there by this shell, for which seconds are shorter.
-#[expect(clippy::disallowed_methods, reason = "real shells look")]
 fn look(shell: &[&str], place: &Path) -> Beside {
+    look_as(shell, place, None)
+}
+
+/// The same as this user.
+#[expect(clippy::disallowed_methods, reason = "real shells look")]
+fn look_as(shell: &[&str], place: &Path, user: Option<u32>) -> Beside {
     let names = ["api", "db"].map(|name| ServiceName::try_from(name).expect("a name"));
     let base = Some(place.join("base").display().to_string());
     // The docker of this machine is not asked.
@@ -112,7 +117,9 @@ fn look(shell: &[&str], place: &Path) -> Beside {
     let more = "for one in api db; do lost $one || say \"more/$one\" there; done\n";
     let script = format!("sleep() {{ command sleep 0.3; }}\n{}", script_beside(&question, more));
     let path = format!("{}:{}", place.join("bin").display(), std::env::var("PATH").expect("a PATH"));
-    let told = std::process::Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).env("PATH", path).output();
+    let mut command = std::process::Command::new(shell[0]);
+    user.map(|user| std::os::unix::process::CommandExt::uid(&mut command, user));
+    let told = command.args(&shell[1..]).args(["-c", &script]).env("PATH", path).output();
     let told = told.expect(shell[0]).stdout;
     read_beside(&told).unwrap_or_else(|error| panic!("{shell:?}: {error}: {}", String::from_utf8_lossy(&told)))
 }
@@ -235,4 +242,50 @@ fn a_program_that_works_is_left_to_it() {
     let works =
         format!("{now}; end=$((now + 3)); while [ $now -lt $end ]; do {now}; done; exec /usr/bin/sha256sum \"$@\"");
     assert_eq!(unseen(|place| program(place, "sha256sum", &works)), [""; 0]);
+}
+
+#[test]
+fn what_is_closed_is_not_gone() {
+    let nobody = 65534;
+    for shell in SHELLS {
+        let place = place();
+        let release = |name: &str| place.path().join(format!("base/services/{name}/releases/0123456789abcdef"));
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        };
+        mode(place.path(), 0o755);
+        let told = |name: &str| {
+            // Who is no root looks with its own rights, and root with nobody's.
+            let user = (place.path().metadata().expect("a folder").uid() == 0).then_some(nobody);
+            look_as(shell, place.path(), user)
+                .seen
+                .services
+                .into_iter()
+                .find(|one| one.0.as_str() == name)
+                .expect("it")
+                .1
+                .drift
+        };
+        assert_eq!(told("api"), [""; 0], "{shell:?}");
+        std::fs::write(release("api").join("data"), "changed").expect("a file");
+        assert_eq!(told("api"), ["data: FAILED"], "{shell:?}");
+        mode(&release("api").join("data"), 0);
+        assert_eq!(told("api"), ["data: cannot be read"], "{shell:?}");
+        std::fs::remove_file(release("api").join("data")).expect("removed");
+        assert_eq!(told("api"), ["data: is missing"], "{shell:?}");
+        std::fs::create_dir(release("api").join("data")).expect("a folder");
+        assert_eq!(told("api"), ["data: FAILED"], "{shell:?}");
+        mode(&release("db").join(".portoser/manifest"), 0);
+        assert_eq!(told("db"), [".portoser/manifest: cannot be read"], "{shell:?}");
+        std::fs::remove_file(release("db").join(".portoser/manifest")).expect("removed");
+        assert_eq!(told("db"), [".portoser/manifest: is missing"], "{shell:?}");
+        let folder = release("db").join("data");
+        std::fs::remove_file(&folder).expect("removed");
+        std::fs::create_dir(&folder).expect("a folder");
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        std::fs::write(release("db").join(".portoser/manifest"), format!("{empty}  data/deep/x\n")).expect("a file");
+        assert_eq!(told("db"), ["data/deep/x: is missing"], "{shell:?}");
+        mode(&folder, 0);
+        assert_eq!(told("db"), ["data/deep/x: cannot be read"], "{shell:?}");
+    }
 }
