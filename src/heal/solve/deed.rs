@@ -63,6 +63,11 @@ impl Found<'_> {
         seen.or_else(|| self.problem.captured.get(name)).map(String::as_str)
     }
 
+    /// The lines of a look that the problem rests on.
+    fn lines(&self, look: &'static str) -> impl Iterator<Item = &String> {
+        self.evidence().filter(move |one| one.look == look).flat_map(|one| &one.lines)
+    }
+
     /// What a look measured, whether the problem rests on it or not.
     fn measured(&self, look: &str, name: &str) -> Option<&str> {
         self.here().filter(|one| one.look == look).find_map(|one| one.values.get(name)).map(String::as_str)
@@ -159,6 +164,11 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
             let back = found.value("mode").and_then(octal);
             steps(vec![run(chmod("1777"), back.map(|back| chmod(&back)))])
         }
+        ("restore", "mode") if found.lines("modes").next().is_some() => steps(handed_over(found, "modes", MODE)?),
+        // Only root gives files to others.
+        ("restore", "owner") if found.lines("owners").next().is_some() => {
+            steps(found.value("should").filter(|user| *user == "0").and_then(|_| handed_over(found, "owners", OWN))?)
+        }
         ("restore", "mode") => {
             let path = found.ours("path")?;
             // A program lost its x, a folder its rx for others; the bits from before come back with the undo.
@@ -190,7 +200,7 @@ fn owners(found: &Found<'_>) -> Option<Vec<Step>> {
     let (user, folder) = (found.value("user")?, found.folder()?);
     let shared = format!("{folder}/shared");
     let mut steps = Vec::new();
-    for line in found.evidence().filter(|one| one.look == "access").flat_map(|one| &one.lines) {
+    for line in found.lines("access") {
         let (owner, path) = line.split_once(' ')?;
         let plain = owner.bytes().all(|b| b.is_ascii_digit() || b == b':');
         let within = path.strip_prefix(&shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -201,6 +211,42 @@ fn owners(found: &Found<'_>) -> Option<Vec<Step>> {
         steps.push(run(chown(user), Some(chown(owner))));
     }
     (!steps.is_empty()).then_some(steps)
+}
+
+/// What was deployed gets the mode or the owner back that it was deployed with, and with the undo what was found: `HAS SHOULD PATH`.
+fn handed_over(found: &Found<'_>, look: &'static str, text: &str) -> Option<Vec<Step>> {
+    let number =
+        |word: &str| (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())).then(|| word.to_owned());
+    let mut steps = Vec::new();
+    for line in found.lines(look) {
+        let (has, (should, path)) = line.split_once(' ').and_then(|(has, rest)| Some((has, rest.split_once(' ')?)))?;
+        let (has, should, top) = (number(has)?, number(should)?, top(found, path)?);
+        let give =
+            |word: &str| at_place(if look == "modes" { "set-mode" } else { "give-back" }, text, path, (&top, word));
+        steps.push(run(give(&should), Some(give(&has))));
+    }
+    Some(steps)
+}
+
+/// The folder that a path of ours must truly lie in; none for what is not ours.
+fn top(found: &Found<'_>, path: &str) -> Option<String> {
+    let (base, folder) = (found.base()?, found.folder()?);
+    let (parent, name) = path.rsplit_once('/')?;
+    if path.split('/').any(|part| part == "..") {
+        return None;
+    }
+    if path == base {
+        return Some("/".to_owned());
+    }
+    if path == folder || path.strip_prefix(base) == Some("/services") {
+        return Some(base.to_owned());
+    }
+    if path.strip_prefix(&folder).is_some_and(|rest| rest == "/releases" || rest.starts_with("/releases/")) {
+        return Some(folder);
+    }
+    let units = matches!(parent, "/etc/systemd/system" | "/Library/LaunchDaemons")
+        || ["/.config/systemd/user", "/Library/LaunchAgents"].iter().any(|end| parent.ends_with(end));
+    (units && name.starts_with("portoser")).then(|| parent.to_owned())
 }
 
 /// A file that tells of a process that is gone is moved aside, and back with the undo.
@@ -281,6 +327,11 @@ const STAND: &str = "top=$(cd -P -- \"$2\" && pwd -P) && cd -P -- \"${1%/*}\" ||
 const OWN: &str = "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; \
                    [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; \
                    chown -h -- \"$3\" \"$it\"";
+
+/// The same for its mode: PATH FOLDER MODE
+const MODE: &str = "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; \
+                    [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; \
+                    chmod -- \"$3\" \"$it\"";
 
 /// A small plain file that nobody has open and that names no process that lives: PATH FOLDER NAME
 const ASIDE: &str = "[ -f \"$it\" ] && [ ! -L \"$it\" ] || exit 0; [ ! -e \"./$3\" ] && [ ! -L \"./$3\" ] || { echo \"$3 is there already\"; exit 1; }; \

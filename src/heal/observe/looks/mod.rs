@@ -20,12 +20,14 @@ mod inodes;
 mod load;
 mod log;
 mod memory;
+mod modes;
 mod mounts;
 mod names;
 mod need;
 mod null;
 mod oom;
 mod open_files;
+mod owners;
 mod port;
 mod process;
 mod program;
@@ -69,6 +71,8 @@ pub(super) const ALL: &[Look] = &[
     docker::LOOK,
     release::LOOK,
     drift::LOOK,
+    modes::LOOK,
+    owners::LOOK,
     unit::LOOK,
     restarts::LOOK,
     start_limit::LOOK,

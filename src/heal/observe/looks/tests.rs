@@ -77,7 +77,7 @@ fn service_there(
     let record = serde_json::json!({
         "format": 1, "service": "api", "release": ReleaseId::from_digest(&[7; 32]), "engine": "native", "supervisor": "systemd", "scope": "system",
         "units": [{ "name": "api.service", "path": null, "enable": null, "text": "" }], "user": null, "checks": [],
-        "hooks": { "before": [], "after": [] }, "summary": {}, "files": {},
+        "hooks": { "before": [], "after": [] }, "summary": {}, "files": { "bin/x": "755 0a", "app.conf": "600 0b" },
     });
     let record = crate::host::Record::parse(&record.to_string());
     assert!(record.is_ok(), "{record:?}");
@@ -89,7 +89,7 @@ fn service_there(
         ..SeenUnit::default()
     };
     let seen = Seen {
-        facts: Facts { uptime: Some(Duration::from_secs(100)), ..Facts::default() },
+        facts: Facts { base: "/opt/portoser".into(), uptime: Some(Duration::from_secs(100)), ..Facts::default() },
         services: [(service.name.clone(), SeenService { record: Some(record), ..SeenService::default() })].into(),
         units: [("api.service".to_owned(), unit)].into(),
         ..Seen::default()
