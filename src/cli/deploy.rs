@@ -76,7 +76,7 @@ pub(super) struct Manner {
     /// Leave hosts on the new version when another host fails
     #[arg(long)]
     pub(super) keep: bool,
-    /// Write over files that were edited on the host
+    /// Write over files and containers that were changed on the host
     #[arg(long)]
     pub(super) overwrite: bool,
     /// Approve a change to what the registry protects, by its name

@@ -28,7 +28,7 @@ pub(super) struct Plan {
     /// Every step, too
     #[arg(long)]
     steps: bool,
-    /// Plan over files that were edited on the host
+    /// Plan over files and containers that were changed on the host
     #[arg(long)]
     overwrite: bool,
     /// End with 20 when there is something to do, and with 0 only when all is in place

@@ -36,7 +36,7 @@ pub struct Found {
     pub containers: Vec<SeenContainer>,
     /// What its checks say. They are asked of what runs only.
     pub health: Option<Health>,
-    /// Files that were changed on the host.
+    /// Files and containers that were changed on the host.
     pub drift: Vec<String>,
     /// Why it was not seen whether files were changed.
     pub hangs: Option<String>,
@@ -108,7 +108,7 @@ fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostNam
     let seen = seen(survey, host)?;
     let Some(there) = seen.services.get(service) else { return Ok(Found::default()) };
     let uptime = seen.facts.uptime;
-    let (release, drift, hangs) = (there.current.clone(), there.drift.clone(), there.hangs.clone());
+    let (release, drift, hangs) = (there.current.clone(), there.edits(), there.hangs.clone());
     if let (None, Some(why)) = (&release, &hangs) {
         return Err((why.clone(), "see on the host what hangs there".to_owned()));
     }

@@ -119,6 +119,8 @@ impl Engine for Docker {
         let again = seen.current.as_ref() == Some(&record.release);
         let change = match again {
             _ if adopt => ProjectChange::Take,
+            // Compose knows nothing of what `docker update` did.
+            _ if !seen.altered.is_empty() && (again || !runs_beside(record)) => ProjectChange::Recreate,
             true => ProjectChange::Renew,
             false if runs_beside(record) && seen.current.is_some() => ProjectChange::Beside,
             false => ProjectChange::Up,

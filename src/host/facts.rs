@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::host::look::Made;
 use crate::host::{Fetches, Record};
 use crate::model::{ReleaseId, RunId, ServiceName};
 
@@ -135,6 +136,10 @@ pub struct SeenService {
     pub past_texts: BTreeMap<ReleaseId, BTreeMap<String, String>>,
     /// Files of ours that differ from what we wrote, by path; with what is the matter.
     pub drift: Vec<String>,
+    /// How its containers were made by us.
+    pub made: Vec<Made>,
+    /// Containers that others made anew or changed since, each with what is the matter.
+    pub altered: Vec<String>,
     /// By whom it was stopped on purpose, in one line.
     pub stopped: Option<String>,
     /// What hangs or was ended: without a record nothing of it was seen for that, with one only whether its files are as we wrote
@@ -192,6 +197,9 @@ pub struct SeenContainer {
     pub pid: u32,
     /// To how many networks it is joined; the host's own counts.
     pub networks: Option<u32>,
+    /// How it was made, where docker tells.
+    #[serde(skip)]
+    pub made: Option<Made>,
 }
 
 impl SeenUnit {
@@ -221,9 +229,15 @@ impl SeenService {
         self.record.as_ref().and_then(|record| record.as_ref().ok())
     }
 
-    /// Whether all files that we wrote were seen to be as we wrote them.
+    /// Whether all files that we wrote were seen to be as we wrote them, and no container as others made it.
     #[must_use]
     pub fn is_as_written(&self) -> bool {
-        self.drift.is_empty() && self.hangs.is_none()
+        self.drift.is_empty() && self.altered.is_empty() && self.hangs.is_none()
+    }
+
+    /// What others changed since we wrote or made it: files, and containers.
+    #[must_use]
+    pub fn edits(&self) -> Vec<String> {
+        [self.drift.as_slice(), &self.altered].concat()
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{HostName, ReleaseId, ServiceName};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused};
-use crate::plan::make::{RefusedAt, same_project};
+use crate::plan::make::{RefusedAt, altered, same_project};
 use crate::plan::once;
 use crate::registry::Registry;
 
@@ -145,6 +145,7 @@ fn change(
     if let Some(blind) = engine.blind(seen) {
         return Err(blind);
     }
+    altered(found, inputs.overwrite)?;
     same_project(found, &record)?;
     let (action, reasons) = judge(engine, &record, found, seen);
     let layout = Layout::new(&seen.facts.base);
@@ -155,7 +156,7 @@ fn change(
         action,
         reasons,
         texts: Vec::new(),
-        edited: found.drift.clone(),
+        edited: found.edits(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         once: once::runs(&record, found, action),

@@ -146,7 +146,7 @@ fn change(
         action,
         reasons,
         texts,
-        edited: found.drift.clone(),
+        edited: found.edits(),
         before: found.current.clone(),
         before_record: found.readable().cloned(),
         once: once::runs(&wanted.record, found, action),
@@ -240,7 +240,18 @@ fn in_the_way(found: &SeenService, wanted: &Record, overwrite: bool) -> Result<(
             "bring the edits into the source and deploy, or give --overwrite to lose them",
         ));
     }
-    Ok(())
+    altered(found, overwrite)
+}
+
+/// Refuses to write over containers that somebody made anew or changed.
+pub(super) fn altered(found: &SeenService, overwrite: bool) -> Result<(), Refused> {
+    if found.altered.is_empty() || overwrite {
+        return Ok(());
+    }
+    Err(Refused::new(
+        format!("containers were changed on the host since the last deploy: {}", found.altered.join("; ")),
+        "bring the change into the source and deploy, or give --overwrite to lose it",
+    ))
 }
 
 /// Refuses a release of another compose project than the one that is there: that one would go on to run, and nobody would know of it.
@@ -304,7 +315,7 @@ fn judge(
         return (Action::Deploy, differences(found.readable(), wanted));
     }
     if !found.is_as_written() {
-        return (Action::Repair, found.drift.iter().chain(&found.hangs).cloned().collect());
+        return (Action::Repair, found.edits().into_iter().chain(found.hangs.clone()).collect());
     }
     if !engine.runs(wanted, seen) {
         return (Action::Restart, vec!["it does not run".into()]);

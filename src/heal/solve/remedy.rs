@@ -115,7 +115,9 @@ pub(super) async fn plan(
 fn restorable(prepared: Prepared) -> Result<Prepared, String> {
     let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
     if prepared.plan.changes.iter().flat_map(|change| &change.reasons).any(|line| edited(line)) {
-        return Err("files of it were edited on the host, and nothing writes over edits by itself".into());
+        return Err(
+            "files or containers of it were changed on the host, and nothing writes over edits by itself".into()
+        );
     }
     if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
         return Err("what the registry wants now is another release than the one that lies there".into());
@@ -222,7 +224,7 @@ fn own_words(error: &str, evidence: &[String]) -> String {
 
 /// Whether a line of the drift tells of a file that is there and is another one, or may be.
 fn edited(line: &str) -> bool {
-    [": FAILED", ": cannot be read"].iter().any(|end| line.ends_with(end))
+    line.starts_with("container ") || [": FAILED", ": cannot be read"].iter().any(|end| line.ends_with(end))
 }
 
 fn verdict(ended: &[Ended]) -> Verdict {

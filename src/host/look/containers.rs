@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::host::facts::{SeenContainer, SeenUnit};
+use crate::host::look::made::Made;
 
 /// The format for `docker inspect`: one JSON array for each container, a line each.
 pub const INSPECT: &str = concat!(
@@ -15,7 +16,12 @@ pub const INSPECT: &str = concat!(
     r#"{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}},{{.RestartCount}},{{.State.ExitCode}},"#,
     r#"{{.State.OOMKilled}},{{json .State.StartedAt}},{{json .State.Error}},{{json .Image}},{{json .Config.Image}},"#,
     r#"{{json .HostConfig.RestartPolicy.Name}},{{json .NetworkSettings.Ports}},{{.State.Pid}},"#,
-    r#"{{len .NetworkSettings.Networks}}]"#
+    r#"{{len .NetworkSettings.Networks}},"#,
+    r#"[{{json (index .Config.Labels "com.docker.compose.service")}},{{json (index .Config.Labels "com.docker.compose.config-hash")}},"#,
+    r#"{{json (index .Config.Labels "com.docker.compose.version")}},{{json (index .HostConfig "Memory")}},"#,
+    r#"{{json (index .HostConfig "MemorySwap")}},{{json (index .HostConfig "MemoryReservation")}},"#,
+    r#"{{json (index .HostConfig "NanoCpus")}},{{json (index .HostConfig "CpuShares")}},{{json (index .HostConfig "CpuQuota")}},"#,
+    r#"{{json (index .HostConfig "CpusetCpus")}},{{json (index .HostConfig "PidsLimit")}},{{json (index .HostConfig "RestartPolicy")}}]]"#,
 );
 
 /// Reads the lines of `INSPECT`: the containers by `PROJECT/PART`.
@@ -55,6 +61,7 @@ fn container(line: &str) -> Option<(String, SeenContainer)> {
         ports: fields.get(13).map(ports).unwrap_or_default(),
         pid: number(14).and_then(|pid| pid.try_into().ok()).unwrap_or_default(),
         networks: number(15).and_then(|count| count.try_into().ok()),
+        made: fields.get(16).and_then(Made::read),
     };
     Some((format!("{}/{}", text(0)?, text(1)?), container))
 }
@@ -133,7 +140,7 @@ mod tests {
 
     fn line(part: &str, state: &str, health: &str, code: i64, policy: &str) -> String {
         format!(
-            r#"["p","{part}","/p-{part}-1","{state}",{health},2,{code},false,"2026-11-21T13:08:49.2Z","","sha256:1","lab/http:1","{policy}",{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"8099"}},{{"HostIp":"::","HostPort":"8099"}}],"9/udp":null}},7]"#
+            r#"["p","{part}","/p-{part}-1","{state}",{health},2,{code},false,"2026-11-21T13:08:49.2Z","","sha256:1","lab/http:1","{policy}",{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"8099"}},{{"HostIp":"::","HostPort":"8099"}}],"9/udp":null}},7,["{part}","h","2","0",0,0,0,0,0,"",null,{{}}]]"#
         )
     }
 

@@ -192,9 +192,21 @@ service() { # NAME; prints the names of its compose projects
   # A quote inside of a text is escaped in JSON, so that no text can pass for these.
   case $record in *'"supervisor":"compose"'*)
     one=${record#*'{"name":"'}
-    printf ' %s' "${one%%/*}" ;;
+    printf ' %s' "${one%%/*}"
+    [ ! -r ../../made ] || made "$1" ;;
   esac
   drift "$1"
+}
+
+made() { # NAME: how the containers of this release were made; it costs no process
+  all=
+  while IFS= read -r one; do
+    all="$all$one
+"
+  done <../../made
+  case $all in "${PWD##*/}
+"*) ;; *) return ;; esac
+  say "$1 made" "$all"
 }
 
 containers() { # NEEDED: of the projects that were met; where there are none, only whether docker answers, if that is needed

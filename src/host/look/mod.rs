@@ -5,6 +5,7 @@ mod beside;
 mod containers;
 mod discover;
 mod fetch;
+mod made;
 mod read;
 mod records;
 
@@ -18,6 +19,7 @@ pub use beside::{Beside, ENDED, MUTE, late, read_beside};
 pub use containers::{INSPECT, container_units, containers};
 pub use discover::{Container, Discovered, FoundUnit, Listener, Part, discover_script, read_discovered};
 pub use fetch::{Fetch, Fetches, room_for};
+pub use made::Made;
 pub use read::{LookError, job, process, process_name, read, units};
 pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
 

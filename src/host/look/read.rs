@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::host::facts::{Facts, Init, Seen, SeenService, SeenUnit};
 use crate::host::look::containers::{container_units, containers};
 use crate::host::look::fetch::fetches;
+use crate::host::look::made::{Made, altered};
 use crate::host::record::Record;
 use crate::host::run::{Holder, peeked};
 use crate::model::{ReleaseId, ServiceName};
@@ -67,6 +68,14 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
     }
     units.extend(container_units(&seen.containers, seen.facts.clock.zip(seen.facts.uptime)));
     seen.units = units;
+    // While a run makes them anew, or was ended in the middle of that, what was noted is of what was before.
+    if !seen.busy && seen.unfinished.is_empty() {
+        for service in seen.services.values_mut() {
+            let project = service.readable().and_then(Record::project).map(str::to_owned);
+            service.altered =
+                project.map(|project| altered(&service.made, &seen.containers, &project)).unwrap_or_default();
+        }
+    }
     Ok(seen)
 }
 
@@ -196,6 +205,7 @@ fn service(service: &mut SeenService, what: &str, value: &str) {
                 service.past_texts.entry(id).or_default().insert(path.to_owned(), value.to_owned());
             }
         }
+        "made" => service.made = Made::noted(value),
         "drift" => service.drift = value.lines().map(str::to_owned).collect(),
         "drift-late" => service.hangs = Some(value.to_owned()),
         // What was told of it before is not the whole of it.

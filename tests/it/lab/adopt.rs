@@ -107,6 +107,7 @@ fn one(machine: &Machine) {
     assert_eq!(runs(), before, "the same containers and the same process after adopting and after a deploy");
     bench.run(&["adopt", host, &id, "--yes"]).exits(2);
     bench.run(&["status"]).exits(0);
+    drifts(&bench, machine, &up);
 
     // From here on it is a service like any other; what lies beside the file stays the host's.
     let kept = || {
@@ -123,10 +124,58 @@ fn one(machine: &Machine) {
     bench.run(&["deploy", "--all"]).exits(0);
     answers("old");
     kept();
+    updated(&bench, machine);
     bench.run(&["rollback", &id]).exits(0);
+    assert_eq!(changes(&bench), "", "what came back is as it was made");
     answers("old");
     kept();
     let gone = bench.run(&["remove", &id, "--yes"]).exits(0);
     assert!(gone.err.contains(&format!("the volume {id}_more stays")), "{}", gone.err);
     assert_eq!(machine.inside(&format!("cat /srv/{id}/data/canary")).trim(), "alive");
+}
+
+/// What status tells of changes on the host.
+fn changes(bench: &Bench) -> String {
+    let told: Value = serde_json::from_str(&bench.run(&["status", &bench.id, "--json"]).out).expect("a document");
+    let all = told["services"][0]["drift"].as_array().unwrap_or_else(|| panic!("{told}")).clone();
+    all.iter().map(|line| line.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Somebody edits the settings beside the file, and brings the project up by hand: that is not written over by itself. What is made
+/// anew of the same is no change.
+fn drifts(bench: &Bench, machine: &Machine, up: &str) {
+    let id = &bench.id;
+    let env =
+        |tag: &str| machine.inside(&format!("docker tag trial/http:1 {tag}; echo IMAGE={tag} >/srv/{id}/.env; {up}"));
+    env(&format!("{id}/http:1"));
+    assert!(changes(bench).ends_with("made anew with other settings"), "{}: {}", machine.name, changes(bench));
+    let refused = bench.run(&["deploy", id]).exits(9);
+    assert!(refused.err.contains("containers were changed on the host"), "{}", refused.err);
+    env("trial/http:1");
+    machine.inside(&format!("docker rmi {id}/http:1"));
+    machine.inside(&up.replace("up -d", "up -d --force-recreate"));
+    assert_eq!(changes(bench), "", "{}", machine.name);
+    assert_eq!(bench.run(&["deploy", "--all", "--events"]).exits(0).ended("nothing-to-do"), 2);
+}
+
+/// Somebody changes a container as it runs: that stays, and is told, until it is to be lost.
+fn updated(bench: &Bench, machine: &Machine) {
+    let id = &bench.id;
+    let web = format!(
+        "$(docker ps -q --filter label=com.docker.compose.project={id} --filter label=com.docker.compose.service=web)"
+    );
+    assert_eq!(changes(bench), "", "{}", machine.name);
+    machine.inside(&format!("docker update --memory 64m --memory-swap 64m --restart no {web}"));
+    let memory = || machine.inside(&format!("docker inspect -f '{{{{.HostConfig.Memory}}}}' {web}"));
+    let told = "other memory, swap, restart policy than it was made with";
+    assert!(changes(bench).ends_with(told), "{}: {}", machine.name, changes(bench));
+    bench.run(&["deploy", id]).exits(9);
+    bench.run(&["rollback", id]).exits(9);
+    bench.run(&["stop", id]).exits(0);
+    bench.run(&["start", id]).exits(0);
+    assert!(changes(bench).ends_with(told), "{}: {}", machine.name, changes(bench));
+    assert_eq!(memory().trim(), "67108864");
+    bench.run(&["deploy", id, "--overwrite"]).exits(0);
+    assert_eq!((memory().trim(), changes(bench).as_str()), ("0", ""), "{}", machine.name);
+    assert_eq!(bench.run(&["deploy", id, "--events"]).exits(0).ended("nothing-to-do"), 1);
 }

@@ -196,6 +196,7 @@ do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
 undo_hold_project() { # brings the project back to what it was, unless nothing ever touched it
   containers "$1" && be_patient || return
   if noted none; then
+    rm -f "${3%/releases/*}/made"
     [ ! -s "$run/ps" ] || compose "$3" down --remove-orphans
     return
   elif noted foreign || cmp -s "$run/ps" "$u.before"; then return 0
@@ -204,10 +205,23 @@ undo_hold_project() { # brings the project back to what it was, unless nothing e
   before=$2
   [ ! -L "$2" ] || { target "$2" && before=${2%/*}/$text; }
   if noted runs; then
-    compose "$before" up -d --no-build --remove-orphans && containers "$1" && project_state && [ $state = runs ]
+    compose "$before" up -d --no-build --remove-orphans && know_made "$1" "$before" && containers "$1" && project_state && [ $state = runs ]
   elif noted rests; then
-    compose "$before" up --no-start --no-build --remove-orphans && compose "$before" stop
+    compose "$before" up --no-start --no-build --remove-orphans && know_made "$1" "$before" && compose "$before" stop
   fi
+}
+
+# How a container was made, as its compose tells and as `docker update` changes it: a JSON array, which the look asks for as well.
+how_made='[{{json (index .Config.Labels "com.docker.compose.service")}},{{json (index .Config.Labels "com.docker.compose.config-hash")}},{{json (index .Config.Labels "com.docker.compose.version")}},{{json (index .HostConfig "Memory")}},{{json (index .HostConfig "MemorySwap")}},{{json (index .HostConfig "MemoryReservation")}},{{json (index .HostConfig "NanoCpus")}},{{json (index .HostConfig "CpuShares")}},{{json (index .HostConfig "CpuQuota")}},{{json (index .HostConfig "CpusetCpus")}},{{json (index .HostConfig "PidsLimit")}},{{json (index .HostConfig "RestartPolicy")}}]'
+
+know_made() { # PROJECT FOLDER: notes how the containers of this release were made, so that it is seen when others change them
+  notes=${2%/releases/*}/made
+  { [ -e "$notes" ] || : >"$notes"; } && containers "$1" && [ -s "$run/ids" ] &&
+    bounded 60 docker inspect --format "{{.Id}} $how_made" $(cat "$run/ids") >"$run/a" && {
+    printf '%s\n' "${2##*/}"
+    # What was changed in a container that was there before is no less a change.
+    awk 'FILENAME == ARGV[1] { known[$1] = $0; next } { print ($1 in known) ? known[$1] : $0 }' "$notes" "$run/a"
+  } >"$notes.new" && mv -f "$notes.new" "$notes" || rm -f "$notes" "$notes.new"
 }
 
 awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is
@@ -224,7 +238,7 @@ do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
   beside) # What is old is no part of this release's files, and must not be mistaken for a leftover.
     compose "$2" up -d --no-build ;;
   alone) alone "$1" "${2##*/}" ;;
-  take) take_project "$@"; return ;;
+  take) take_project "$@" || return ;;
   up | start) compose "$2" up -d --no-build --remove-orphans ;;
   renew) # What is down is started; where all of it runs, and is not well, it is started anew.
     containers "$1" || return
@@ -236,8 +250,9 @@ do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
   stop) compose "$2" stop ;;
   restart) compose "$2" restart ;;
   reload) compose "$2" kill -s "$4" ;;
-  down) left_behind "$1" && compose "$2" down --remove-orphans && tell_left "${2%/releases/*}" ;;
+  down) left_behind "$1" && compose "$2" down --remove-orphans && rm -f "${2%/releases/*}/made" && tell_left "${2%/releases/*}" ;;
   esac || { project_says "$1"; return 1; }
+  case $3 in up | start | beside | take | renew | recreate) know_made "$1" "$2" ;; esac
 }
 
 alone() { # PROJECT RELEASE: takes away the containers of other releases
