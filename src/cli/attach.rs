@@ -31,11 +31,7 @@ impl Attach {
         let own = app.run_id();
         block_on(async |stop| {
             let (ground, events) = app.ground(&own, "attach", stop.soon.clone());
-            let heard = tokio::select! {
-                biased;
-                () = stop.soon.cancelled() => return Err(left()),
-                heard = records(&ground, hosts, Want::Runs) => heard,
-            };
+            let heard = stop.unless_stopped(records(&ground, hosts, Want::Runs)).await.ok_or_else(left)?;
             unseen(face, &heard);
             let Some(run) = chosen(&heard, self.run.as_deref())? else {
                 face.talk("no run is under way");

@@ -44,11 +44,7 @@ impl Exec {
         session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "exec", stop.soon.clone());
             events.close();
-            let all = tokio::select! {
-                biased;
-                () = stop.soon.cancelled() => return Err(session::stopped()),
-                all = exec(&ground, &selection, self.words) => all,
-            };
+            let all = stop.unless_stopped(exec(&ground, &selection, self.words)).await.ok_or_else(session::stopped)?;
             let mut all = all.map_err(|fault| session::failed("looking for the release", &fault))?;
             let Some(mut words) = all.pop() else {
                 return Err(Failure::say(FailureKind::Refused, format!("`{}` is not on the host", self.service))

@@ -36,11 +36,7 @@ impl Logs {
         session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "logs", stop.soon.clone());
             events.close();
-            let all = tokio::select! {
-                biased;
-                () = stop.soon.cancelled() => return Err(session::stopped()),
-                all = logs(&ground, &selection, terms) => all,
-            };
+            let all = stop.unless_stopped(logs(&ground, &selection, terms)).await.ok_or_else(session::stopped)?;
             let all = all.map_err(|fault| session::failed("looking for logs", &fault))?;
             session::tell_idle(face, &app.registry, &selection);
             if all.is_empty() {
@@ -62,10 +58,11 @@ impl Logs {
             };
             let (_tasks, mut heard) = side_by_side(&ground, all, Turns::ToTheStart);
             loop {
-                let heard = stop.soon.run_until_cancelled(heard.recv()).await;
-                let Some(piece) = heard else { return Ok(Exit(FailureKind::Interrupted.code())) };
+                let Some(piece) = stop.unless_stopped(heard.recv()).await else {
+                    return Ok(Exit(FailureKind::Interrupted.code()));
+                };
                 let Some((number, piece)) = piece else { break };
-                let Some(_screen) = stop.soon.run_until_cancelled(render::screen()).await else {
+                let Some(_screen) = stop.unless_stopped(render::screen()).await else {
                     return Ok(Exit(FailureKind::Interrupted.code()));
                 };
                 if face.data_closed() {

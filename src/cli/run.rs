@@ -104,16 +104,9 @@ pub(super) async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: 
     let began = Instant::now();
     let (_tasks, mut heard) = side_by_side(ground, words, Turns::ToTheEnd);
     loop {
-        let (number, piece) = tokio::select! {
-            biased;
-            () = stop.soon.cancelled() => return results,
-            piece = heard.recv() => match piece { Some(piece) => piece, None => return results },
-        };
+        let Some(Some((number, piece))) = stop.unless_stopped(heard.recv()).await else { return results };
         // One host may be asked about while another one answers.
-        let _screen = tokio::select! {
-            screen = render::screen() => screen,
-            () = stop.soon.cancelled() => return results,
-        };
+        let Some(_screen) = stop.unless_stopped(render::screen()).await else { return results };
         let result = &mut results[number];
         let say = |line: &str| {
             if !json {

@@ -120,11 +120,7 @@ pub(super) fn failed(doing: &str, fault: &Fault) -> Failure {
 /// Runs a verb that only looks: the first Ctrl-C ends it, and what it asks hosts ends there, too.
 pub(super) fn looking<T>(app: &App, work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) -> Result<T, Failure> {
     block_on(async |stop| {
-        let ended = tokio::select! {
-            biased;
-            () = stop.soon.cancelled() => Err(stopped()),
-            ended = work(&stop) => ended,
-        };
+        let ended = stop.unless_stopped(work(&stop)).await.unwrap_or_else(|| Err(stopped()));
         if stop.soon.is_cancelled() {
             leave(app, &stop).await;
         }

@@ -66,11 +66,8 @@ pub(super) async fn through(
     stop: &Stop,
 ) -> Result<Exit, Failure> {
     let lost = |cut: Cut| Failure::say(cut.kind(), cut.why).hint(cut.hint);
-    let (far, Running { input, output }) = tokio::select! {
-        biased;
-        () = stop.soon.cancelled() => return Err(crate::cli::session::stopped()),
-        started = start(ground, words) => started.map_err(lost)?,
-    };
+    let (far, Running { input, output }) =
+        stop.unless_stopped(start(ground, words)).await.ok_or_else(crate::cli::session::stopped)?.map_err(lost)?;
     let feed = async {
         if !std::io::stdin().is_terminal() {
             forward(input).await;

@@ -111,10 +111,9 @@ impl Watch {
                     .map_err(failed)?;
                 tell(face, &board, &healing, &told);
                 board.stands(&healing, self.interval);
-                tokio::select! {
-                    biased;
-                    () = stop.soon.cancelled() => return Ok(Vec::new()),
-                    () = tokio::time::sleep_until((began + self.interval).into()) => {}
+                let next = tokio::time::sleep_until((began + self.interval).into());
+                if stop.unless_stopped(next).await.is_none() {
+                    return Ok(Vec::new());
                 }
                 let now = digest(&file);
                 if now != before {

@@ -57,11 +57,7 @@ impl Prepare {
         session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&id, "host prepare", stop.soon.clone());
             events.close();
-            let found = tokio::select! {
-                biased;
-                () = stop.soon.cancelled() => return Err(session::stopped()),
-                found = lacks(&ground, asked.clone()) => found,
-            };
+            let found = stop.unless_stopped(lacks(&ground, asked.clone())).await.ok_or_else(session::stopped)?;
             let whole = found.values().all(|lacking| lacking.as_ref().is_ok_and(BTreeSet::is_empty));
             if whole || self.only_look {
                 show(face, &found);

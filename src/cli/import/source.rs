@@ -97,11 +97,7 @@ pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<
         let (_tasks, mut heard) = side_by_side(&ground, vec![words], Turns::ToTheEnd);
         let (mut out, mut err, mut end) = (Vec::new(), Vec::new(), None);
         loop {
-            let piece = tokio::select! {
-                piece = heard.recv() => piece,
-                () = stop.soon.cancelled() => None,
-            };
-            match piece {
+            match stop.unless_stopped(heard.recv()).await.flatten() {
                 Some((_, Heard::Out(bytes))) => out.extend(bytes),
                 Some((_, Heard::Err(bytes))) => err.extend(bytes),
                 Some((_, Heard::End(ended))) => end = Some(Ok(ended)),

@@ -256,6 +256,20 @@ fn questions_are_answered_as_data() -> Result<(), Failed> {
     };
     assert_eq!(ask(&["order"])?["waves"][0][0], "db");
     assert_eq!(ask(&["graph"])?["needs"][0]["to"], "db");
+    // Every service once, and an edge for every need: as the JSON has them.
+    let graph = ask(&["graph"])?;
+    let name = |name: &Value| format!("\"{}\"", name.as_str().unwrap_or_default());
+    let services = graph["services"].as_array().into_iter().flatten().map(|service| format!("{};", name(service)));
+    let edge = |edge: &Value| format!("{} -> {};", name(&edge["from"]), name(&edge["to"]));
+    let mut expected: Vec<String> = services.chain(graph["needs"].as_array().into_iter().flatten().map(edge)).collect();
+    let dot = must(folder.path(), &["graph", "--dot", "--registry", &file])?.out;
+    let body = dot.strip_prefix("digraph needs {\n").and_then(|dot| dot.strip_suffix("}\n")).ok_or("no digraph")?;
+    let is_drawn = |line: &&str| line.starts_with('"');
+    let mut drawn: Vec<String> = body.lines().map(str::trim).filter(is_drawn).map(str::to_owned).collect();
+    expected.sort();
+    drawn.sort();
+    assert_eq!(drawn, expected);
+    assert!(drawn.len() > 3, "{dot}");
     assert_eq!(ask(&["impact", "web1"])?["hosts"][1], "web2");
     assert_eq!(ask(&["list"])?["services"][0]["name"], "api");
     assert_eq!(ask(&["list", "--hosts", "--label", "rack=r2"])?["hosts"][0]["name"], "web2");
