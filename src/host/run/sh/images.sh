@@ -91,11 +91,9 @@ forget_fetched() { # names that no release needs any more go, unless a container
   else rm -f "$base/fetched"; fi
 }
 
-only_ours() { # IMAGE: whether no container but ours is made of it
-  bounded 60 docker ps -aq --no-trunc >"$run/ids" || return
-  [ -s "$run/ids" ] || return 0
-  bounded 60 docker inspect --format '{{.Image}} {{index .Config.Labels "portoser.service"}}' $(cat "$run/ids") >"$run/tags" || return
-  ! grep -qxF -- "$1 " "$run/tags"
+only_ours() { # IMAGE: whether no container but ours is made of it, or of what was built on it; in one question, as others come and go
+  bounded 60 docker ps -a --filter "ancestor=$1" --format '{{.Label "portoser.service"}};' >"$run/ids" || return
+  ! grep -qxF ';' "$run/ids"
 }
 
 do_prune_images() { # REPOSITORY RELEASES [PUSHED]...: the pins that no release here needs any more, and what was sent
