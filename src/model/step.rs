@@ -96,7 +96,7 @@ pub enum ProjectChange {
     Restart,
     /// Send this signal to its containers.
     Signal(String),
-    /// Take its containers away; volumes stay.
+    /// Take its containers away; volumes and networks stay.
     Down,
     /// Take over what runs, which is left alone if it is what the release's files say; where nothing is, bring it up.
     Take,

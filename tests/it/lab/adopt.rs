@@ -130,7 +130,11 @@ fn one(machine: &Machine) {
     answers("old");
     kept();
     let gone = bench.run(&["remove", &id, "--yes"]).exits(0);
-    assert!(gone.err.contains(&format!("the volume {id}_more stays")), "{}", gone.err);
+    for left in ["volume", "network"].iter().zip(["more", "default"]) {
+        let (kind, name) = (left.0, format!("{id}_{}", left.1));
+        assert!(gone.err.contains(&format!("the {kind} {name} stays")), "{}", gone.err);
+        assert!(machine.inside(&format!("docker {kind} ls --format '{{{{.Name}}}}'")).contains(&name), "{kind} {name}");
+    }
     assert_eq!(machine.inside(&format!("cat /srv/{id}/data/canary")).trim(), "alive");
 }
 

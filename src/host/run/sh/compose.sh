@@ -190,6 +190,7 @@ do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
     done <"$run/ps"
     state=none
   fi
+  [ $state != none ] || own_networks "$1" >"$u.networks" || return
   cp "$run/ps" "$u.before" && note $state
 }
 
@@ -197,7 +198,10 @@ undo_hold_project() { # brings the project back to what it was, unless nothing e
   containers "$1" && be_patient || return
   if noted none; then
     rm -f "${3%/releases/*}/made"
-    [ ! -s "$run/ps" ] || compose "$3" down --remove-orphans
+    take_down "$1" "$3" && own_networks "$1" >"$run/a" || return
+    while read -r one; do
+      grep -qxF -- "$one" "$u.networks" || bounded 60 docker network rm "$one" || :
+    done <"$run/a"
     return
   elif noted foreign || cmp -s "$run/ps" "$u.before"; then return 0
   fi
@@ -250,9 +254,17 @@ do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
   stop) compose "$2" stop ;;
   restart) compose "$2" restart ;;
   reload) compose "$2" kill -s "$4" ;;
-  down) left_behind "$1" && compose "$2" down --remove-orphans && rm -f "${2%/releases/*}/made" && tell_left "${2%/releases/*}" ;;
+  down) left_behind "$1" && take_down "$1" "$2" && rm -f "${2%/releases/*}/made" && tell_left "${2%/releases/*}" ;;
   esac || { project_says "$1"; return 1; }
   case $3 in up | start | beside | take | renew | recreate) know_made "$1" "$2" ;; esac
+}
+
+own_networks() { bounded 60 docker network ls --format '{{.Name}}' --filter "label=com.docker.compose.project=$1"; }
+
+take_down() { # PROJECT FOLDER: its containers go, those of other files and `run` too; compose would take networks along
+  compose "$2" stop || :
+  bounded 60 docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" >"$run/ids" || { cat "$run/ids"; return 1; }
+  [ ! -s "$run/ids" ] || { bounded "$unit_within" docker stop $(cat "$run/ids") && bounded 60 docker rm $(cat "$run/ids"); }
 }
 
 alone() { # PROJECT RELEASE: takes away the containers of other releases

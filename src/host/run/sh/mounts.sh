@@ -36,8 +36,10 @@ undo_check_volumes() { :; }
 left_behind() { # PROJECT: what its containers keep, and outlives them, in $run/left: a line each, `KIND NAME`
   : >"$run/left"
   containers "$1" || return
+  own_networks "$1" >"$run/a" || { cat "$run/a"; return 1; }
   [ ! -s "$run/ids" ] || bounded 60 docker inspect --format '{{range .Mounts}}{{if .Name}}{{println "volume" .Name}}{{else if and .RW (eq .Type "bind")}}{{println "path" .Source}}{{end}}{{end}}{{range $name, $none := .NetworkSettings.Networks}}{{println "network" $name}}{{end}}' $(cat "$run/ids") >"$run/left" ||
     { cat "$run/left"; return 1; }
+  while read -r one; do printf 'network %s\n' "$one" >>"$run/left"; done <"$run/a"
   bounded 60 docker volume ls --format 'volume {{.Name}}' --filter "label=com.docker.compose.project=$1" >>"$run/left"
 }
 
