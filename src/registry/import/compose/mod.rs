@@ -129,7 +129,7 @@ networks: { front: {} }
                 "ports": ["8080:80", "127.0.0.1:9000:9000/udp", "8081:81"],
                 "env": { "A": "1", "C": "x=y" },
                 "volumes": ["data:/data", "/srv/x:/x", "/a:/b:ro"],
-                "networks": ["front"],
+                "networks": ["shop-front"],
                 "labels": { "traefik.enable": "true" },
                 "healthcheck": { "test": ["CMD-SHELL", "curl -f localhost"], "interval": "1m30s", "retries": 3 },
                 "instances": 2,

@@ -1,6 +1,7 @@
 //! What the services of a compose project share: its name, its network, and its volumes, whose data stays where it is.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
 use super::KEEP;
 use crate::registry::import::Around;
@@ -13,11 +14,14 @@ use crate::registry::text::{Gate, NetworkName};
 pub(in crate::registry::import) const ADOPT: &str =
     "`portoser adopt HOST` takes over a project that runs, with its data";
 
+/// More than this is not a file of settings.
+const MOST_BYTES: u64 = 1 << 20;
+
 /// What is shared.
 pub(super) struct Project {
     /// What compose calls it; none where that is not known.
     name: Option<String>,
-    /// The networks of the file that have another name on the host.
+    /// What the networks of the file are called on the host, which other projects share.
     networks: BTreeMap<String, String>,
     /// Whether somebody else is on the network of those that name none.
     together: bool,
@@ -29,6 +33,15 @@ impl Project {
         let all = top.get("networks").map(|all| all.entries()).unwrap_or_default();
         let real = |(key, item): &(&str, Item<'_>)| Some(((*key).to_owned(), item.get("name")?.text()?.to_owned()));
         let mut networks: BTreeMap<String, String> = all.iter().filter_map(real).collect();
+        // Two files may have a network of one key, and mean two.
+        for (key, item) in all.iter().filter(|(key, _)| *key != "default") {
+            let there = item.get("external").is_some_and(|item| item.flag() != Some(false));
+            let own = name.as_ref().map(|name| format!("{name}-{key}")).filter(|own| NetworkName::good(own) && !there);
+            let own = own.filter(|own| !all.iter().any(|(other, _)| other == own));
+            if let Some(own) = own {
+                networks.entry((*key).to_owned()).or_insert(own);
+            }
+        }
         let services = top.get("services").map(|all| all.entries()).unwrap_or_default();
         let members = services.iter().filter(|(_, item)| item.get("image").is_some() && takes_part(item)).count();
         let together = members > 1 || networks.contains_key("default");
@@ -88,12 +101,29 @@ pub(super) fn stays(project: Option<&str>, name: &str, volume: &Item<'_>) -> Str
     format!("its data stays in the volume `{real}` of the host, and is not taken along")
 }
 
-/// What compose calls a project: as the file says, or as the folder that it lies in.
+/// What the `.env` beside a file calls its project, which goes before what the file says. Nothing else of it is read.
+pub(super) fn named_beside(around: &Around<'_>) -> Option<String> {
+    let file = std::fs::File::open(around.folder.as_ref()?.join(".env")).ok()?;
+    let mut text = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let value = |line: &str| {
+        let line = line.trim_start();
+        let rest = line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix("COMPOSE_PROJECT_NAME")?;
+        let value = rest.trim_start().strip_prefix('=')?;
+        let value = value.split(" #").next().unwrap_or_default().trim();
+        let plain = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+        Some(plain.unwrap_or(value).to_owned())
+    };
+    text.lines().filter_map(value).next_back().filter(|name| !name.contains('$')).and_then(|name| plain(&name))
+}
+
+/// What compose calls a project: as the `.env` beside it or the file says, or as the folder that it lies in.
 pub(in crate::registry::import) fn named(top: &Item<'_>, around: &Around<'_>) -> Option<String> {
     let own = top.get("name").and_then(|item| item.text().map(str::to_owned)).filter(|name| !name.contains('$'));
     let here = || around.folder.as_ref()?.file_name()?.to_str().map(str::to_owned);
     let there = || around.there?.rsplit('/').next().map(str::to_owned);
-    own.or_else(here).or_else(there).and_then(|name| plain(&name))
+    named_beside(around).or_else(|| own.or_else(here).or_else(there).and_then(|name| plain(&name)))
 }
 
 /// A name as compose cleans it.

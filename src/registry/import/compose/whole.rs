@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::place;
-use super::project::{ADOPT, named, stays};
+use super::project::{ADOPT, named, named_beside, stays};
 use crate::registry::compose::compose_files;
 use crate::registry::import::entry::Entry;
 use crate::registry::import::item::Item;
@@ -18,8 +18,9 @@ pub(super) fn entry(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> O
         return None;
     };
     let beside = folder.file_name().and_then(|name| name.to_str());
-    let name = top.get("name");
-    let Some(slug) = name.as_ref().and_then(Item::text).or(beside).and_then(words::slug) else {
+    let (name, settings) = (top.get("name"), named_beside(around));
+    let own = name.as_ref().and_then(Item::text);
+    let Some(slug) = settings.as_deref().or(own).or(beside).and_then(words::slug) else {
         notes.leave_out(top, "the project has no name with a letter", "give it a `name:` there");
         return None;
     };
@@ -36,8 +37,9 @@ pub(super) fn entry(top: &Item<'_>, around: &Around<'_>, notes: &mut Notes) -> O
         alone(top, notes);
         overridden(top, around, notes);
     }
-    // With a name of its own the project keeps its volumes.
-    if name.as_ref().and_then(Item::text).is_none_or(|name| name.contains('$')) {
+    // With a name of its own the project keeps its volumes; what its settings call it, only compose alone goes by.
+    let keeps = |name: &str| !name.contains('$') && settings.as_deref().is_none_or(|settings| settings == name);
+    if !own.is_some_and(keeps) {
         volumes(top, around, notes);
     }
     Some(entry)
