@@ -126,7 +126,7 @@ fn settled_as(
     let after = desk.picture();
     let id = super::desk::run_id(1);
     let end = fs::read_to_string(desk.at(&format!("base/runs/{id}/end"))).unwrap_or_default();
-    let kept = end.trim() == "committed";
+    let kept = end.starts_with("committed ");
     let current = fs::read_link(format!("{}/current", desk.service())).ok();
     if kept != current.is_some() {
         return Err(format!("killed after {at}: the end is {end:?}, but `current` is {current:?}"));
