@@ -13,6 +13,7 @@ mod fastapi;
 mod faults;
 mod flags;
 mod fleet;
+mod garbage;
 mod group;
 mod harmless;
 mod heal;
@@ -76,6 +77,7 @@ pub fn trials() -> Vec<Trial> {
         faults::trials(),
         flags::trials(),
         fleet::trials(),
+        garbage::trials(),
         group::trials(),
         harmless::trials(),
         heal::trials(),
