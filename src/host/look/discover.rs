@@ -107,6 +107,9 @@ pub fn read_discovered(answer: &[u8]) -> Result<Discovered, LookError> {
 
 /// Who listens on TCP ports, from the parts that the shell function `listeners` says; none where the host does not tell.
 pub(super) fn read_listeners<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<BTreeMap<u16, Listener>> {
+    if let Some(text) = get("discover/netstat") {
+        return Some(of_macos(text, get("discover/lsof").unwrap_or_default()));
+    }
     let holders = holders(get("discover/sockets").unwrap_or_default());
     let processes = processes(get("discover/processes").unwrap_or_default());
     get("discover/listening").map(|text| listeners(text, &holders, &processes))
@@ -126,6 +129,37 @@ fn listeners(text: &str, holders: &BTreeMap<&str, u32>, (names, groups): &Proces
         one.local &= local;
         one.process = one.process.take().or(process);
         one.unit = one.unit.take().or(unit);
+    }
+    listeners
+}
+
+/// The listeners of macOS: `tcp4 0 0 127.0.0.1.5432 *.* LISTEN` of `netstat`; and of `lsof -F pcn` a process as `pPID`, its name as
+/// `cNAME`, and each of its addresses as `n127.0.0.1:5432`.
+fn of_macos(netstat: &str, lsof: &str) -> BTreeMap<u16, Listener> {
+    let mut listeners = BTreeMap::new();
+    for address in netstat.lines().filter_map(|line| line.split_ascii_whitespace().nth(3)) {
+        let Some((address, Ok(port))) = address.rsplit_once('.').map(|(at, port)| (at, port.parse::<u16>())) else {
+            continue;
+        };
+        let local = address == "::1" || address.starts_with("127.");
+        let one: &mut Listener = listeners.entry(port).or_insert(Listener { local, ..Listener::default() });
+        one.local &= local;
+    }
+    let mut process = None;
+    for line in lsof.lines() {
+        let Some((kind, value)) = line.split_at_checked(1) else { continue };
+        match kind {
+            "p" => process = value.parse().ok().map(|pid: u32| (pid, String::new())),
+            "c" => process = process.map(|(pid, _)| (pid, value.to_owned())),
+            "n" => {
+                let port = value.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+                let one = port.and_then(|port| listeners.get_mut(&port)).filter(|one| one.process.is_none());
+                if let Some(one) = one {
+                    one.process.clone_from(&process);
+                }
+            }
+            _ => {}
+        }
     }
     listeners
 }
@@ -291,10 +325,27 @@ mod tests {
         assert_eq!((containers[0].ports.as_slice(), containers[1].service.as_deref()), (&[81][..], Some("shop")));
     }
 
+    #[test]
+    fn who_listens_on_macos_is_read() {
+        // As macOS 14 prints them.
+        let netstat = "tcp4       0      0  127.0.0.1.5432         *.*                    LISTEN     \n\
+                       tcp6       0      0  ::1.5432               *.*                    LISTEN     \n\
+                       tcp46      0      0  *.8080                 *.*                    LISTEN     \n\
+                       tcp4       0      0  *.22                   *.*                    LISTEN     \n";
+        let lsof = "p312\ncpostgres\nf7\nn127.0.0.1:5432\nf8\nn[::1]:5432\np501\ncjava\nf6\nn*:8080\n";
+        let found =
+            read_discovered(&answer(&[("discover/netstat", netstat), ("discover/lsof", lsof)])).expect("an answer");
+        let found = found.listeners.expect("they are told");
+        let one = |port: u16| found.get(&port).map(|one| (one.local, one.process.clone()));
+        assert_eq!(one(5432), Some((true, Some((312, "postgres".into())))));
+        assert_eq!(one(8080), Some((false, Some((501, "java".into())))));
+        assert_eq!((one(22), found.len()), (Some((false, None)), 3), "its process was not told");
+    }
+
     proptest! {
         #[test]
-        fn any_answer_is_read(which in 0..7_usize, text in "(?s)[ -~\n\t]{0,200}") {
-            let keys = ["units", "files", "packaged", "listening", "sockets", "processes", "containers"];
+        fn any_answer_is_read(which in 0..9_usize, text in "(?s)[ -~\n\t]{0,200}") {
+            let keys = ["units", "files", "packaged", "listening", "sockets", "processes", "containers", "netstat", "lsof"];
             let key = format!("discover/{}", keys[which]);
             prop_assert!(read_discovered(&answer(&[(&key, &text)])).is_ok());
         }

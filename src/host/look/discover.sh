@@ -1,5 +1,11 @@
 # For those who come to a host that has a past: its units, who listens on its ports, its containers. Changes nothing.
 listeners() { # the TCP ports that are listened on, and the processes that hold sockets
+  if [ ! -r /proc/net/tcp ] && [ "$init" = launchd ]; then
+    # Without the right to look, `lsof` tells of no others' processes; `netstat` tells of all ports.
+    say discover/netstat "$(netstat -anp tcp </dev/null | grep LISTEN)"
+    say discover/lsof "$(lsof -nP -iTCP -sTCP:LISTEN -F pcn </dev/null)"
+    return
+  fi
   [ -r /proc/net/tcp ] && say discover/listening "$(grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6)"
   say discover/sockets "$(ls -l /proc/[0-9]*/fd | grep -e '^/proc/' -e '-> socket:')"
   say discover/processes "$(grep -H . /proc/[0-9]*/comm /proc/[0-9]*/cgroup)"

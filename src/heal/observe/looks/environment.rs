@@ -23,7 +23,7 @@ look_environment() { # SERVICE
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let mut found = Vec::new();
     for placed in &scene.services {
-        let own = matches!(&placed.service.kind, Kind::Native(Native::Run { .. }));
+        let own = matches!(&placed.service.kind, Kind::Native(Native::Run { .. }) | Kind::Python(_));
         if !own || heard.service(placed).is_none_or(|there| there.readable().is_none()) {
             continue;
         }
@@ -52,4 +52,32 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         });
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LOOK;
+    use crate::heal::observe::looks::tests::{says, service_of, service_told};
+
+    #[test]
+    fn a_variable_that_is_not_given_is_told() {
+        let source = tempfile::tempdir().expect("a folder");
+        std::fs::write(source.path().join("requirements.txt"), "").expect("a lock");
+        let python = format!("type: python, run: [a], source: '{}', ", source.path().display());
+        let found = |kind: &str, text: &str| {
+            let parts = [("heal/environment api", text)];
+            let more = "env: { TOKEN: a, PORT: b }";
+            says(&match kind {
+                "" => service_told(&LOOK, more, 0, None, &parts),
+                kind => service_of(kind, &LOOK, more, &parts),
+            })
+            .concat()
+        };
+        for kind in ["", &python] {
+            assert_eq!(found(kind, "TOKEN\nPORT\nMORE"), "good it is given every variable of the registry");
+            assert_eq!(found(kind, "PORT"), "bad it is not given TOKEN, which the registry names");
+            assert_eq!(found(kind, "?none"), "bad its environment file is gone");
+            assert_eq!(found(kind, "?closed"), "unseen its environment file cannot be read as this user");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod ceiling;
 mod certificate;
 mod check;
 mod clock;
+mod compose;
 mod container;
 mod cordon;
 mod disk;
@@ -69,6 +70,7 @@ pub(super) const ALL: &[Look] = &[
     oom::LOOK,
     init::LOOK,
     docker::LOOK,
+    compose::LOOK,
     release::LOOK,
     drift::LOOK,
     modes::LOOK,

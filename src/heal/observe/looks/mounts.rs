@@ -8,6 +8,11 @@ pub(super) const LOOK: Look = Look { name: "mounts", about: About::Host, shell: 
 
 const SHELL: &str = r#"
 look_mounts() {
+  if [ ! -r /proc/mounts ] && [ "$init" = launchd ]; then
+    echo '= mount'
+    bounded mount
+    return
+  fi
   [ -r /proc/mounts ] || { lacks /proc/mounts; return; }
   while read -r device at type options rest; do printf '%s %s %s\n' "$at" "$type" "$options"; done </proc/mounts
 }
@@ -19,7 +24,10 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         Ok(text) => text,
         Err(why) => return vec![scene.of_host(&LOOK).unseen(why)],
     };
-    let mounts: Vec<(String, bool)> = text.lines().filter_map(mount).collect();
+    let mounts: Vec<(String, bool)> = match text.strip_prefix("= mount") {
+        Some(text) => of_macos(text),
+        None => text.lines().filter_map(mount).collect(),
+    };
     let base = Layout::new(&heard.seen().facts.base);
     let mut found: Vec<Observation> = Vec::new();
     for path in [base.base(), "/", "/var", "/var/log", "/tmp"] {
@@ -33,6 +41,20 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         found.push(scene.of_host(&LOOK).of(at).with("mount", at).judged(!read_only, says));
     }
     found
+}
+
+/// The same, from `DEVICE on POINT (TYPE, OPTION, ...)` of `mount` of macOS. What is written to its sealed root goes to the volume of data.
+fn of_macos(text: &str) -> Vec<(String, bool)> {
+    let one = |line: &str| {
+        let (rest, options) = line.strip_suffix(')')?.rsplit_once(" (")?;
+        let (_, at) = rest.split_once(" on ")?;
+        let has = |name: &str| options.split(", ").any(|option| option == name);
+        Some((at.to_owned(), has("read-only"), has("sealed")))
+    };
+    let all: Vec<_> = text.lines().filter_map(one).collect();
+    let data = all.iter().find(|(at, ..)| at == "/System/Volumes/Data").map(|(_, read_only, _)| *read_only);
+    let written = |(at, read_only, sealed)| (at, if sealed { data.unwrap_or(false) } else { read_only });
+    all.into_iter().map(written).collect()
 }
 
 /// Mount point and whether it is read-only, from `POINT TYPE OPTIONS`; blanks in a point are escaped as `\040` (fstab(5)).
@@ -52,6 +74,14 @@ mod tests {
         let text = "/ overlay rw,relatime\n/sys sysfs ro\n/opt ext4 rw\n/opt/portoser tmpfs ro,nosuid\n";
         let found = host_look(&LOOK, &[("heal/mounts ", text)]);
         assert_eq!(says(&found), ["bad /opt/portoser is read-only", "good / is writable"]);
+        // As macOS 14 prints it.
+        let text = "= mount\n/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)\ndevfs on /dev (devfs, local, nobrowse)\n\
+                    /dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse, protect)\n\
+                    /dev/disk4s1 on /opt/portoser (apfs, local, read-only)\n";
+        assert_eq!(
+            says(&host_look(&LOOK, &[("heal/mounts ", text)])),
+            ["bad /opt/portoser is read-only", "good / is writable"]
+        );
         assert_eq!(
             says(&host_look(&LOOK, &[("heal/mounts ", "!lacks /proc/mounts")])),
             ["unseen the host has no /proc/mounts"]

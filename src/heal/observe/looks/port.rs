@@ -13,6 +13,10 @@ pub(super) const LOOK: Look = Look { name: "port", about: About::Service, shell:
 /// Whose child a process is, and, of those that stand in our folders, where.
 const SHELL: &str = r#"
 look_port() {
+  if [ ! -d /proc/self ] && [ "$init" = launchd ]; then
+    bounded ps -A -o pid= -o ppid= | while read -r pid parent; do printf '/proc/%s/status:PPid:\t%s\n' "$pid" "$parent"; done
+    return
+  fi
   [ -d /proc/self ] || { lacks /proc; return; }
   grep -H '^PPid:' /proc/[0-9]*/status
   ls -l /proc/[0-9]*/cwd | grep -F " -> $base/"

@@ -7,6 +7,12 @@ pub(super) const LOOK: Look = Look { name: "process", about: About::Service, she
 
 const SHELL: &str = r#"
 look_process() {
+  if [ ! -d /proc/self ] && [ "$init" = launchd ]; then
+    bounded ps -A -o pid= -o state= -o rss= | while read -r pid state rss; do
+      printf '%s state=%s rss=%s threads= files=? most=?\n' "$pid" "${state%"${state#?}"}" "$rss"
+    done
+    return
+  fi
   [ -d /proc/self ] || { lacks /proc; return; }
   for one in $pids; do
     case $one in [0-9]*=*) pid=${one%%=*} name=${one#*=} ;; *) name="$name $one"; continue ;; esac

@@ -61,7 +61,23 @@ pub(super) fn service_judged(look: &Look, more: &str, verdict: Verdict) -> Vec<O
     service_there(look, more, (0, None), &[], &verdict)
 }
 
+/// As `service_told`, of a service of another kind.
+pub(super) fn service_of(kind: &str, look: &Look, more: &str, parts: &[(&str, &str)]) -> Vec<Observation> {
+    service_as(kind, look, more, (0, None), parts, &refused())
+}
+
 fn service_there(
+    look: &Look,
+    more: &str,
+    told: (u64, Option<Listener>),
+    parts: &[(&str, &str)],
+    verdict: &Verdict,
+) -> Vec<Observation> {
+    service_as("type: native, run: [a], ", look, more, told, parts, verdict)
+}
+
+fn service_as(
+    kind: &str,
     look: &Look,
     more: &str,
     (since, listener): (u64, Option<Listener>),
@@ -69,7 +85,7 @@ fn service_there(
     verdict: &Verdict,
 ) -> Vec<Observation> {
     let text = format!(
-        "version: 1\nhosts:\n  one: {{ address: 192.0.2.1 }}\nservices:\n  api: {{ type: native, host: one, run: [a], port: 80, {more} }}\n"
+        "version: 1\nhosts:\n  one: {{ address: 192.0.2.1 }}\nservices:\n  api: {{ {kind}host: one, port: 80, {more} }}\n"
     );
     let registry = load_text(&text, Format::Yaml, std::path::Path::new("/registry.yml"), None).expect("a registry");
     let (host, service) =
@@ -89,7 +105,12 @@ fn service_there(
         ..SeenUnit::default()
     };
     let seen = Seen {
-        facts: Facts { base: "/opt/portoser".into(), uptime: Some(Duration::from_secs(100)), ..Facts::default() },
+        facts: Facts {
+            base: "/opt/portoser".into(),
+            uptime: Some(Duration::from_secs(100)),
+            tools: ["docker", "compose"].map(str::to_owned).into(),
+            ..Facts::default()
+        },
         services: [(service.name.clone(), SeenService { record: Some(record), ..SeenService::default() })].into(),
         units: [("api.service".to_owned(), unit)].into(),
         ..Seen::default()
