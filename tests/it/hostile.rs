@@ -10,6 +10,7 @@ use crate::cases;
 
 mod answers;
 mod carried;
+mod containers;
 mod fields;
 mod sent;
 
@@ -23,7 +24,9 @@ pub fn trials() -> Vec<Trial> {
         trial("what_is_no_text_is_refused", fields::no_text),
         trial("no_fault_brings_a_control_character_to_the_terminal", fields::told),
         trial("what_hosts_are_sent_carries_or_refuses", carried::hosts),
+        trial("what_a_compose_file_says_is_carried_or_refused", containers::files),
         trial("no_answer_to_a_look_passes_for_another", answers::looks),
+        trial("no_answer_of_an_engine_passes_for_another", containers::answers),
         trial("no_line_of_a_host_passes_for_another", answers::lines),
         trial("no_history_brings_a_control_character_to_the_terminal", answers::history),
     ]

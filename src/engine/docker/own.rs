@@ -13,6 +13,7 @@ use crate::host::run::TreeEntry;
 use crate::host::{Layout, OURS};
 use crate::model::{Content, Hash, ReleaseId, hex};
 use crate::plan::{self, Refused, Subject};
+use crate::registry::text::{Gate as _, ProjectName};
 use crate::registry::{
     COMPOSE_FILES, Docker, Project, compose_document, compose_files_among, compose_parts, parse_duration, part_fetches,
     part_image, part_runs_it,
@@ -61,6 +62,7 @@ pub(super) fn render(
         }
     }
     let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
+    named(&known, own_name, &name)?;
     Ok(Rendered {
         name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
         files: names.into_iter().chain([format!("{OURS}/override.yml")]).collect(),
@@ -75,6 +77,22 @@ pub(super) fn render(
         mounted: None,
         grace: known.values().filter_map(grace).max(),
     })
+}
+
+/// Refuses names that compose would refuse, or take for other ones.
+fn named(known: &BTreeMap<String, Value>, own: Option<&str>, file: &str) -> Result<(), Refused> {
+    if let Some(own) = own.filter(|own| !ProjectName::good(own)) {
+        let hint = "use a-z, 0-9 and `_`, `-`, start with a letter or digit";
+        return Err(Refused::new(format!("`{file}` names its project {own:?}, which is no name for one"), hint));
+    }
+    let takes = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match known.keys().find(|part| part.is_empty() || !part.chars().all(takes)) {
+        Some(part) => Err(Refused::new(
+            format!("`{file}` has a service {part:?}, which is no name for one"),
+            "use letters, digits and `.`, `_`, `-`",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// How long a part may take to stop. What compose fills in, the host asks of the containers that have it.

@@ -243,8 +243,8 @@ fn listening(line: &str) -> Option<(u16, bool, &str)> {
 }
 
 fn container(line: &str) -> Option<Container> {
-    let words: Vec<String> = line.split('\t').map(str::to_owned).collect();
-    let [name, image, state, project, part, files, folder, ports, service] = <[String; 9]>::try_from(words).ok()?;
+    let [name, image, state, ports, project, part, files, folder, service]: [String; 9] =
+        serde_json::from_str(line).ok()?;
     let compose = (!project.is_empty()).then_some(Part { project, name: part, files, folder });
     let service = Some(service).filter(|service| !service.is_empty());
     Some(Container { name, image, state, compose, ports: published(&ports), service })
@@ -302,8 +302,8 @@ mod tests {
             ("discover/processes", "/proc/9/comm:postgres\n/proc/9/cgroup:0::/system.slice/system-pg.slice/pg@15.service\n"),
             (
                 "discover/containers",
-                "a-1\ti\trunning\ta\tx\t/srv/a.yml\t/srv\t0.0.0.0:81->80/tcp, [::]:81->80/tcp, 1:53->53/udp, 9/tcp\t\n\
-                 b\tj\texited\t\t\t\t\t\tshop\nbroken\n",
+                "[\"a-1\",\"i\",\"running\",\"0.0.0.0:81->80/tcp, [::]:81->80/tcp, 1:53->53/udp, 9/tcp\",\"a\",\"x\",\"/srv/a.yml\",\"/srv\",\"\"]\n\
+                 [\"b\",\"j\",\"exited\",\"\",\"\",\"\",\"\",\"\",\"shop\"]\nbroken\n[\"b\"]\n",
             ),
         ]))
         .expect("an answer");

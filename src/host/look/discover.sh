@@ -25,11 +25,13 @@ discover() {
   fi
   listeners
   if command -v docker >/dev/null; then
-    tab=$(printf '\t')
-    label="{{.Label \"com.docker.compose.project\"}}$tab{{.Label \"com.docker.compose.service\"}}"
-    label="$label$tab{{.Label \"com.docker.compose.project.config_files\"}}"
-    label="$label$tab{{.Label \"com.docker.compose.project.working_dir\"}}$tab{{.Ports}}$tab{{.Label \"portoser.service\"}}"
-    all=$(docker ps -a --no-trunc --format "{{.Names}}$tab{{.Image}}$tab{{.State}}$tab$label" </dev/null) &&
+    # A label may hold any text, so each part is told as JSON.
+    all='{{json .Names}},{{json .Image}},{{json .State}},{{json .Ports}}'
+    for one in com.docker.compose.project com.docker.compose.service com.docker.compose.project.config_files \
+      com.docker.compose.project.working_dir portoser.service; do
+      all="$all,{{json (.Label \"$one\")}}"
+    done
+    all=$(docker ps -a --no-trunc --format "[$all]" </dev/null) &&
       say discover/containers "$all"
   fi
 }

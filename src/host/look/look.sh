@@ -227,11 +227,13 @@ containers() { # NEEDED: of the projects that were met; where there are none, on
 inspected() { # leaves in `all` why there is no answer; each question has its own time
   tick
   all=$($limit docker ps -a --no-trunc --filter label=com.docker.compose.project \
-    --format '{{.ID}} {{.Label "com.docker.compose.project"}} {{.Label "com.docker.compose.oneoff"}}' 2>&1) || return
+    --format '{{.ID}} {{json (.Label "com.docker.compose.oneoff")}} {{json (.Label "com.docker.compose.project")}}' 2>&1) || return
   [ -n "$projects" ] || return 0
   set --
-  while read -r one project once; do
-    case "$projects " in *" $project "*) [ "$once" = True ] || set -- "$@" "$one" ;; esac
+  # A label may hold any text, and in JSON none of it is a line of its own.
+  while read -r one once project; do
+    project=${project#\"} project=${project%\"}
+    case "$projects " in *" $project "*) [ "$once" = '"True"' ] || set -- "$@" "$one" ;; esac
   done <<END
 $all
 END

@@ -27,7 +27,9 @@ say() { printf '%s\0' "$#" "$@"; }
 bounded() { say bounded "$@"; }
 wait_unit() { say wait "$@"; }
 wait_process() { say wait "$@"; }
-for each in folder put unpack link remove hold_unit unit reload_units hold_process process prune; do
+wait_project() { say wait "$@"; }
+for each in folder put unpack link remove hold_unit unit reload_units hold_process process prune \
+  check_project hold_project project image part load take_images check_volumes network prune_images; do
   eval "do_$each() { say $each \"\$@\"; }"
 done
 act=do
@@ -119,7 +121,7 @@ pub(super) fn tell(script: &str, folder: &Path) -> Result<Vec<Vec<String>>, Fail
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is sent is read by those who read it on a host")]
-fn reader(program: &str) -> Command {
+pub(super) fn reader(program: &str) -> Command {
     Command::new(program)
 }
 

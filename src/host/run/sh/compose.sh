@@ -149,11 +149,11 @@ do_take_images() { # PROJECT [PART TAG]...: what the file's reference means by n
   bounded 60 docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \
     --filter label=com.docker.compose.oneoff=False >"$run/ids" || { cat "$run/ids"; return 1; }
   [ -s "$run/ids" ] || return 0
-  bounded 60 docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.Image}}' $(cat "$run/ids") >"$run/taken" ||
+  bounded 60 docker inspect --format '{{.Image}} {{json (index .Config.Labels "com.docker.compose.service")}}' $(cat "$run/ids") >"$run/taken" ||
     { cat "$run/taken"; return 1; }
   shift
   while [ $# -gt 1 ]; do
-    image=$(awk -v part="$1" '$1 == part { print $2; exit }' "$run/taken")
+    image=$(awk -v part="\"$1\"" 'substr($0, length($1) + 2) == part { print $1; exit }' "$run/taken")
     [ -z "$image" ] || has_image "$2" || { printf '%s\n' "$2" >>"$u.tags" && bounded 60 docker tag -- "$image" "$2"; } || return
     shift 2
   done
