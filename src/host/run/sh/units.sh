@@ -84,6 +84,8 @@ do_unit() { # SCOPE UNIT CHANGE
   [ "$looked" = "$1 $2" ] || look "$1" "$2" || return
   runs || note rested
   if [ "$launchd" != yes ] && [ "$active" = failed ]; then system "$1" reset-failed -- "$2"; fi
+  # What waits to be started again is not started any sooner, and whoever asks for it waits, too.
+  case $3:$sub in start:auto-restart*) set -- "$1" "$2" restart ;; esac
   change_unit "$1" "$2" "$3" || change_again "$1" "$2" "$3" || {
     unit_says "$1" "$2"
     return 1
