@@ -140,7 +140,8 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("unmask", "unit") => Some(Way::Mend(Mend::Unmask)),
         ("restart", "unit" | "container") => change(UnitChange::Restart),
         ("reload", "unit") => change(UnitChange::Reload),
-        ("read", "units") => steps(vec![Step::ReloadUnits { scope: found.scope }]),
+        // The step of that name reads nothing where no unit changes beside it.
+        ("read", "units") => steps(vec![run(Cmd::new("systemctl").args([flag(found.scope), "daemon-reload"]), None)]),
         ("enable", "unit") => {
             let unit = found.value("unit")?;
             steps(vec![run(systemctl(found.scope, "enable", unit), Some(systemctl(found.scope, "disable", unit)))])
@@ -279,8 +280,9 @@ fn raise(what: &str, found: &Found<'_>) -> Option<Vec<Step>> {
         // Its undo comes last, and starts the unit again as it was.
         Step::HoldUnit { unit, scope },
         Step::Folder { path: folder.clone(), mode: 0o755, owner: None },
+        // Settings are read in the order of their files' names, and those of `systemctl edit` are in `override.conf`.
         Step::Put {
-            path: format!("{folder}/90-raised-{what}.conf"),
+            path: format!("{folder}/zz-raised-{what}.conf"),
             content: Content::open(text),
             mode: 0o644,
             owner: None,
@@ -305,8 +307,11 @@ pub(super) fn run(cmd: Cmd, undo: Option<Cmd>) -> Step {
 }
 
 pub(super) fn systemctl(scope: Scope, verb: &str, unit: &str) -> Cmd {
-    let scope = if scope == Scope::User { "--user" } else { "--system" };
-    Cmd::new("systemctl").args([scope, verb, "--", unit])
+    Cmd::new("systemctl").args([flag(scope), verb, "--", unit])
+}
+
+fn flag(scope: Scope) -> &'static str {
+    if scope == Scope::User { "--user" } else { "--system" }
 }
 
 /// A script of ours that does something to the file at a path within a folder; the last word is its own.
