@@ -233,8 +233,8 @@ impl Healer {
                 last = seen;
                 break;
             }
+            last = self.passed(self.look_again(&seen).await, &round.treated).await;
             treated.extend(round.treated);
-            last = self.look_again(&seen).await;
             if self.ground.stop.is_cancelled() || self.cure.is_over() {
                 let over = if self.ground.stop.is_cancelled() { STOPPED } else { LATE };
                 refrained = self.left(&last, &refrained, over)?;

@@ -8,6 +8,7 @@ use crate::heal::diagnose::{judge, look};
 use crate::heal::observe::silence;
 use crate::heal::solve::cycle::{Healer, Treated};
 use crate::heal::{Diagnosis, Observation, Problem};
+use crate::journal::Verdict;
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
 use crate::registry::Heal;
@@ -116,6 +117,23 @@ impl Healer {
                 break;
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
+            last = self.look_again(&last).await;
+        }
+        last
+    }
+
+    /// What a remedy did not help against may be gone at one look and there at the next: to be well takes as many looks as to be ill.
+    pub(super) async fn passed(&self, mut last: Diagnosis, treated: &[Treated]) -> Diagnosis {
+        let in_vain: Vec<&Problem> =
+            treated.iter().filter(|one| one.verdict != Verdict::Helped).map(|one| &one.problem).collect();
+        let heals: Vec<Heal> = in_vain.iter().map(|problem| self.of(problem)).collect();
+        let apart = heals.iter().map(|heal| heal.apart).max().unwrap_or_default();
+        for _ in 1..heals.iter().map(|heal| heal.looks).max().unwrap_or(1) {
+            let gone = |problem: &&Problem| !last.problems.iter().any(|other| other.is_same(problem));
+            if !in_vain.iter().any(gone) || self.ground.stop.is_cancelled() || self.cure.is_over() {
+                break;
+            }
+            tokio::time::sleep(apart).await;
             last = self.look_again(&last).await;
         }
         last
