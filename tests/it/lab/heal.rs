@@ -45,6 +45,14 @@ struct Fault {
     undo: String,
     /// The roots, as `PLAYBOOK WHERE`: the part of the stack, or host.
     roots: BTreeSet<String>,
+    /// What must be done, as `REMEDY WHERE`: the remedies that have to help. Where there are none, none may be applied.
+    #[serde(default)]
+    done: BTreeSet<String>,
+    /// The risk that a person takes for it.
+    risk: Option<String>,
+    /// Whether all is well again once what is outside is undone, without any of us.
+    #[serde(default)]
+    returns: bool,
     /// Whether something cannot be seen because of it, and that is all.
     #[serde(default)]
     blind: bool,
@@ -178,7 +186,9 @@ fn all() -> Vec<(String, Fault)> {
         .map(|path| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let text = fs::read_to_string(&path).expect("a fault");
-            let fault = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let fault: Fault = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let helpless = fault.lasts.is_some() || fault.roots.is_empty();
+            assert!(helpless || !fault.done.is_empty(), "{name}: it says neither what must be done nor why it lasts");
             (name, fault)
         })
         .collect();

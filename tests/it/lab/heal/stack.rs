@@ -82,6 +82,9 @@ impl Stack {
             tried.named = BTreeSet::from(["the fault did not show".to_owned()]);
         }
         fault.outside_undo.iter().for_each(|words| self.machine.fault(&words.split(' ').collect::<Vec<_>>()));
+        if heals() && shows && fault.returns {
+            self.returned(&mut tried);
+        }
         if heals() && shows {
             let canaries = self.inside("for one in $shareds; do cat $one/canary; done");
             if canaries.lines().any(|line| line != "kept") {
@@ -121,9 +124,11 @@ impl Stack {
 
     /// Heals, and judges what was done.
     fn heal(&self, fault: &Fault, tried: &mut Tried) {
-        tried.may = fault.lasts.is_none();
+        tried.may = fault.lasts.is_none() || !fault.done.is_empty();
         // What did not help against the fault before may help against this one; we and the hosts forget it.
-        let _ = std::fs::remove_dir_all(self.bench.at("healing"));
+        for kept in ["healing", "playbooks"] {
+            let _ = std::fs::remove_dir_all(self.bench.at(kept));
+        }
         self.inside(&format!("rm -f {}/runs/*/remedy", self.bench.base()));
         let before = self.inside("readlink $release");
         let ran = self.healing(fault, tried);
@@ -132,9 +137,11 @@ impl Stack {
         *self.last.lock().expect("no panic") += &ran.out;
         let document: Value =
             serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
+        let mut done = BTreeSet::new();
         for one in document["treated"].as_array().into_iter().flatten() {
             let name = self.name(one, "problem");
             let (remedy, helped) = (one["remedy"].as_str().unwrap_or_default(), one["verdict"] == "helped");
+            done.extend(helped.then(|| self.name(one, "remedy")));
             // What was hidden behind a root may come to light, and be treated; what is no root and does not help is a wrong act.
             let rung = remedy.strip_prefix("ladder: ").map(|rung| format!("{rung} unit"));
             if (!helped && !fault.roots.contains(&name)) || rung.is_some_and(|rung| fault.never.contains(&rung)) {
@@ -157,15 +164,35 @@ impl Stack {
                 .wrong
                 .push(format!("it says that all is well ({:?}), and not all of it answers: {}", ran.code, ran.out));
         }
-        tried.healed = answers.then_some(took);
+        if fault.done.is_empty() && !done.is_empty() {
+            tried.wrong.push(format!("nothing was to be done, and {done:?} was"));
+        }
+        // Whether by what was to be done: what is well for another reason is a miss.
+        let meant = fault.done.is_subset(&done);
+        tried.healed = (meant && (answers || fault.lasts.is_some())).then_some(took);
         if tried.healed.is_none() {
-            tried.left = format!("{} of {}", document["left"], document["treated"]);
+            let (did, left) = (&document["treated"], &document["left"]);
+            tried.left = format!("{:?} was to help, and {done:?} did; left is {left} of {did}", fault.done);
+        }
+    }
+
+    /// Waits until all of it answers again by itself; healing then finds nothing to do.
+    fn returned(&self, tried: &mut Tried) {
+        self.inside("rm -f $kept/over");
+        let answered = self.answered().is_some();
+        let ran = self.bench.run_in("healing", &["heal", "--json"], &mut |_, _| {});
+        let document: Value = serde_json::from_str(&ran.out).unwrap_or_default();
+        let idle = document["treated"].as_array().is_some_and(Vec::is_empty);
+        if !answered || !idle || ran.code != Some(0) {
+            tried.wrong.push(format!("it is not well by itself: {answered} {:?} {}", ran.code, ran.out));
         }
     }
 
     /// Heals, while somebody asks again and again whether all of it answers.
     fn healing(&self, fault: &Fault, tried: &mut Tried) -> Ran {
-        let heal = || self.bench.run_in("healing", &["heal", "--json"], &mut |_, _| {});
+        let risk = fault.risk.iter().flat_map(|risk| ["--risk", risk.as_str()]);
+        let words: Vec<&str> = ["heal", "--json"].into_iter().chain(risk).collect();
+        let heal = || self.bench.run_in("healing", &words, &mut |_, _| {});
         let down = !self.inside(&format!("rm -f $kept/over; {} || echo down", self.answers)).is_empty();
         if !down || fault.outside.is_some() {
             return heal();
