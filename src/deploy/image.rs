@@ -97,6 +97,12 @@ pub(super) async fn read(
     Ok(all)
 }
 
+/// Whether a service's images are sent from here.
+#[must_use]
+pub fn is_sent(kind: &Kind) -> bool {
+    way(kind).is_some()
+}
+
 /// From where a service sends its images, if it does.
 pub(super) fn way(kind: &Kind) -> Option<&Push> {
     match kind {

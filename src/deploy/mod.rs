@@ -46,7 +46,7 @@ pub use fault::Fault;
 pub use git::GitFault;
 pub use ground::{Ground, Guest, Reach, Reaching};
 pub use host_check::{Checked, check_hosts};
-pub use image::ImageFault;
+pub use image::{ImageFault, is_sent};
 pub use lack::{lacks, needed};
 pub use open::{Terms, deploy};
 pub use past::PastRun;

@@ -86,7 +86,8 @@ fn images(service: &ServiceName, mut steps: Vec<Step>) -> Result<Vec<Step>, Refu
 }
 
 /// A step that brings a project up makes it anew.
-fn anew(step: Step) -> Step {
+#[must_use]
+pub fn anew(step: Step) -> Step {
     match step {
         Step::Project { project, folder, change: ProjectChange::Up | ProjectChange::Beside | ProjectChange::Renew } => {
             Step::Project { project, folder, change: ProjectChange::Recreate }

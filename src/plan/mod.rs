@@ -28,7 +28,7 @@ pub use engine::{Engine, Refused, Subject, Wanted};
 pub use graph::{Graph, Reached, hosts_behind, services_on};
 pub use guarantee::{Guarantee, guarantee};
 pub use make::{Health, Inputs, RefusedAt, plan};
-pub use mend::{Mend, hook_step};
+pub use mend::{Mend, anew, hook_step};
 pub use offer::{Left, Offer, Offered, offer};
 pub use parsed::Parsed;
 pub use render::{

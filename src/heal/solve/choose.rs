@@ -243,6 +243,9 @@ impl Healer {
         if !ways.is_empty() && ways.iter().all(again) && loops(place, seen, whole) {
             return Err("its supervisor starts it again and again, and that does not help".into());
         }
+        if !ways.is_empty() && ways.iter().all(again) && lacks_image(place, seen) {
+            return Err("its image is gone from the host, and has to come back first".into());
+        }
         if let [Way::Need(need, at)] = &*ways {
             if runs(place, seen) {
                 return Err(format!("{need} runs on {at}; what lies between the two is in the way"));
@@ -348,6 +351,12 @@ fn loops(place: &Problem, seen: &Diagnosis, whole: bool) -> bool {
     let meant = |one: &&Observation| whole || named.is_empty() || named.contains(&&one.of);
     let mut loops = seen.observations.iter().filter(here).filter(|one| one.look == "restarts").filter(meant);
     loops.any(|one| one.sight == Sight::Bad)
+}
+
+/// Whether a container of the service could not be made anew, which to start it may mean.
+fn lacks_image(place: &Problem, seen: &Diagnosis) -> bool {
+    let here = |one: &&Observation| one.host == place.host && one.service == place.service && one.look == "container";
+    seen.observations.iter().filter(here).any(|one| one.values.get("state").is_some_and(|state| state == "image-gone"))
 }
 
 /// Whether what supervises the service on the host says that it runs.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::deploy::{
-    Ended, Fault, Ground, Looking, Pace, Prepared, Request, SecondLook, Selection, Terms, TurnRequest, deploy, prepare,
-    prepare_back, prepare_turn,
+    Ended, Fault, Ground, Looking, Pace, Prepared, Request, SecondLook, Selection, Terms, TurnRequest, deploy, is_sent,
+    prepare, prepare_back, prepare_turn,
 };
 use crate::heal::diagnose::look;
 use crate::heal::left::cordons;
@@ -16,7 +16,7 @@ use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::host::run::Treatment;
 use crate::journal::Verdict;
 use crate::model::{Event, HostName, Outcome, RunId, ServiceName, Step};
-use crate::plan::{Action, Change, Mend, Target, Turn, services_on};
+use crate::plan::{Action, Change, Mend, Target, Turn, anew, services_on};
 
 /// Between two second looks.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -79,6 +79,9 @@ pub(super) async fn plan(
     let request = || Request { selection: selection.clone(), overwrite: true, only_look: false, renew: true };
     let whole = remedy.ways.iter().position(|way| matches!(way, Way::Restore | Way::Back));
     let prepared = match whole.map(|at| (at, &remedy.ways[at])) {
+        None if sends(ground, &remedy) => {
+            sent(restorable(prepare(ground, &request()).await.map_err(say)?)?, &remedy.ways)
+        }
         Some((at, way)) => {
             let mut prepared = if *way == Way::Restore {
                 restorable(prepare(ground, &request()).await.map_err(say)?)?
@@ -109,6 +112,31 @@ pub(super) async fn plan(
     let pace = Pace { batch: None, max_fail: None, keep: true };
     let terms = Terms { run, pace, second_look, treatment: Some(remedy.treatment), rescue: None };
     Ok(Ready { prepared, terms, amiss })
+}
+
+/// Whether it wants images that are sent from this machine: only the plan of a deploy knows them.
+fn sends(ground: &Ground, remedy: &Remedy) -> bool {
+    let service = ground.registry.services.get(&remedy.bearer);
+    let wants = |way: &Way| matches!(way, Way::Mend(Mend::Images | Mend::Again));
+    service.is_some_and(|service| is_sent(&service.kind)) && remedy.ways.iter().all(wants)
+}
+
+/// The part of such a plan that is wanted: all of it with containers that are made anew, or its images alone.
+fn sent(mut prepared: Prepared, ways: &[Way]) -> Prepared {
+    let again = ways.contains(&Way::Mend(Mend::Again));
+    for change in &mut Arc::make_mut(&mut prepared.plan).changes {
+        let steps = std::mem::take(&mut change.steps).into_iter();
+        let brings = |step: &Step| matches!(step, Step::Image { .. } | Step::Part { .. } | Step::Load { .. });
+        if again {
+            change.steps = steps.map(anew).collect();
+        } else {
+            // Nothing is started, so that no gate is asked.
+            change.steps = steps.filter(brings).collect();
+            change.after.clear();
+            change.action = Action::Turn(Turn::Mend);
+        }
+    }
+    prepared
 }
 
 /// Refuses what would be more than to bring back what was there.

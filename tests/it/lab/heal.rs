@@ -45,7 +45,8 @@ struct Fault {
     undo: String,
     /// The roots, as `PLAYBOOK WHERE`: the part of the stack, or host.
     roots: BTreeSet<String>,
-    /// What must be done, as `REMEDY WHERE`: the remedies that have to help. Where there are none, none may be applied.
+    /// What must be done, as `REMEDY WHERE`: the remedies that have to help, and those of the roots' own playbooks where it does not
+    /// say which and does not last. Where there are none, none may be applied.
     #[serde(default)]
     done: BTreeSet<String>,
     /// The risk that a person takes for it.
@@ -186,9 +187,10 @@ fn all() -> Vec<(String, Fault)> {
         .map(|path| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let text = fs::read_to_string(&path).expect("a fault");
-            let fault: Fault = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let helpless = fault.lasts.is_some() || fault.roots.is_empty();
-            assert!(helpless || !fault.done.is_empty(), "{name}: it says neither what must be done nor why it lasts");
+            let mut fault: Fault = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            if fault.done.is_empty() && fault.lasts.is_none() {
+                fault.done.clone_from(&fault.roots);
+            }
             (name, fault)
         })
         .collect();

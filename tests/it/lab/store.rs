@@ -36,7 +36,8 @@ fn bring(machine: &Machine) {
 /// The registry. It goes when this goes.
 pub struct Store {
     machine: Machine,
-    id: String,
+    /// The unit that it runs as.
+    pub id: String,
     port: u16,
     private: bool,
 }

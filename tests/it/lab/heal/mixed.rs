@@ -1,4 +1,5 @@
 //! The stack of the faults of containers and virtual environments: a native service needs a Python one, which needs a container.
+//! Beside them are a container whose image is fetched from a registry, and one whose image is sent from this machine.
 
 use std::fs;
 
@@ -6,9 +7,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
+use crate::fixture::docker_save::{layer, save};
 use crate::fixture::wheel;
 use crate::lab::docker::image;
 use crate::lab::kit::{Bench, Machine, port};
+use crate::lab::push::root;
+use crate::lab::store::Store;
 
 use super::native::HEAL;
 use super::stack::Stack;
@@ -37,8 +41,21 @@ pub fn mixed(machine: &Machine) -> Stack {
     let secure = check.replace("/health,", "/health, tls: { name: web.trial, ca: ca.pem },");
     let [ca, new, old] = certificates();
     fs::write(bench.at("ca.pem"), &ca).expect("an authority");
+    let (store, fetched, sent) = (Store::new(machine, &bench, false), port(), port());
+    store.push("page:1", "fetched", 1000);
+    let layers = [root(machine), layer(&[("www/index.html", b"sent".as_slice())])];
+    save(&bench.at("sent.tar"), "trial/sent:1", "amd64", &layers);
+    let page = |name: &str, port: u16, image: &str| {
+        format!(
+            "  {id}-{name}:\n    type: docker\n    host: {host}\n    {image}\n    command: [sh, -c, \"exec httpd -f -p 80 -h /www\"]\n    \
+             port: {port}\n    ports: [\"{port}:80\"]\n    stop: {{ signal: SIGKILL }}\n    \
+             checks: [{{ http: /, start_period: 10s }}, {{ unit: true }}]\n{HEAL}"
+        )
+    };
+    let pages = page("fetched", fetched, &format!("image: {}/page:1", store.name()))
+        + &page("sent", sent, "image: trial/sent:1\n    push: { from: sent.tar }");
     bench.registry(&format!(
-        "  {id}-box:\n    type: docker\n    host: {host}\n    compose: box/compose.yml\n    pull: never\n    port: {boxed}\n    \
+        "{pages}  {id}-box:\n    type: docker\n    host: {host}\n    compose: box/compose.yml\n    pull: never\n    port: {boxed}\n    \
          checks: [{{ http: /well, start_period: 10s }}, {{ unit: true }}]\n{HEAL}  \
          {id}-py:\n    type: python\n    host: {host}\n    source: app\n    wheels: wheels\n    run: [python, ./serve.py]\n    port: {py}\n    \
          needs: [{id}-box]\n    env: {{ PORT: \"${{PORT}}\", NEED: \"{boxed}\", SHARED: \"${{SHARED_DIR}}\" }}\n    \
@@ -53,11 +70,13 @@ pub fn mixed(machine: &Machine) -> Stack {
          shareds=\"/var/lib/docker/volumes/*{id}*data/_data $base/services/{id}-*/shared\" shared=$base/services/{id}-py/shared shared_web=$base/services/{id}-web/shared\n\
          unit_py=portoser-{id}-py.service unit_web=portoser-{id}-web.service port_box={boxed} port_py={py} port_web={web}\n\
          venv=$(echo $base/services/{id}-py/venvs/*) release=$base/services/{id}-py/current\n\
-         container() {{ docker ps -aq --filter label=portoser.service={id}-box; }}\n\
-         listens() {{ n=0; until ss -Htln \"sport = :$1\" | grep -q . || [ $n -gt 100 ]; do sleep 0.1; n=$((n + 1)); done; }}\n"
+         container() {{ docker ps -aq --filter label=portoser.service={id}-${{1:-box}}; }}\n\
+         port_fetched={fetched} port_sent={sent} store={}\n\
+         listens() {{ n=0; until ss -Htln \"sport = :$1\" | grep -q . || [ $n -gt 100 ]; do sleep 0.1; n=$((n + 1)); done; }}\n",
+        store.id
     );
-    let (machine, last) = (machine.clone(), Default::default());
-    let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last };
+    let (machine, last, store) = (machine.clone(), Default::default(), Some(store));
+    let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last, store };
     stack.inside(&format!(
         "mkdir -p $kept $shared_web; cat >$shared_web/new.pem <<'END'\n{new}END\ncat >$shared_web/old.pem <<'END'\n{old}END\n\
          cat >$kept/ca.pem <<'END'\n{ca}END\ncp $shared_web/new.pem $shared_web/cert.pem"
@@ -86,9 +105,10 @@ fn certificates() -> [String; 3] {
 const RESTART: &str = "systemctl start docker.socket docker; systemctl reset-failed $unit_py $unit_web; systemctl restart $unit_py $unit_web";
 
 const ANSWERS: &str = "curl -sf -m 1 -o /dev/null --cacert $kept/ca.pem --resolve web.trial:$port_web:127.0.0.1 https://web.trial:$port_web/health && \
-     curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_py/health && curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_box/well";
+     curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_py/health && curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_box/well && \
+     curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_fetched/ && curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_sent/";
 
-const CLEAN: &str = "systemctl stop stranger-$id $unit_py $unit_web; docker rm -f $(container); docker volume ls -q | grep $id | xargs -r docker volume rm; rm -rf $kept";
+const CLEAN: &str = "systemctl stop stranger-$id $unit_py $unit_web; docker rm -f $(container) $(container fetched) $(container sent); docker volume ls -q | grep $id | xargs -r docker volume rm; rm -rf $kept";
 
 /// A service that is well while what it needs answers, and uses a package where it has one.
 const SERVE: &str = r#"import os, signal, socket, sys, time

@@ -37,8 +37,8 @@ pub fn native(machine: &Machine) -> Stack {
          listens() {{ n=0; until ss -Htln \"sport = :$1\" | grep -q . || [ $n -gt 100 ]; do sleep 0.1; n=$((n + 1)); done; }}\n",
         ports[0], ports[1], ports[2]
     );
-    let (machine, last) = (machine.clone(), Default::default());
-    let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last };
+    let (machine, last, store) = (machine.clone(), Default::default(), None);
+    let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last, store };
     stack.inside(&format!(
         "useradd -M -s /usr/sbin/nologin $user; ln -sf /usr/bin/python3 $interpreter\necho 127.0.0.1 db-{id}.trial >>/etc/hosts\n\
          mkdir -p $base $kept; mount -t tmpfs -o size=8m,nr_inodes=900,mode=755 none $base"

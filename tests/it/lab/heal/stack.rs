@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::lab::kit::{Bench, Machine, Ran};
+use crate::lab::store::Store;
 
 use super::{Fault, heals};
 
@@ -23,6 +24,8 @@ pub struct Stack {
     pub answers: &'static str,
     /// What the last diagnosis and the last healing said.
     pub last: Mutex<String>,
+    /// The image registry that it fetches from.
+    pub store: Option<Store>,
 }
 
 /// What came of a fault.
@@ -50,6 +53,8 @@ impl Stack {
 
     /// Makes the fault, asks, heals, undoes it.
     pub fn score(&self, fault: &Fault) -> Tried {
+        // It is gone where the host was off.
+        self.store.iter().for_each(Store::start);
         self.well("before the fault");
         self.inside("for one in $shareds; do echo kept >$one/canary; chown --reference=$one $one/canary; done");
         self.inside(&fault.inject);
