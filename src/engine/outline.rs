@@ -31,7 +31,6 @@ pub(super) enum Setting<'a> {
     Number(Option<u64>),
     /// The same, with tenths.
     Tenths(Option<u32>),
-    Flag(bool),
     /// It is not given.
     Nothing,
     /// It may be asked for; putting it in is an error.
@@ -44,7 +43,6 @@ impl From<Setting<'_>> for Value {
             Setting::Text(text) => text.into(),
             Setting::Number(number) => number.into(),
             Setting::Tenths(number) => number.map(|number| f64::from(number) / 10.0).into(),
-            Setting::Flag(yes) => yes.into(),
             Setting::Nothing => ().into(),
             Setting::Undefined => Self::UNDEFINED,
         }
@@ -57,7 +55,6 @@ impl Setting<'_> {
             Self::Text(text) => !text.is_empty(),
             Self::Number(number) => number.is_some_and(|number| number != 0),
             Self::Tenths(number) => number.is_some_and(|number| number != 0),
-            Self::Flag(yes) => *yes,
             Self::Nothing | Self::Undefined => false,
         }
     }
@@ -70,7 +67,7 @@ impl Setting<'_> {
             Self::Tenths(Some(number)) => {
                 let _ = write!(to, "{}.{}", number / 10, number % 10);
             }
-            Self::Number(None) | Self::Tenths(None) | Self::Flag(_) | Self::Nothing | Self::Undefined => {}
+            Self::Number(None) | Self::Tenths(None) | Self::Nothing | Self::Undefined => {}
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The registry as checked: every name resolves, every value is in range, every path is absolute.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::docker::Docker;
 use crate::model::{HostName, OnLostContact, Scope, ServiceName};
 
+use super::harden::Hardening;
 use super::healing::{Heal, HealPolicy};
 use super::login::ImageLogin;
 use super::notify::Notify;
@@ -189,7 +190,8 @@ pub struct Service {
     /// The signal, with `SIG`, that makes it read its settings again.
     pub reload: Option<String>,
     pub hooks: Hooks,
-    pub harden: bool,
+    /// What its unit is cut off from.
+    pub harden: BTreeSet<Hardening>,
     pub labels: BTreeMap<String, String>,
     pub protected: bool,
     pub heal: Heal,

@@ -1,5 +1,7 @@
 //! From the registry as checked back to its own keys, with every default filled in. What comes out can be read again.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::checked::{
@@ -7,6 +9,7 @@ use super::checked::{
     LogLimits, ManagedFile, Native, Os, Policy, Python, Service, Tls,
 };
 use super::docker::{Docker, Healthcheck, Project, Push};
+use super::harden::Hardening;
 use super::healing::{Heal, HealPolicy};
 use super::source::Source;
 use super::units::{write_duration, write_size};
@@ -99,7 +102,7 @@ pub fn write_service(service: &Service) -> Value {
         ("stop", ours(json!({ "signal": service.stop.signal, "timeout": write_duration(service.stop.timeout) }))),
         ("reload", json!(service.reload)),
         ("hooks", write_hooks(&service.hooks)),
-        ("harden", native(ours(json!(service.harden)))),
+        ("harden", native(ours(write_harden(&service.harden)))),
         ("labels", json!(service.labels)),
         ("protected", json!(service.protected)),
         ("heal", write_heal(&service.heal)),
@@ -248,6 +251,13 @@ fn write_heal(heal: &Heal) -> Value {
         ("drafts", json!(heal.drafts)),
         ("unseen", json!(heal.unseen)),
     ])
+}
+
+fn write_harden(harden: &BTreeSet<Hardening>) -> Value {
+    match harden.is_empty() || *harden == Hardening::USUAL.into() {
+        true => json!(!harden.is_empty()),
+        false => harden.iter().map(|one| one.name()).collect(),
+    }
 }
 
 fn write_limits(limits: &Limits) -> Value {

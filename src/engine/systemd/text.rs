@@ -111,7 +111,7 @@ fn settings<'a>(
         ("log.lines", Setting::Number(log.lines.map(u64::from))),
         ("log.per", own(seconds(log.per.unwrap_or(Duration::from_secs(30))))),
         ("identifier", text(service.name.as_str())),
-        ("harden", Setting::Flag(service.harden)),
+        ("harden", own(service.harden.iter().map(|one| one.lines()).collect::<Vec<_>>().join("\n"))),
         ("target", text(target)),
     ])
 }
@@ -196,7 +196,7 @@ mod tests {
                 ("log.lines", Setting::Number(lines)),
                 ("log.per", own(per)),
                 ("identifier", text("api")),
-                ("harden", Setting::Flag(harden)),
+                ("harden", if harden { text("PrivateTmp=yes") } else { text("") }),
                 ("target", own(target)),
             ]
         })

@@ -5,7 +5,8 @@ use super::heal::Heal;
 use super::service::{Deploy, Limits, Log, Restart, Stop};
 use crate::model::Scope;
 use crate::registry::checked::{Become, Connection, Init, Os};
-use crate::registry::number::{Bool, Choice, Named, Port};
+use crate::registry::harden::HardenText;
+use crate::registry::number::{Choice, Named, Port};
 use crate::registry::read::{Many, Map, draft};
 use crate::registry::text::{Address, HostFolder, Label, LabelKey, Line, Name, User, Variable, Word};
 
@@ -38,8 +39,8 @@ draft! {
         log: Box<Log>,
         /// How services are stopped.
         stop: Box<Stop>,
-        /// Whether units are cut off from what a service seldom needs.
-        harden: Bool,
+        /// Whether units are cut off from what a service seldom needs; or what they are cut off from.
+        harden: HardenText,
         /// Whether units belong to the system or to the login user.
         scope: Choice<Scope>,
         /// How services are healed.

@@ -7,6 +7,7 @@ use super::source::SourceText;
 use crate::model::{OnLostContact, Scope};
 use crate::registry::checked::RestartPolicy;
 use crate::registry::docker::Pull;
+use crate::registry::harden::HardenText;
 use crate::registry::number::{
     Bool, Choice, Count, CountOrNone, Cpu, Mode, Named, Port, Share, Size, StopTime, Time, Whole,
 };
@@ -109,8 +110,8 @@ draft! {
         reload: Choice<Signal>,
         /// Commands at fixed points of a deploy, run on the host in the release.
         hooks: Box<Hooks>,
-        /// Whether its unit is cut off from what a service seldom needs.
-        harden: Bool,
+        /// Whether its unit is cut off from what a service seldom needs; or what it is cut off from.
+        harden: HardenText,
         /// Labels, for choosing services.
         labels: Map<LabelKey, Label>,
         /// Changes to it need its typed name or `--approve NAME`.

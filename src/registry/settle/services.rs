@@ -59,7 +59,9 @@ pub(super) fn make(
         stop: policy::stop(&service.stop, &unit.stop),
         reload: service.reload.value().map(|choice| choice.0.0.to_owned()),
         hooks,
-        harden: !docker && service.harden.value().or(unit.harden.value()).is_some_and(|yes| yes.0),
+        harden: if docker { None } else { service.harden.value().or(unit.harden.value()) }
+            .map(|text| text.0.clone())
+            .unwrap_or_default(),
         labels: labels(&service.labels),
         protected: service.protected.value().is_some_and(|yes| yes.0),
         heal: policy::heal(&service.heal, &defaults.heal),

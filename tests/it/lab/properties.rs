@@ -43,6 +43,21 @@ const TOLD: &[(&str, &str)] = &[
     ("UnitFileState", "enabled"),
 ];
 
+const HARDENED: &str = "harden: [no-new-privileges, private-devices, restrict-namespaces, restrict-realtime, \
+    memory-deny-write-execute, no-capabilities, system-service]";
+
+const CHOSEN: &[(&str, &str)] = &[
+    ("NoNewPrivileges", "yes"),
+    ("PrivateTmp", "no"),
+    ("ProtectSystem", "no"),
+    ("PrivateDevices", "yes"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("MemoryDenyWriteExecute", "yes"),
+    ("CapabilityBoundingSet", ""),
+    ("SystemCallErrorNumber", "1"),
+];
+
 fn shown(machine: &Machine, unit: &str, keys: &[&str]) -> BTreeMap<String, String> {
     let told = machine.inside(&format!("systemctl show -p {} {unit}", keys.join(",")));
     told.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
@@ -59,6 +74,13 @@ fn all(machines: Vec<Machine>) -> Result<(), Failed> {
         let told = shown(machine, &unit, &keys);
         let wanted: BTreeMap<String, String> = TOLD.iter().map(|(key, is)| ((*key).into(), (*is).into())).collect();
         assert_eq!(told, wanted, "on {}", machine.name);
+        // Or by name; what is usual does not come along.
+        let chosen = WRITTEN.replace("harden: true", HARDENED);
+        bench.registry(&bench.service("one", &[&machine.name], port, "one", &chosen));
+        bench.run(&["deploy", "--all"]).exits(0);
+        let keys: Vec<&str> = CHOSEN.iter().map(|(key, _)| *key).collect();
+        let wanted: BTreeMap<String, String> = CHOSEN.iter().map(|(key, is)| ((*key).into(), (*is).into())).collect();
+        assert_eq!(shown(machine, &unit, &keys), wanted, "on {}", machine.name);
         // It is in force in the process, and the signal to stop by ends it.
         let pid = shown(machine, &unit, &["MainPID"])["MainPID"].clone();
         let process =
