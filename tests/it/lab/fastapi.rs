@@ -63,6 +63,7 @@ fn fastapi(machines: Vec<Machine>) -> Result<(), Failed> {
     assert!(forged.out.contains("hash"), "{}", forged.out);
     answers("two on 0.115.12");
     uv::ways(&bench, &machines[1], index);
+    uv::project(&bench, &machines, index);
     eprintln!("lab: FastAPI by pip and by uv side by side: {:?}; one changed file {:?}", first.took, change.took);
     Ok(())
 }
