@@ -29,6 +29,7 @@ mod null;
 mod oom;
 mod open_files;
 mod owners;
+mod pid_file;
 mod port;
 mod process;
 mod program;
@@ -81,6 +82,7 @@ pub(super) const ALL: &[Look] = &[
     enabled::LOOK,
     stale::LOOK,
     process::LOOK,
+    pid_file::LOOK,
     container::LOOK,
     open_files::LOOK,
     ceiling::LOOK,
