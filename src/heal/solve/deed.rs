@@ -242,7 +242,9 @@ fn top(found: &Found<'_>, path: &str) -> Option<String> {
     if path == folder || path.strip_prefix(base) == Some("/services") {
         return Some(base.to_owned());
     }
-    if path.strip_prefix(&folder).is_some_and(|rest| rest == "/releases" || rest.starts_with("/releases/")) {
+    if path.strip_prefix(&folder).is_some_and(|rest| {
+        rest == "/releases" || ["/releases/", "/process/"].iter().any(|start| rest.starts_with(start))
+    }) {
         return Some(folder);
     }
     let units = matches!(parent, "/etc/systemd/system" | "/Library/LaunchDaemons")

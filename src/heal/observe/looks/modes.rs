@@ -87,11 +87,11 @@ pub(super) fn entries(heard: &Heard, placed: &Placed<'_>, record: &Record) -> Re
     for (path, _) in drift.filter_map(|line| line.rsplit_once(": ")) {
         wanted.remove(path);
     }
-    let entry = |path: &str, kind: Wanted, owner, mode| Entry {
-        path: place(&layout, record, path),
-        own: kind != Wanted::Above,
-        owner,
-        mode,
+    // Where nobody is root, `tar` may keep from others what the umask does, and there are no others.
+    let closer = |(has, should): (u32, u32)| has & !should == 0 && (has ^ should) & 0o700 == 0;
+    let entry = |path: &str, kind: Wanted, owner, mode: Option<(u32, u32)>| {
+        let mode = mode.filter(|mode| facts.uid == 0 || !closer(*mode));
+        Entry { path: place(&layout, record, path), own: kind != Wanted::Above, owner, mode }
     };
     let (mut all, mut whole) = (Vec::new(), text.lines().count() < MOST);
     for line in text.lines() {
