@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use portoser::host::run::{End, Happened, Order};
 use portoser::model::{Clock as _, Cmd, Step, SystemClock};
 
-use super::desk::{Desk, release, run_id, stage, trial};
+use super::desk::{Desk, command, release, run_id, stage, trial};
 
 pub fn trials(shell: &'static str) -> Vec<Trial> {
     vec![
@@ -44,6 +45,7 @@ pub fn trials(shell: &'static str) -> Vec<Trial> {
             Err(format!("{} were done, in the generations {generations:?}", done.lines().count()))
         }),
         trial(shell, "records_go_and_what_ended_lately_stays", thinned),
+        trial(shell, "a_run_that_takes_the_name_of_a_record_is_not_thinned", taken),
         trial(shell, "a_killed_holder_strands_nobody", |desk| {
             for number in 1..=4 {
                 let run = desk.run(number, vec![stage(None, None, vec![guarded(desk)])]);
@@ -131,4 +133,29 @@ fn thinned(desk: &Desk) -> Result<(), String> {
         .collect();
     let expected: Vec<u32> = (0..5).chain(10..30).collect();
     if left == expected { Ok(()) } else { Err(format!("{left:?} are left")) }
+}
+
+/// Thirty records, all of them old; while they are thinned, the first is begun once more under its name.
+fn taken(desk: &Desk) -> Result<(), String> {
+    let of = |number| format!("{}/runs/{}", desk.base(), run_id(number));
+    for number in 0..30 {
+        fs::create_dir_all(of(number)).expect("a folder");
+        fs::write(format!("{}/end", of(number)), "stale 1\n").expect("a file");
+    }
+    let runner = include_str!("../../../src/host/run/sh/runner.sh");
+    let thin = runner.split_once("\nthin() {").and_then(|(_, rest)| rest.split_once("\n}\n")).ok_or("no thin")?.0;
+    // The time is asked for when the records are listed already.
+    let script = format!(
+        "thin() {{{thin}\n}}\nnow() {{ now=1000000; mv \"$2\" \"$2.1\" && mkdir \"$2\" && : >\"$2/journal\"; }}\n\
+         base=$1 first=$2\nset_now() {{ now \"$base\" \"$first\"; }}\nthin\n"
+    )
+    .replace("  now\n", "  set_now\n");
+    let mut shell = command(Path::new(&desk.at("bin/sh")));
+    let output = shell.args(["-c", &script, "sh", &desk.base(), &of(0)]).output().map_err(|error| error.to_string())?;
+    let left = fs::read_dir(format!("{}/runs", desk.base())).expect("the runs").count();
+    match fs::exists(format!("{}/journal", of(0))) {
+        // The live one, nine that went with it, and the record that made room for it.
+        Ok(true) if left == 22 => Ok(()),
+        there => Err(format!("{there:?}, {left} are left: {}", String::from_utf8_lossy(&output.stderr))),
+    }
 }

@@ -283,8 +283,11 @@ thin() { # keeps the last twenty records, and what ended lately: its follower ma
     ended=''
     { read -r found ended <"$1/end"; } 2>/dev/null
     case $ended in '' | 0* | *[!0-9]*) ended=0 ;; esac
-    # Out of sight at once: a record without its end looks like a run that stopped.
-    [ $((now / 100 - ended)) -lt 600 ] || { mv "$1" "$base/runs/.new-thin-$$" && rm -rf "$base/runs/.new-thin-$$"; }
+    # Whoever is sent once more takes the name at any moment: what lies there by now may live. And out of sight at once: a record
+    # without its end looks like a run that stopped.
+    if [ $((now / 100 - ended)) -ge 600 ] && [ -e "$1/end" ] && mv "$1" "$base/runs/.new-thin-$$"; then
+      if [ -e "$base/runs/.new-thin-$$/end" ]; then rm -rf "$base/runs/.new-thin-$$"; else mv "$base/runs/.new-thin-$$" "$1"; fi
+    fi
     shift
   done
   for one in "$base"/runs/.new-*; do
