@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::app::{App, digest};
 use crate::cli::deploy::Manner;
+use crate::cli::said::Said;
 use crate::cli::turn::{Resumed, Ways};
-use crate::cli::{Exit, Face, Failure, Flags, attach, deploy, safe, said, session, turn};
+use crate::cli::{Exit, Face, Failure, Flags, attach, deploy, prompt, safe, said, session, turn};
 use crate::deploy::{Remembered, Request, Want};
 use crate::journal::{HistoryEntry, Journal, Run};
 use crate::model::{FailureKind, HostName, Outcome, ServiceName};
@@ -18,7 +19,7 @@ use crate::registry::parse_duration;
 ///
 /// What was asked then is asked again, of the same registry and environment: what is in place is proven and left alone, what
 /// the old run left open is settled first, and the rest is done. The flags of the old run hold, but not its approvals. Of a run that
-/// another machine began, its hosts tell what was asked (but an --overwrite is not taken from their word).
+/// another machine began, its hosts tell what was asked, and you say yes to it (an --overwrite is not taken from their word).
 #[derive(Debug, clap::Args)]
 pub(super) struct Resume {
     /// The run, or the first letters of its id [default: the newest one without an end, of this machine or else on the hosts]
@@ -37,7 +38,7 @@ pub(super) struct Resume {
 
 impl Resume {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let Meant { run, hosts } = meant(face, self.run.as_deref())?;
+        let Meant { run, told } = meant(face, self.run.as_deref())?;
         if run.end.is_some_and(|end| end.code == 0) {
             face.talk(format!("{} came to a good end; nothing of it remains to be done", run.id));
             return Ok(Exit::DONE);
@@ -46,16 +47,14 @@ impl Resume {
             Failure::say(FailureKind::Internal, format!("what was asked of {} cannot be read: its `{field}`", run.id))
                 .hint("ask for it in full, such as `portoser deploy SERVICE`; what is in place is left alone")
         })?;
-        if hosts.is_some() && std::mem::take(&mut asked.overwrite) {
-            face.warn(
-                "it was asked with --overwrite, which is not taken from a host's word: what was edited there is kept",
-            );
+        if let Some(told) = &told {
+            believe(face, told, &run, &mut asked, self.dry_run)?;
         }
         // The registry of the run, unless one is named; the user may stand in another folder now.
         let face = Face::new(flags(&face.flags, &run)?);
         let app = session::open(&face)?;
         changed(&face, &app, &run);
-        let heard = over(&face, &app, &run, hosts)?;
+        let heard = over(&face, &app, &run, told)?;
         if asked.back == Some(Target::Before) {
             return Err(one_too_far(&app.journal, &heard, &run)?);
         }
@@ -113,8 +112,8 @@ fn one_too_far(journal: &Journal, heard: &Remembered, run: &Run) -> Result<Failu
 /// A run that is gone on with.
 struct Meant {
     run: Run,
-    /// The hosts that told what was asked; none where this machine began the run.
-    hosts: Option<BTreeSet<HostName>>,
+    /// What all hosts told, the request among it; none where this machine began the run.
+    told: Option<Remembered>,
 }
 
 /// The run that is meant: one that this machine began, or else one that hosts know.
@@ -126,7 +125,7 @@ fn meant(face: &Face, prefix: Option<&str>) -> Result<Meant, Failure> {
         None => journal.unfinished()?.into_iter().take(1).collect(),
     };
     match (found.pop(), found.is_empty()) {
-        (Some(run), true) => Ok(Meant { run, hosts: None }),
+        (Some(run), true) => Ok(Meant { run, told: None }),
         (None, _) => foreign(face, prefix),
         (Some(last), false) => {
             let names = found.iter().chain([&last]).map(|run| run.id.to_string());
@@ -158,17 +157,30 @@ fn foreign(face: &Face, prefix: Option<&str>) -> Result<Meant, Failure> {
                 .hint("`portoser deploy SERVICE` does the same by name: what is in place is proven and left alone"));
         }
     };
-    let hosts = heard.hosts_of(&id);
-    let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
-    face.talk(safe(&format!("{id} is of another machine; {} asked: {} {}", told(&names), run.verb, run.request)));
-    Ok(Meant { run, hosts: Some(hosts) })
+    Ok(Meant { run, told: Some(heard) })
 }
 
-/// Who tells what was asked.
-fn told(hosts: &[&str]) -> String {
-    match hosts {
-        [one] => format!("{one} tells what was"),
-        many => format!("{} tell what was", many.join(", ")),
+/// What hosts tell is done on all of them, so a person says yes to it. Edits on hosts are not lost on a host's word.
+fn believe(face: &Face, told: &Remembered, run: &Run, asked: &mut Said, only_look: bool) -> Result<(), Failure> {
+    let hosts: Vec<String> = told.hosts_of(&run.id).iter().map(ToString::to_string).collect();
+    let request = Request { selection: asked.selection.clone(), overwrite: false, only_look: false, renew: false };
+    let request = said::write(&request, asked.back.as_ref(), &asked.pace, asked.no_auto_heal);
+    let further = run.resumes.as_ref().map(|run| format!(", going on with {run}")).unwrap_or_default();
+    let text = format!("{} is of another machine; by the word of {}", run.id, hosts.join(", "));
+    face.talk(safe(&format!("{text} this was asked: {} {request}{further}", run.verb)));
+    if std::mem::take(&mut asked.overwrite) {
+        face.warn(
+            "it was asked with --overwrite, which is not taken from a host's word: what was edited there is kept",
+        );
+    }
+    if only_look || face.flags.yes {
+        return Ok(());
+    }
+    let refused = || Failure::say(FailureKind::Refused, "nothing was done");
+    match face.can_ask() {
+        true if prompt::agrees("shall it be done?") => Ok(()),
+        true => Err(refused()),
+        false => Err(refused().hint("give --yes to do what the hosts tell")),
     }
 }
 
@@ -197,12 +209,11 @@ fn changed(face: &Face, app: &App, run: &Run) {
 }
 
 /// Refuses while the run is under way: two who do the same would only wait for each other.
-fn over(face: &Face, app: &App, run: &Run, hosts: Option<BTreeSet<HostName>>) -> Result<Remembered, Failure> {
-    let hosts = match hosts {
-        Some(hosts) => hosts.into_iter().filter(|host| app.registry.hosts.contains_key(host)).collect(),
-        None => attach::remembered(app, &run.id)?,
+fn over(face: &Face, app: &App, run: &Run, told: Option<Remembered>) -> Result<Remembered, Failure> {
+    let heard = match told {
+        Some(heard) => heard,
+        None => attach::ask(face, app, "resume", attach::remembered(app, &run.id)?, Want::Runs)?,
     };
-    let heard = attach::ask(face, app, "resume", hosts, Want::Runs)?;
     if heard.lives(&run.id) {
         return Err(Failure::say(FailureKind::Locked, heard.line(&run.id)).doing("going on with a run").hint(format!(
             "`portoser attach {}` watches it to its end; without a controller it ends by itself",
@@ -216,7 +227,8 @@ fn over(face: &Face, app: &App, run: &Run, hosts: Option<BTreeSet<HostName>>) ->
 fn done(app: &App, heard: &Remembered, run: &Run) -> Result<BTreeSet<(ServiceName, HostName)>, Failure> {
     let (mut runs, mut earlier) = (BTreeSet::from([run.id.clone()]), run.resumes.clone());
     while let Some(id) = earlier.filter(|id| !runs.contains(id)) {
-        earlier = app.journal.run(&id)?.and_then(|run| run.resumes);
+        let told = || heard.asked_of(&id).into_iter().find_map(|asked| Run::heard(&id, asked));
+        earlier = app.journal.run(&id)?.or_else(told).and_then(|run| run.resumes);
         runs.insert(id);
     }
     let done = |entry: &HistoryEntry| runs.contains(&entry.run) && entry.outcome == Some(Outcome::Committed);

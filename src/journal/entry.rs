@@ -68,7 +68,7 @@ struct Asked {
     resumes: Option<RunId>,
 }
 
-/// The longest that hosts are given to keep, in bytes: names that somebody wrote on a command line.
+/// The longest that hosts are given to keep, and believed, in bytes: names that somebody wrote on a command line.
 const ASKED: usize = 64 << 10;
 
 impl Run {
@@ -83,6 +83,7 @@ impl Run {
     /// The run that a host keeps such a line of; none when it cannot be read. Where its registry lay, and how it ended, is not known.
     #[must_use]
     pub fn heard(id: &RunId, asked: &str) -> Option<Self> {
+        let asked = Some(asked).filter(|asked| asked.len() <= ASKED)?;
         let Asked { verb, environment, request, digest, resumes } = serde_json::from_str(asked).ok()?;
         let word = !verb.is_empty() && verb.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
         Some(Self {

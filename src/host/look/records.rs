@@ -91,10 +91,7 @@ pub fn read_records(answer: &[u8]) -> Result<Records, LookError> {
         match key.as_str() {
             "runs" => records.runs = value.lines().filter_map(record).collect(),
             "journals" => journals = self::journals(value),
-            key if key.starts_with("asked ") => {
-                let name = key.trim_start_matches("asked ");
-                asked.extend(run_id(name).map(|run| ((run, name.contains('.')), value.clone())));
-            }
+            "asked" => asked = self::asked(value),
             key if key.starts_with("release ") => {
                 // A record that tells of another service than the folder it lies in is not believed.
                 let told = Record::parse(value).ok().filter(|record| key == format!("release {}", record.service));
@@ -135,6 +132,15 @@ fn proof(line: &str) -> Option<Proof> {
     let run = RunId::try_from(words.next()?).ok()?;
     let at = Timestamp::from_second(words.next()?.parse().ok()?).ok()?;
     Some(Proof { release, run, at, who: decode(words.next().unwrap_or_default()) })
+}
+
+/// What was asked of each run, as `grep -H` gives it: a line each.
+fn asked(text: &str) -> BTreeMap<(RunId, bool), String> {
+    let read = |line: &str| {
+        let (name, asked) = line.split_once("/asked:")?;
+        Some(((run_id(name)?, name.contains('.')), asked.to_owned()))
+    };
+    text.lines().filter_map(read).collect()
 }
 
 /// The lines of all journals, as `grep -H` gives them. Several attempts of one run are read as one: only the last of them can
@@ -189,14 +195,15 @@ mod tests {
              {RUN}.1/journal:4 1800000000.00 end stale\n"
         );
         let proven = format!("0123456789abcdef {RUN} 1800000003 ann@desk%0A\n");
-        let parts = [("proven api", proven.as_str()), ("runs", &runs), ("journals", &journals)];
+        let asked = format!("{RUN}/asked:{{}}\n{RUN}.1/asked:{{}} \n../x/asked:{{}}\n");
+        let parts = [("proven api", proven.as_str()), ("runs", &runs), ("asked", &asked), ("journals", &journals)];
         let records = read_records(&answer(&parts)).expect("readable");
         assert_eq!(records.base, "/opt/portoser");
         let run = records.run(&RunId::try_from(RUN).expect("a run")).expect("the last attempt");
         assert_eq!(run.state, RecordState::Ended(End::Committed));
         let Happened::Stage { stage: 1, about: Some(about) } = &run.entries[0].event else { panic!("{run:?}") };
         assert_eq!((about.service.as_str(), about.steps, &about.before), ("api", 7, &None));
-        assert_eq!(run.entries.len(), 2);
+        assert_eq!((run.entries.len(), run.asked.as_deref()), (2, Some("{}")));
         assert!(records.runs[0].replaced && records.runs[0].state == RecordState::Ended(End::Stale));
         assert_eq!(records.proven.values().next().expect("a book")[0].who, "ann@desk\n");
     }

@@ -1,4 +1,4 @@
-# For those who ask later: what the host itself remembers of its runs and of what was proven. One process, and no change.
+# For those who ask later: what the host itself remembers of its runs and of what was proven. Few processes, and no change.
 records() { # BASE
   cd "$1" || return
   for one in services/*/proven; do
@@ -21,11 +21,9 @@ records() { # BASE
     elif lives "$one/runner"; then state=lives; fi
     all="$all$one $state
 "
-    asked=
-    [ ! -r "$one/asked" ] || IFS= read -r asked <"$one/asked"
-    [ -z "$asked" ] || say "asked $one" "$asked"
   done
   say runs "$all"
+  say asked "$(grep -H '^{' -- */asked 2>/dev/null | head -c 2000000)"
   words='run|locked|stage|switched|kept|undoing|undone|stuck|failed|undo-failed|end'
   say journals "$(grep -HE "^[0-9]+ [0-9.]+ ($words) " -- */journal | head -c 8000000)"
 }

@@ -146,7 +146,9 @@ fn restarted(machines: Vec<Machine>) -> Result<(), Failed> {
     let before = pids();
     // From another machine: the hosts know what was asked, and where it was done.
     let run = machines[0].inside(&format!("ls {}/runs | tail -n 1", bench.base())).trim().to_owned();
-    let ran = bench.run_in("elsewhere", &["resume", &run, "--events"], &mut |_, _| {}).exits(0);
+    let asked = bench.run_in("elsewhere", &["resume", &run, "--events"], &mut |_, _| {}).exits(9);
+    assert!(asked.err.contains("give --yes"), "{asked:?}");
+    let ran = bench.run_in("elsewhere", &["resume", &run, "--yes", "--events"], &mut |_, _| {}).exits(0);
     assert_eq!((ran.ended("nothing-to-do"), ran.ended("committed")), (1, 1), "{ran:#?}");
     let after = pids();
     assert_eq!(before.iter().zip(&after).filter(|(before, after)| before == after).count(), 1, "{before:?} {after:?}");
