@@ -228,10 +228,12 @@ know_made() { # PROJECT FOLDER: notes how the containers of this release were ma
   } >"$notes.new" && mv -f "$notes.new" "$notes" || rm -f "$notes" "$notes.new"
 }
 
-awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is
+awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is; its health was asked in vain until then
   containers "$1" || return
   while read -r name status starts code policy health life; do
-    [ "$status" != paused ] || bounded 60 docker unpause "${life%@*}" || return
+    [ "$status" = paused ] || continue
+    printf '%s\n' "$life" >>"$run/awakened"
+    bounded 60 docker unpause "${life%@*}" || return
   done <"$run/ps"
 }
 
@@ -329,7 +331,9 @@ project_steady() { # PROJECT [RELEASE]: two looks must agree that all of it runs
   while read -r name status starts code policy health life; do
     # One that runs as it ran before this run tells nothing by how often it was started until then.
     ! grep -qsF -- "$life" "$run"/undo/*.before || starts=0
+    [ "$health" != unhealthy ] || ! grep -qsxF -- "$life" "$run/awakened" || status=awakened
     case $status:$starts:$code:$policy:$health in
+    awakened:*) first=none; return 1 ;;
     running:0:*:unhealthy | exited:*:[1-9]*:no:* | dead:*) hopeless=yes; return 1 ;;
     running:0:* | exited:*:0:no:* | exited:*:0:on-failure:*) whole="$whole $life" ;;
     *:[0-2]:*) first=none; return 1 ;;

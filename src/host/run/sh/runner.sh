@@ -265,7 +265,7 @@ close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may c
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
   dismiss
   forget_logins
-  (cd "$run" && rm -rf payload trees undo out tail a b left config whole lease hand deserted shut)
+  (cd "$run" && rm -rf payload trees undo out tail a b left config whole lease hand deserted shut awakened)
   now
   printf '%s %s\n' "$1" $((now / 100)) >"$run/end"
   [ -z "$lease_number" ] || release
