@@ -58,6 +58,7 @@ const CONTAINERS: &str = r#"
 all=$(docker ps -aq --filter "label=com.docker.compose.project=$1" --filter label=com.docker.compose.oneoff=False) || exit
 state='{{.State.StartedAt}} {{if .State.Running}}{{.State.FinishedAt}}{{else}}{{.State.StartedAt}}{{end}}'
 said() { docker logs --since "$since" "$@" "$one" 2>&1; }
+first() { docker logs --timestamps --since "$since" "$one" 2>&1 | head -n 1; }
 for one in $all; do
   told=$(docker inspect --format "$state {{index .HostConfig.LogConfig.Config \"max-size\"}}" "$one") || exit
   read -r at since most <<END
@@ -65,15 +66,16 @@ $told
 END
   # Docker notes the start when the first lines may be said already; what runs has said all since it last ended.
   case $since in 0001-*) since=1970-01-01T00:00:00Z ;; esac
-  # A log of limited size is emptied when it is full; when its first line was said tells whether that one began it.
+  parts gap --tail 2000
+  # A log of limited size is emptied when it is full; when its first line was said tells whether that one began it. Asked when the
+  # lines are read, as it may be emptied meanwhile; and twice, as nothing may be in it yet.
   if [ -n "$most" ]; then
-    first=$(docker logs --timestamps --since "$since" "$one" 2>&1 | head -n 1)
+    first=$(first) && [ -n "$first" ] || first=$(first)
     printf '@portoser-first %s %s\n' "$at" "${first%% *}"
   fi
-  parts gap --tail 2000
 done"#;
 
-/// What precedes the lines of a log of limited size: the start, and when its first line was said.
+/// What follows the lines of a log of limited size: the start, and when its first line was said.
 const FIRST: &str = "@portoser-first ";
 
 /// A log whose first line came so long after the start has probably lost others before it.
@@ -193,7 +195,7 @@ mod tests {
         let lost = "GET\n\n@portoser-lost\nGET\n\n@portoser-end\n";
         assert!(matches!(judge("ready", &said(0, lost, "")), Verdict::Unseen(_)));
         let emptied = |first: &str| {
-            format!("@portoser-first 2026-01-01T00:00:00.5Z {first}\nGET\n\n@portoser-gap\nGET\n\n@portoser-end\n")
+            format!("GET\n\n@portoser-gap\nGET\n\n@portoser-end\n@portoser-first 2026-01-01T00:00:00.5Z {first}\n")
         };
         assert!(matches!(judge("ready", &said(0, &emptied("2026-01-01T00:01:00Z"), "")), Verdict::Unseen(_)));
         assert!(judge("GET", &said(0, &emptied("2026-01-01T00:01:00Z"), "")).is_good());
