@@ -11,7 +11,7 @@ containers() { # PROJECT [RELEASE]: a line for each container in $run/ps: name, 
     --filter label=com.docker.compose.oneoff=False >"$run/ids" || { cat "$run/ids"; return 1; }
   set --
   while read -r one; do set -- "$@" "$one"; done <"$run/ids"
-  : >"$run/ps"
+  printf '' >"$run/ps" || return
   [ $# -gt 0 ] || return 0
   bounded 60 docker inspect --format '{{.Name}} {{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{with .HostConfig.RestartPolicy.Name}}{{.}}{{else}}no{{end}} {{with index .State "Health"}}{{.Status}}{{else}}-{{end}} {{.Id}}@{{.State.StartedAt}}' "$@" >"$run/ps"
 }
@@ -220,7 +220,7 @@ how_made='[{{json (index .Config.Labels "com.docker.compose.service")}},{{json (
 
 know_made() { # PROJECT FOLDER: notes how the containers of this release were made, so that it is seen when others change them
   notes=${2%/releases/*}/made
-  { [ -e "$notes" ] || : >"$notes"; } && containers "$1" && [ -s "$run/ids" ] &&
+  { [ -e "$notes" ] || printf '' >"$notes"; } && containers "$1" && [ -s "$run/ids" ] &&
     bounded 60 docker inspect --format "{{.Id}} $how_made" $(cat "$run/ids") >"$run/a" && {
     printf '%s\n' "${2##*/}"
     # What was changed in a container that was there before is no less a change.

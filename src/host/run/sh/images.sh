@@ -78,7 +78,7 @@ needed_tags() { # FOLDER...: of releases; sets $keep
 forget_fetched() { # names that no release needs any more go, unless a container that is not ours runs, or rests, on the image
   [ -e "$base/fetched" ] || return 0
   needed_tags "$base"/services/*/releases/*
-  : >"$run/a" && : >"$run/b" || return
+  printf '' >"$run/a" && printf '' >"$run/b" || return
   while read -r tag image name; do
     case $keep in *" $tag "*) to=$run/a ;; *) to=$run/b ;; esac
     printf '%s %s %s\n' "$tag" "$image" "$name" >>"$to"

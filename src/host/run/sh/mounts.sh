@@ -34,7 +34,7 @@ do_check_volumes() { # IMAGE [PATH]...: that where the image keeps data is mount
 undo_check_volumes() { :; }
 
 left_behind() { # PROJECT: what its containers keep, and outlives them, in $run/left: a line each, `KIND NAME`
-  : >"$run/left"
+  printf '' >"$run/left" || return
   containers "$1" || return
   own_networks "$1" >"$run/a" || { cat "$run/a"; return 1; }
   [ ! -s "$run/ids" ] || bounded 60 docker inspect --format '{{range .Mounts}}{{if .Name}}{{println "volume" .Name}}{{else if and .RW (eq .Type "bind")}}{{println "path" .Source}}{{end}}{{end}}{{range $name, $none := .NetworkSettings.Networks}}{{println "network" $name}}{{end}}' $(cat "$run/ids") >"$run/left" ||

@@ -13,7 +13,7 @@ settings() {
 keep_log() { # turns the log over when it has grown too large; the process goes on writing to the same file
   size=$(wc -c <"$folder/log") || return
   [ "$size" -gt "$log_max" ] || return
-  cp "$folder/log" "$folder/log.1" && : >"$folder/log" || return
+  cp "$folder/log" "$folder/log.1" && printf '' >"$folder/log" || return
   from=0 before=''
   if [ -e "$folder/log.start" ]; then read -r from before <"$folder/log.start"; fi
   # What the process said first lies in the other file now; at the second turn it is gone.
