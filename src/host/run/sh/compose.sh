@@ -190,7 +190,8 @@ do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
     done <"$run/ps"
     state=none
   fi
-  [ $state != none ] || own_networks "$1" >"$u.networks" || return
+  # It tells what was there before: without it, none would be.
+  [ $state != none ] || { own_networks "$1" >"$u.networks" && flush "$u.networks"; } || return
   cp "$run/ps" "$u.before" && note $state
 }
 
