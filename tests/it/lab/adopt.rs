@@ -129,7 +129,18 @@ fn one(machine: &Machine) {
     assert_eq!(changes(&bench), "", "what came back is as it was made");
     answers("old");
     kept();
+    // What goes by itself once it is stopped is no reason to stay, and a network of others is not for us to take away.
+    machine.inside(&format!(
+        "docker network create {id}-other; docker network connect {id}-other $(docker ps -q --filter publish={}); \
+         docker run -d --rm --stop-signal SIGKILL --label com.docker.compose.project={id} --label com.docker.compose.oneoff=True \
+         trial/http:1 sleep 100000",
+        ports[0]
+    ));
     let gone = bench.run(&["remove", &id, "--yes"]).exits(0);
+    assert_eq!(machine.inside(&format!("docker ps -aq --filter label=com.docker.compose.project={id}")), "");
+    assert_eq!(machine.inside(&format!("ls {}/services/{id} | grep made", bench.base())), "");
+    assert!(gone.err.contains(&format!("the network {id}-other stays, as it is not")), "{}", gone.err);
+    machine.inside(&format!("docker network rm {id}-other"));
     for left in ["volume", "network"].iter().zip(["more", "default"]) {
         let (kind, name) = (left.0, format!("{id}_{}", left.1));
         assert!(gone.err.contains(&format!("the {kind} {name} stays")), "{}", gone.err);

@@ -198,13 +198,14 @@ do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
 undo_hold_project() { # brings the project back to what it was, unless nothing ever touched it
   containers "$1" && be_patient || return
   if noted none; then
-    rm -f "${3%/releases/*}/made"
+    forget_made "$3"
     take_down "$1" "$3" && own_networks "$1" >"$run/a" || return
     while read -r one; do
       grep -qxF -- "$one" "$u.networks" || bounded 60 docker network rm "$one" || :
     done <"$run/a"
     return
-  elif noted foreign || cmp -s "$run/ps" "$u.before"; then return 0
+  elif noted foreign; then forget_made "$3"; return
+  elif cmp -s "$run/ps" "$u.before"; then return 0
   fi
   # By the name of its release: by that of the link, what it mounts would be another folder, and its containers be made anew.
   before=$2
@@ -228,6 +229,8 @@ know_made() { # PROJECT FOLDER: notes how the containers of this release were ma
     awk 'FILENAME == ARGV[1] { known[$1] = $0; next } { print ($1 in known) ? known[$1] : $0 }' "$notes" "$run/a"
   } >"$notes.new" && mv -f "$notes.new" "$notes" || rm -f "$notes" "$notes.new"
 }
+
+forget_made() { rm -f "${1%/releases/*}/made" "${1%/releases/*}/made.new"; } # FOLDER
 
 awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is; its health was asked in vain until then
   containers "$1" || return
@@ -257,7 +260,7 @@ do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
   stop) compose "$2" stop ;;
   restart) compose "$2" restart ;;
   reload) compose "$2" kill -s "$4" ;;
-  down) left_behind "$1" && take_down "$1" "$2" && rm -f "${2%/releases/*}/made" && tell_left "${2%/releases/*}" ;;
+  down) left_behind "$1" && take_down "$1" "$2" && forget_made "$2" && tell_left "${2%/releases/*}" "$1" ;;
   esac || { project_says "$1"; return 1; }
   case $3 in up | start | beside | take | renew | recreate) know_made "$1" "$2" ;; esac
 }
@@ -266,8 +269,22 @@ own_networks() { bounded 60 docker network ls --format '{{.Name}}' --filter "lab
 
 take_down() { # PROJECT FOLDER: its containers go, those of other files and `run` too; compose would take networks along
   compose "$2" stop || :
+  all_of "$1" || return
+  [ -s "$run/ids" ] || return 0
+  bounded "$unit_within" docker stop $(cat "$run/ids") || :
+  # One of `run --rm` goes by itself once it is stopped. What counts is what is still there.
+  times=0
+  until bounded 60 docker rm $(cat "$run/ids") >"$run/a" 2>&1; do
+    all_of "$1" || return
+    [ -s "$run/ids" ] || return 0
+    times=$((times + 1))
+    [ $times -le 10 ] || { cat "$run/a"; return 1; }
+    nap 0.5
+  done
+}
+
+all_of() { # PROJECT: its containers, those of `run` too, in $run/ids
   bounded 60 docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" >"$run/ids" || { cat "$run/ids"; return 1; }
-  [ ! -s "$run/ids" ] || { bounded "$unit_within" docker stop $(cat "$run/ids") && bounded 60 docker rm $(cat "$run/ids"); }
 }
 
 alone() { # PROJECT RELEASE: takes away the containers of other releases

@@ -43,15 +43,16 @@ left_behind() { # PROJECT: what its containers keep, and outlives them, in $run/
   bounded 60 docker volume ls --format 'volume {{.Name}}' --filter "label=com.docker.compose.project=$1" >>"$run/left"
 }
 
-tell_left() { # FOLDER: says what is left, as nobody else may take it away; FOLDER is the service's own, of which others tell
+tell_left() { # FOLDER PROJECT: says what is left, as nobody else may take it away; FOLDER is the service's own, of which others tell
   sort -u "$run/left" >"$run/a" || return
   while read -r kind name; do
     case $kind:$name in
     volume:*) bounded 60 docker volume inspect --format . -- "$name" >/dev/null 2>&1 || continue
       say note "the volume $name stays, with its data; \`docker volume rm $name\` on the host deletes it" ;;
     network:bridge | network:host | network:none) ;;
-    network:*) bounded 60 docker network inspect --format . -- "$name" >/dev/null 2>&1 || continue
-      say note "the network $name stays; \`docker network rm $name\` on the host deletes it, once nothing else is on it" ;;
+    network:*) owner=$(bounded 60 docker network inspect --format '{{index .Labels "com.docker.compose.project"}}' -- "$name" 2>/dev/null) || continue
+      if [ "$owner" != "$2" ]; then say note "the network $name stays, as it is not of this project alone"
+      else say note "the network $name stays; \`docker network rm $name\` on the host deletes it, once nothing else is on it"; fi ;;
     path:"$1"/*) ;;
     path:*) say note "the path $name stays, as it is the host's own" ;;
     esac
