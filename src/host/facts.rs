@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::host::look::Made;
+use crate::host::look::{Made, REMADE};
 use crate::host::{Fetches, Record};
 use crate::model::{ReleaseId, RunId, ServiceName};
 
@@ -233,6 +233,12 @@ impl SeenService {
     #[must_use]
     pub fn is_as_written(&self) -> bool {
         self.drift.is_empty() && self.altered.is_empty() && self.hangs.is_none()
+    }
+
+    /// Whether bringing it up makes containers anew that others made.
+    #[must_use]
+    pub fn is_remade(&self) -> bool {
+        self.altered.iter().any(|line| line.ends_with(REMADE))
     }
 
     /// What others changed since we wrote or made it: files, and containers.

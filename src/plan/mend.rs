@@ -7,6 +7,7 @@ use crate::host::{Layout, OURS, Record, Seen, SeenService};
 use crate::model::{Cmd, Content, ProjectChange, Scope, ServiceName, Step, UnitChange};
 use crate::plan::back::proven_before;
 use crate::plan::engine::{Engine, Refused};
+use crate::plan::make::altered;
 
 /// A part of a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,25 @@ pub(super) fn reloads_not(service: &ServiceName) -> Refused {
     Refused::new("nothing says how it reloads", hint)
 }
 
+/// The steps of a change of what runs. To start what others made of something else would make it anew, and is refused.
+pub(super) fn changed(
+    engine: &dyn Engine,
+    (record, layout): (&Record, &Layout),
+    found: Option<&SeenService>,
+    change: UnitChange,
+) -> Result<Vec<Step>, Refused> {
+    loses(&record.service, found.filter(|found| change == UnitChange::Start && found.is_remade()))?;
+    Ok(engine.change(record, layout, change))
+}
+
+/// Refuses to make containers anew that others made or changed: that is for a person to say.
+fn loses(service: &ServiceName, found: Option<&SeenService>) -> Result<(), Refused> {
+    let hint = format!(
+        "bring the change into the source and deploy, or run `portoser deploy {service} --overwrite` to lose it"
+    );
+    found.map_or(Ok(()), |found| altered(found, false).map_err(|why| Refused::new(why.what, hint)))
+}
+
 /// The steps of a part of a remedy.
 pub(super) fn mended(
     mend: &Mend,
@@ -53,9 +73,12 @@ pub(super) fn mended(
             vec![hook_step(&layout.release(&record.service, &record.release), hook)]
         }
         Mend::Change(UnitChange::Reload) if !engine.reloads(record) => return Err(reloads_not(&record.service)),
-        Mend::Change(change) => engine.change(record, layout, *change),
+        Mend::Change(change) => changed(engine, (record, layout), found, *change)?,
         Mend::Steps(steps) => steps.clone(),
-        Mend::Again => again().into_iter().map(anew).collect(),
+        Mend::Again => {
+            loses(&record.service, found)?;
+            again().into_iter().map(anew).collect()
+        }
         Mend::Images => images(&record.service, again())?,
         Mend::Unmask => unmask(record),
         Mend::Aside { word, .. } => vec![word.clone()],

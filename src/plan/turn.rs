@@ -8,7 +8,7 @@ use crate::model::{HostName, ServiceName, Step, UnitChange};
 use crate::plan::change::{Action, Change, Plan, Turn};
 use crate::plan::engine::{Engine, Refused};
 use crate::plan::make::RefusedAt;
-use crate::plan::mend::{Mend, mended, reloads_not};
+use crate::plan::mend::{Mend, changed, mended, reloads_not};
 use crate::registry::Registry;
 
 /// All that the plan depends on.
@@ -98,7 +98,7 @@ fn change(asked: &Asked<'_>, service: &ServiceName, host: &HostName, seen: &Seen
             (Action::Nothing, Vec::new())
         }
         Turn::Change(UnitChange::Reload) if !engine.reloads(record) => return Err(reloads_not(service)),
-        Turn::Change(change) => (Action::Turn(asked.turn), engine.change(record, &layout, change)),
+        Turn::Change(change) => (Action::Turn(asked.turn), changed(engine, (record, &layout), found, change)?),
         Turn::Remove => (Action::Turn(asked.turn), engine.remove(record, &layout)),
         Turn::Mend => {
             let Some(mends) = asked.mends.get(&(service.clone(), host.clone())) else { return Ok(None) };
@@ -235,6 +235,16 @@ mod tests {
 
     /// `api` needs `db`; each is on the host in this state, or is not there. An earlier run came to its end with `api`.
     fn turned(turn_wanted: Turn, states: &[(&str, &str)]) -> Result<Turned, Vec<RefusedAt>> {
+        turned_with(turn_wanted, states, "", &[])
+    }
+
+    /// The same where this was done to a container of `api`, and a remedy for it is wanted.
+    fn turned_with(
+        turn_wanted: Turn,
+        states: &[(&str, &str)],
+        altered: &str,
+        mends: &[Mend],
+    ) -> Result<Turned, Vec<RefusedAt>> {
         let text = "version: 1\nhosts: { box: { connection: local } }\nservices:\n  \
                     db: { type: native, host: box, run: [a] }\n  \
                     api: { type: native, host: box, run: [a], needs: [db] }\n";
@@ -243,7 +253,9 @@ mod tests {
         let host = host_name();
         let mut seen = Seen::default();
         for (service, state) in states {
-            let found = SeenService { record: Some(Ok(record(service))), ..SeenService::default() };
+            let changed = (*service == "api" && !altered.is_empty()).then(|| format!("container c: {altered}"));
+            let altered = changed.into_iter().collect();
+            let found = SeenService { record: Some(Ok(record(service))), altered, ..SeenService::default() };
             seen.services.insert(name(service), found);
             let unit = SeenUnit { loaded: true, active: (*state).into(), ..SeenUnit::default() };
             seen.units.insert((*service).into(), unit);
@@ -256,7 +268,7 @@ mod tests {
             engines: &[&Units],
             turn: turn_wanted,
             strays: &BTreeSet::new(),
-            mends: &BTreeMap::new(),
+            mends: &BTreeMap::from([((name("api"), host_name()), mends.to_vec())]),
             done: &BTreeSet::from([(name("api"), host_name())]),
         })
     }
@@ -292,6 +304,30 @@ mod tests {
         assert_eq!(order(&both), [("db", Action::Turn(restart)), ("api", Action::Nothing)]);
         let both = turned(restart, &[("api", "failed"), ("db", "active")]).expect("planned");
         assert_eq!(order(&both), [("db", Action::Turn(restart)), ("api", Action::Turn(restart))]);
+    }
+
+    #[test]
+    fn containers_that_others_made_are_not_made_anew() {
+        let (start, restart) = (UnitChange::Start, UnitChange::Restart);
+        let ([remade, updated], mend) =
+            (["made anew with other settings", "other memory than it was made with"], Turn::Mend);
+        for (turn, altered, mends, refused) in [
+            (Turn::Change(start), remade, vec![], true),
+            (Turn::Change(start), updated, vec![], false),
+            (Turn::Change(restart), remade, vec![], false),
+            (mend, remade, vec![Mend::Change(start)], true),
+            (mend, updated, vec![Mend::Change(start)], false),
+            (mend, remade, vec![Mend::Change(restart)], false),
+            (mend, updated, vec![Mend::Again], true),
+            (mend, "", vec![Mend::Again], false),
+        ] {
+            let planned = turned_with(turn, &[("api", "failed")], altered, &mends);
+            let says = planned.map_or_else(|all| all, |_| Vec::new());
+            let says: Vec<&str> =
+                says.iter().filter(|one| one.0.as_str() == "api").map(|one| one.2.what.as_str()).collect();
+            let wanted = format!("containers were changed on the host since the last deploy: container c: {altered}");
+            assert_eq!(says, if refused { vec![wanted.as_str()] } else { vec![] }, "{turn:?} {altered} {mends:?}");
+        }
     }
 
     #[test]

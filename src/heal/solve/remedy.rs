@@ -139,13 +139,13 @@ fn sent(mut prepared: Prepared, ways: &[Way]) -> Prepared {
     prepared
 }
 
+const EDITED: &str = "files or containers of it were changed on the host, and nothing writes over edits by itself";
+
 /// Refuses what would be more than to bring back what was there.
 fn restorable(prepared: Prepared) -> Result<Prepared, String> {
     let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
     if prepared.plan.changes.iter().flat_map(|change| &change.reasons).any(|line| edited(line)) {
-        return Err(
-            "files or containers of it were changed on the host, and nothing writes over edits by itself".into()
-        );
+        return Err(EDITED.into());
     }
     if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
         return Err("what the registry wants now is another release than the one that lies there".into());
@@ -155,6 +155,10 @@ fn restorable(prepared: Prepared) -> Result<Prepared, String> {
 
 /// Refuses to go back where only a person can say whether that is right.
 fn backward(prepared: Prepared, remedy: &Remedy) -> Result<Prepared, String> {
+    // The edited files of a release stay with it; its containers go.
+    if prepared.plan.changes.iter().flat_map(|change| &change.edited).any(|line| line.starts_with("container ")) {
+        return Err(EDITED.into());
+    }
     match prepared.plan.changes.iter().find_map(Change::across).filter(|_| !remedy.across) {
         Some(across) => Err(format!("{across}; a person may give --risk ask")),
         None => Ok(prepared),

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::host::facts::SeenContainer;
 
+/// What is said of a container that compose would replace, as it was made of something else.
+pub(in crate::host) const REMADE: &str = "made anew with other settings";
+
 /// What `docker update` changes, as it is told in this order behind part, hash and version.
 const SETTINGS: [&str; 9] = [
     "memory",
@@ -86,7 +89,7 @@ pub(super) fn altered(noted: &[Made], containers: &BTreeMap<String, Vec<SeenCont
         }
         let same = ours.iter().filter(|made| made.hash == now.hash).map(|made| made.changed(now));
         let what = match same.min_by_key(Vec::len) {
-            None => "made anew with other settings".to_owned(),
+            None => REMADE.to_owned(),
             Some(changed) if changed.is_empty() => return None,
             Some(changed) => format!("other {} than it was made with", changed.join(", ")),
         };

@@ -20,6 +20,7 @@ pub use containers::{INSPECT, container_units, containers};
 pub use discover::{Container, Discovered, FoundUnit, Listener, Part, discover_script, read_discovered};
 pub use fetch::{Fetch, Fetches, room_for};
 pub use made::Made;
+pub(in crate::host) use made::REMADE;
 pub use read::{LookError, job, process, process_name, read, units};
 pub use records::{Proof, RecordState, Records, RunRecord, read_records, records_script};
 

@@ -166,6 +166,9 @@ fn drifts(bench: &Bench, machine: &Machine, up: &str) {
     assert!(changes(bench).ends_with("made anew with other settings"), "{}: {}", machine.name, changes(bench));
     let refused = bench.run(&["deploy", id]).exits(9);
     assert!(refused.err.contains("containers were changed on the host"), "{}", refused.err);
+    bench.run(&["stop", id]).exits(0);
+    let refused = bench.run(&["start", id]).exits(9);
+    assert!(refused.err.contains("made anew with other settings"), "{}", refused.err);
     env("trial/http:1");
     machine.inside(&format!("docker rmi {id}/http:1"));
     machine.inside(&up.replace("up -d", "up -d --force-recreate"));
