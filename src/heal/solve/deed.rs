@@ -129,6 +129,7 @@ pub(super) fn way(deed: &Deed, found: &Found<'_>) -> Result<Way, String> {
 fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
     let change = |change| Some(Way::Mend(Mend::Change(change)));
     let steps = |steps| Some(Way::Mend(Mend::Steps(steps)));
+    let rests_on = |look: &str| found.evidence().any(|one| one.look == look);
     match (deed.verb(), deed.object()) {
         ("start", "unit" | "container") => change(UnitChange::Start),
         ("start", "need") => {
@@ -165,9 +166,8 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
             let back = found.value("mode").and_then(octal);
             steps(vec![run(chmod("1777"), back.map(|back| chmod(&back)))])
         }
-        ("restore", "mode") if found.lines("modes").next().is_some() => steps(handed_over(found, "modes", MODE)?),
-        // Only root gives files to others.
-        ("restore", "owner") if found.lines("owners").next().is_some() => {
+        ("restore", "mode") if rests_on("modes") => steps(handed_over(found, "modes", MODE)?),
+        ("restore", "owner") if rests_on("owners") => {
             steps(found.value("should").filter(|user| *user == "0").and_then(|_| handed_over(found, "owners", OWN))?)
         }
         ("restore", "mode") => {
@@ -215,6 +215,7 @@ fn owners(found: &Found<'_>) -> Option<Vec<Step>> {
 }
 
 /// What was deployed gets the mode or the owner back that it was deployed with, and with the undo what was found: `HAS SHOULD PATH`.
+/// Only root gives files to others.
 fn handed_over(found: &Found<'_>, look: &'static str, text: &str) -> Option<Vec<Step>> {
     let number =
         |word: &str| (!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())).then(|| word.to_owned());
@@ -226,7 +227,8 @@ fn handed_over(found: &Found<'_>, look: &'static str, text: &str) -> Option<Vec<
             |word: &str| at_place(if look == "modes" { "set-mode" } else { "give-back" }, text, path, (&top, word));
         steps.push(run(give(&should), Some(give(&has))));
     }
-    Some(steps)
+    // Where the look tells nothing to mend, it found too many.
+    (!steps.is_empty()).then_some(steps)
 }
 
 /// The folder that a path of ours must truly lie in; none for what is not ours.

@@ -1,7 +1,7 @@
 //! modes: whether the files and folders of the release, and its units, have the modes that they were deployed with; and whether
 //! everybody may write to the folders that they lie in. What was changed or is gone is told by the look `drift`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::heal::Observation;
 use crate::heal::observe::scene::{About, Heard, Look, Placed, Scene, each};
@@ -20,15 +20,18 @@ look_modes() { # SERVICE
   { printf '%s\n' . .. ../.. ../../.. ../../../.. .portoser/manifest
     awk '{ sub(/^[0-9a-f]*  /, ""); print; if ($0 !~ /^\//) while (sub(/\/[^\/]*$/, "")) if (!met[$0]++) print }' .portoser/manifest
   } | tr '\n' '\000' | xargs -0 ls -ldn -- 2>&1 |
-    grep -vE "^(-rw-r--r--|drwxr-xr-x)[.+@]? +[0-9]+ +$uid " | head -n 300
+    grep -vE "^(-rw-r--r--|drwxr-xr-x)[.+@]? +[0-9]+ +$uid " | head -n 3000
 }
 "#;
 
 /// So many lines are told at most.
-const MOST: usize = 300;
+const MOST: usize = 3000;
 
-/// So many of them are shown, and mended at once.
-pub(super) const SHOWN: usize = 50;
+/// So many are mended at once. Of more, none is: the rest would be as it was, so that all would be undone.
+const MENDED: usize = 300;
+
+/// What is said where nothing is amiss in what was told, and that is not all.
+pub(super) const IN_PART: &str = "not all of its files and folders were told";
 
 /// One file or folder of ours.
 pub(super) struct Entry {
@@ -40,6 +43,39 @@ pub(super) struct Entry {
     pub(super) owner: Option<u32>,
     /// The mode that it has, and the one that it should have, where these differ.
     mode: Option<(u32, u32)>,
+}
+
+/// What is to be told of a release, and of what lies around it.
+pub(super) struct Found {
+    pub(super) all: Vec<Entry>,
+    /// Whether everything was told: the answer was not cut, and each of its lines could be read.
+    pub(super) whole: bool,
+    /// Whether the answer was cut.
+    cut: bool,
+    /// The one mode of all files and folders; no release is deployed so.
+    alike: Option<u32>,
+}
+
+impl Found {
+    /// What the remedy is given: all of it, or nothing where it could not mend all of it.
+    pub(super) fn to_mend(&self, lines: Vec<String>) -> Vec<String> {
+        if self.cut || lines.len() > MENDED { Vec::new() } else { lines }
+    }
+
+    /// How many there are besides the first, and whether they are too many to be mended.
+    pub(super) fn more(&self, count: usize) -> String {
+        let least = if self.cut { "at least " } else { "" };
+        match count {
+            _ if self.cut || count > MENDED => {
+                format!(
+                    ", and {least}{} more are not as they should be, which are too many to be mended at once",
+                    count - 1
+                )
+            }
+            0 | 1 => String::new(),
+            _ => format!(", and {} more are not as they should be", count - 1),
+        }
+    }
 }
 
 /// What something is meant to be.
@@ -73,7 +109,7 @@ impl Wanted {
 ///
 /// # Errors
 /// Why that was not seen.
-pub(super) fn entries(heard: &Heard, placed: &Placed<'_>, record: &Record) -> Result<Vec<Entry>, String> {
+pub(super) fn entries(heard: &Heard, placed: &Placed<'_>, record: &Record) -> Result<Found, String> {
     let text = match heard.answer(&LOOK, placed.service.name.as_str())? {
         "?closed" => return Err("the manifest of its release cannot be read as this user".into()),
         // The record has a mode that is told always.
@@ -87,31 +123,42 @@ pub(super) fn entries(heard: &Heard, placed: &Placed<'_>, record: &Record) -> Re
     for (path, _) in drift.filter_map(|line| line.rsplit_once(": ")) {
         wanted.remove(path);
     }
-    // Where nobody is root, `tar` may keep from others what the umask does, and there are no others.
-    let closer = |(has, should): (u32, u32)| has & !should == 0 && (has ^ should) & 0o700 == 0;
-    let entry = |path: &str, kind: Wanted, owner, mode: Option<(u32, u32)>| {
-        let mode = mode.filter(|mode| facts.uid == 0 || !closer(*mode));
+    let mut found = Found { all: Vec::new(), whole: true, cut: text.lines().count() >= MOST, alike: None };
+    let mut modes = BTreeSet::new();
+    let mut entry = |path: &str, kind: Wanted, owner: Option<u32>, shown: &str| {
+        if !path.starts_with('/') {
+            modes.insert(bits(shown));
+        }
+        let mode = kind.differs(shown).filter(|mode| facts.uid == 0 || !is_closer(*mode));
         Entry { path: place(&layout, record, path), own: kind != Wanted::Above, owner, mode }
     };
-    let (mut all, mut whole) = (Vec::new(), text.lines().count() < MOST);
     for line in text.lines() {
         let Some((shown, owner, path)) = row(line) else {
-            whole = false;
+            found.whole = false;
             continue;
         };
         // A link shows nothing of its own.
         if let Some(kind) = wanted.remove(path).filter(|_| !shown.starts_with('l')) {
-            all.push(entry(path, kind, Some(owner).filter(|owner| *owner != facts.uid), kind.differs(shown)));
+            found.all.push(entry(path, kind, Some(owner).filter(|owner| *owner != facts.uid), shown));
         }
     }
+    found.whole &= !found.cut;
     // What is not told is as most of it; but a name that `ls` may write in another way says nothing by not being there.
     let plain = |path: &str| path.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let rest = wanted.iter().filter(|(path, _)| whole && plain(path));
-    all.extend(rest.filter_map(|(path, kind)| match kind {
-        Wanted::File(_) => Some(entry(path, *kind, None, Some(kind.differs("-rw-r--r--")?))),
-        Wanted::Folder | Wanted::Above => None,
-    }));
-    Ok(all)
+    let rest = wanted.iter().filter(|(path, _)| found.whole && plain(path));
+    let rest = rest.map(|(path, kind)| {
+        let shown = if matches!(kind, Wanted::File(_)) { "-rw-r--r--" } else { "drwxr-xr-x" };
+        entry(path, *kind, None, shown)
+    });
+    found.all.extend(rest.collect::<Vec<_>>());
+    found.alike = modes.pop_first().flatten().filter(|_| modes.is_empty() && found.whole);
+    Ok(found)
+}
+
+/// Whether a mode keeps more from others than it should, and nothing from its owner. Where nobody is root, `tar` may keep from
+/// others what the umask does, and there are no others.
+fn is_closer((has, should): (u32, u32)) -> bool {
+    has & !should == 0 && (has ^ should) & 0o700 == 0
 }
 
 /// What a release consists of, by the names that the look asks for.
@@ -185,27 +232,28 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         let one = scene.of(&LOOK, placed);
         Some(match entries(heard, placed, record) {
             Err(why) => one.unseen(why),
-            Ok(all) => judged(one, &all),
+            Ok(found) => judged(one, &found),
         })
     };
     scene.services.iter().filter_map(one).collect()
 }
 
-fn judged(one: Observation, all: &[Entry]) -> Observation {
-    let found: Vec<_> = all.iter().filter_map(|entry| Some((entry.mode?, entry.path.as_str()))).collect();
-    let Some(((has, should), path)) = found.first() else {
-        return one.good("its files and folders have the modes that they were deployed with");
+fn judged(one: Observation, found: &Found) -> Observation {
+    let amiss: Vec<_> = found.all.iter().filter_map(|entry| Some((entry.mode?, entry.path.as_str()))).collect();
+    let Some(((has, should), path)) = amiss.first() else {
+        return match found.whole {
+            true => one.good("its files and folders have the modes that they were deployed with"),
+            false => one.unseen(IN_PART),
+        };
     };
-    let lines =
-        found.iter().take(SHOWN).map(|((has, should), path)| format!("{has:04o} {should:04o} {path}")).collect();
-    let says = format!("the mode of {path} is {has:04o}, and should be {should:04o}{}", more(found.len()));
+    if let Some(mode) = found.alike {
+        let why = "as on a file system that keeps no modes (vfat, CIFS)";
+        return one.unseen(format!("all its files and folders have the mode {mode:04o}, {why}"));
+    }
+    let lines = amiss.iter().map(|((has, should), path)| format!("{has:04o} {should:04o} {path}")).collect();
+    let says = format!("the mode of {path} is {has:04o}, and should be {should:04o}{}", found.more(amiss.len()));
     let (has, should) = (format!("{has:04o}"), format!("{should:04o}"));
-    one.with("path", path).with("has", has).with("should", should).saying(lines).bad(says)
-}
-
-/// How many there are besides the first.
-pub(super) fn more(count: usize) -> String {
-    if count > 1 { format!(", and {} more are not as they should be", count - 1) } else { String::new() }
+    one.with("path", path).with("has", has).with("should", should).saying(found.to_mend(lines)).bad(says)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! registry says so. Who owns the base folder may own what lies in it, too.
 
 use crate::heal::Observation;
-use crate::heal::observe::looks::modes::{Entry, SHOWN, entries, more};
+use crate::heal::observe::looks::modes::{Entry, IN_PART, entries};
 use crate::heal::observe::scene::{About, Heard, Look, Scene, none};
 use crate::host::Layout;
 
@@ -15,18 +15,21 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     for placed in &scene.services {
         let Some(record) = heard.service(placed).and_then(|there| there.readable()) else { continue };
         let one = scene.of(&LOOK, placed);
-        let all = match entries(heard, placed, record) {
+        let told = match entries(heard, placed, record) {
             Err(why) => {
                 found.push(one.unseen(why));
                 continue;
             }
-            Ok(all) => all,
+            Ok(told) => told,
         };
-        let host = all.iter().find(|entry| entry.path == base.base()).and_then(|entry| entry.owner);
+        let host = told.all.iter().find(|entry| entry.path == base.base()).and_then(|entry| entry.owner);
         let foreign = |entry: &&Entry| entry.own && entry.owner.is_some() && entry.owner != host;
-        let strange: Vec<&Entry> = all.iter().filter(foreign).collect();
+        let strange: Vec<&Entry> = told.all.iter().filter(foreign).collect();
         let Some(first) = strange.first() else {
-            found.push(one.good("its files and folders belong to who deployed them"));
+            found.push(match told.whole {
+                true => one.good("its files and folders belong to who deployed them"),
+                false => one.unseen(IN_PART),
+            });
             continue;
         };
         let has = |entry: &Entry| entry.owner.unwrap_or_default();
@@ -37,11 +40,11 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             has(first),
             facts.uid,
             facts.user,
-            more(strange.len())
+            told.more(strange.len())
         );
         let one =
             one.with("path", &first.path).with("has", has(first)).with("should", facts.uid).with("user", &facts.user);
-        found.push(one.saying(strange.iter().take(SHOWN).map(line).collect()).bad(says));
+        found.push(one.saying(told.to_mend(strange.iter().map(line).collect())).bad(says));
     }
     found
 }

@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use super::super::owners;
 use super::super::tests::{says, service_told};
-use super::{LOOK, SHELL, bits, row};
-use crate::heal::Observation;
+use super::{Found, LOOK, SHELL, bits, is_closer, row};
+use crate::heal::{Observation, Sight};
 use crate::host::look::SHELLS;
 
 const RECORD: &str = "-rw------- 1 0 0 10 Nov 21 12:00 .portoser/release.json\n";
@@ -57,9 +57,52 @@ fn what_was_not_told_is_not_judged() {
     }
     // The program is not told of, as nobody may come to it: it has not lost its mode.
     let closed = sights(&format!("{RECORD}ls: cannot access 'bin/x': Permission denied\n"));
-    assert!(closed.iter().all(|one| one.starts_with("good ")), "{closed:?}");
-    let cut = sights(&(RECORD.to_owned() + &"-rw-rw-rw- 1 0 0 1 Nov 21 12:00 y\n".repeat(300)));
-    assert!(cut.iter().all(|one| one.starts_with("good ")), "{cut:?}");
+    assert!(closed.iter().all(|one| one.starts_with("unseen not all ")), "{closed:?}");
+    let many = "-rw-rw-rw- 1 0 0 1 Nov 21 12:00 y\n".repeat(3000);
+    let cut = sights(&(RECORD.to_owned() + &many));
+    assert!(cut.iter().all(|one| one.starts_with("unseen not all ")), "{cut:?}");
+    // What is told is bad all the same; but to mend it would not be all.
+    let open = format!("{RECORD}-rw-rw-rw- 1 1001 0 10 Nov 21 12:00 app.conf\n");
+    let told = |text: &str| both(text).map(|found| found.into_iter().next().expect("one"));
+    let lines = |text: &str| told(text).map(|one| (one.sight, one.lines.len()));
+    assert_eq!(lines(&format!("{open}{GOOD}")), [(Sight::Bad, 1); 2]);
+    assert_eq!(lines(&format!("{open}{GOOD}{many}")), [(Sight::Bad, 0); 2]);
+    assert!(told(&format!("{open}{many}"))[0].says.ends_with("too many to be mended at once"));
+}
+
+#[test]
+fn more_than_can_be_mended_is_not_mended_in_part() {
+    let found = |count: usize| {
+        Found { all: Vec::new(), whole: true, cut: false, alike: None }.to_mend(vec![String::new(); count])
+    };
+    assert_eq!([found(300).len(), found(301).len()], [300, 0]);
+}
+
+#[test]
+fn a_file_system_without_modes_is_not_called_changed() {
+    let names = [".portoser/release.json", ".portoser/manifest", "bin/x", "app.conf"];
+    let line = |mode: &str, name: &str| format!("{mode} 1 0 0 10 Nov 21 12:00 {name}\n");
+    let all = names.map(|name| line("-rwxr-xr-x", name)).concat();
+    let modes = |text: &str| says(&both(text)[0]).concat();
+    assert!(modes(&all).starts_with("unseen all its files and folders have the mode 0755, as on "), "{}", modes(&all));
+    // One folder has another one: there are modes.
+    assert!(modes(&(all + &line("drwx------", ".."))).starts_with("bad "));
+}
+
+#[test]
+fn what_the_umask_keeps_from_others_is_not_changed() {
+    for (has, should, closer) in [
+        (0o600, 0o644, true),
+        (0o700, 0o755, true),
+        (0o644, 0o644, true),
+        (0o666, 0o644, false),
+        (0o640, 0o600, false),
+        (0o400, 0o644, false),
+        (0o644, 0o755, false),
+        (0o4700, 0o755, false),
+    ] {
+        assert_eq!(is_closer((has, should)), closer, "{has:o} {should:o}");
+    }
 }
 
 #[test]
@@ -105,11 +148,17 @@ fn a_release_is_looked_at() {
         "",
         "ls() { busybox ls \"$@\"; }\nawk() { busybox awk \"$@\"; }\nxargs() { shift; busybox xargs -0 busybox \"$@\"; }\n",
     ];
+    // The words of every look come first, and whoever logs in may have such settings.
+    let first: String = include_str!("../../../../host/look/look.sh")
+        .lines()
+        .take_while(|line| !line.starts_with("PATH"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     for (shell, tools) in SHELLS.iter().flat_map(|shell| tools.map(|tools| (shell, tools))) {
-        let script =
-            format!("tick() {{ :; }}\n{tools}uid={uid} base='{base}'; export LC_ALL=C\n{SHELL}\nlook_modes api");
-        let told =
-            std::process::Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).output().expect("a look");
+        let script = format!("tick() {{ :; }}\n{tools}uid={uid} base='{base}'\n{first}{SHELL}\nlook_modes api");
+        let mut look = std::process::Command::new(shell[0]);
+        look.args(&shell[1..]).args(["-c", &script]).env("TIME_STYLE", "long-iso").env("QUOTING_STYLE", "c");
+        let told = look.output().expect("a look");
         let text = String::from_utf8_lossy(&told.stdout).into_owned();
         let mut found: Vec<_> = text.lines().map(|line| row(line).unwrap_or_else(|| panic!("{line}"))).collect();
         found.sort_by_key(|one| one.2);
