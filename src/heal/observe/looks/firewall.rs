@@ -11,7 +11,8 @@ use chains::{Packet, Why};
 
 pub(super) const LOOK: Look = Look { name: "firewall", about: About::Service, shell: SHELL, calls: once, judge };
 
-/// The rules for what comes in, as `iptables-save` and `nft` write them; without those that close something to some senders only.
+/// The rules for what comes in, as `iptables-save` and `nft` write them; without those that close something to some senders only. Of a
+/// chain that is left out nothing is told, so that nobody passes through it as if it were empty.
 const SHELL: &str = r#"
 look_firewall() {
   any=
@@ -19,7 +20,7 @@ look_firewall() {
     any=yes
     echo '= iptables'
     rules=$(bounded iptables-save -t filter) || rules='= denied'
-    printf '%s\n' "$rules" | grep -vE '^#|^-A (OUTPUT|FORWARD|DOCKER|KUBE-)[^ ]* | -s [0-9].* -j (DROP|REJECT)' | head -n 3000
+    printf '%s\n' "$rules" | grep -vE '^#|^(:|-A )(OUTPUT|FORWARD|DOCKER|KUBE-)[^ ]* | -s [0-9].* -j (DROP|REJECT)( |$)' | head -n 3000
   fi
   if command -v nft >/dev/null; then
     any=yes

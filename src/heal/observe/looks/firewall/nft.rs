@@ -28,6 +28,8 @@ pub(super) fn read(text: &str, packet: Packet) -> Chains<'_> {
                 chain = None;
             }
             (_, None) if line == "}" => table = None,
+            // Such a table is kept, and not in force.
+            (_, None) if line.starts_with("flags ") && line.contains("dormant") => (table, skipped) = (None, 1),
             (_, Some(name)) if line.starts_with("type ") => {
                 if line.contains("hook input") {
                     let short = name.rsplit(' ').next().unwrap_or_default();

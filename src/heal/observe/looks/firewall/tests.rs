@@ -1,7 +1,7 @@
 //! Rules as the tools write them, and what becomes of a connection to port 5432.
 
 use super::chains::{Packet, Why};
-use super::{closed, seen};
+use super::{SHELL, closed, seen};
 
 /// What closes the port to the host itself, and to others.
 fn found(tool: &str, rules: &str) -> [Option<String>; 2] {
@@ -59,6 +59,10 @@ fn the_first_rule_that_decides_counts() {
     ] {
         assert_eq!(closes("nft", &format!("{input}{rules}\n\t}}\n}}")), closed, "{rules}");
     }
+    let kept = input.replace("{\n\tchain", "{\n\tflags dormant\n\n\tchain");
+    assert_eq!(closes("nft", &format!("{kept}drop\n\t}}\n}}")), (false, false));
+    let after = format!("{kept}drop\n\t}}\n}}\n{}", input.replace("filter {", "other {"));
+    assert_eq!(closes("nft", &format!("{after}drop\n\t}}\n}}")), (true, true), "the table behind it is in force");
     let elsewhere = input.replace("input {\n", "x {\n").replace("hook input", "hook output");
     assert_eq!(closes("nft", &format!("{elsewhere}drop\n\t}}\n}}")), (false, false));
 }
@@ -115,6 +119,36 @@ fn a_policy_that_closes_what_no_rule_opens_is_told() {
         ),
         (false, false)
     );
+}
+
+/// The shell text itself, by the shells of this machine.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a real shell looks")]
+fn what_is_left_out_is_not_passed_through() {
+    for (rules, told) in [
+        // As kube-router has it: its chain lets the port in, and is left out.
+        (
+            ":INPUT DROP [0:0]\n:KUBE-ROUTER-INPUT - [0:0]\n-A INPUT -j KUBE-ROUTER-INPUT\n-A KUBE-ROUTER-INPUT -p tcp --dport 5432 -j ACCEPT",
+            false,
+        ),
+        (":INPUT DROP [0:0]\n:KUBE-ROUTER-INPUT - [0:0]\n-A KUBE-ROUTER-INPUT -p tcp --dport 5432 -j ACCEPT", true),
+        // A chain of somebody's own that begins with such a word may let in.
+        (":INPUT DROP [0:0]\n:DROPLIST - [0:0]\n-A INPUT -s 10.0.0.0/8 -j DROPLIST\n-A DROPLIST -j ACCEPT", false),
+        (":INPUT DROP [0:0]\n-A INPUT -s 10.0.0.0/8 -j DROP", true),
+    ] {
+        for shell in crate::host::look::SHELLS {
+            let script = format!(
+                "bounded() {{ \"$@\"; }}\niptables-save() {{ printf '%s\\n' '{rules}'; }}\nnft() {{ :; }}\n{SHELL}\nlook_firewall"
+            );
+            // A name with `-` is no function for every shell.
+            let script = script.replace("iptables-save", "iptables_save");
+            let out =
+                std::process::Command::new(shell[0]).args(&shell[1..]).args(["-c", &script]).output().expect("a look");
+            let text = String::from_utf8_lossy(&out.stdout).into_owned();
+            let rules = seen(text.trim()).expect("rules");
+            assert_eq!(closed(&rules, Packet { port: 5432, own: false }).is_some(), told, "{shell:?} {text}");
+        }
+    }
 }
 
 #[test]
