@@ -2,6 +2,8 @@
 # empty folder that is taken away at once.
 # Each answer is `@KEY LENGTH`, a newline, LENGTH bytes, a newline; so that no answer can pass for another.
 LC_ALL=C; export LC_ALL
+# With these, `ls` and `grep` would answer in other words, and `cd` would go elsewhere.
+unset TIME_STYLE QUOTING_STYLE GREP_OPTIONS CDPATH
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; export PATH
 printf '\n@portoser-look 1\n\n'
 # The answers have a stream of their own, so that what a function prints can be its result.
@@ -142,9 +144,13 @@ drift() { # the manifest of the release we stand in
 astray() { # LINE of the check: what is gone, and what is only closed to us, are called the same by it
   path=${1%: FAILED*} part=${1%: FAILED*}
   while [ ! -e "$part" ]; do
-    case $part in */?*) part=${part%/*} ;; *) part=. ;; esac
+    # Where even the folder we stand in cannot be reached, nothing can be told.
+    case $part in */?*) part=${part%/*} ;; .) break ;; *) part=. ;; esac
   done
+  # A name with `\` is written in another way by the check: nothing is found by it, and it is not gone for that.
+  case $path in *\\*) printf '%s\n' "$1"; return ;; esac
   if [ "$path" = "$1" ]; then printf '%s\n' "$1"
+  elif [ ! -e "$part" ]; then printf '%s: cannot be read\n' "$path"
   elif [ "$part" != "$path" ]; then
     if [ ! -d "$part" ] || [ -x "$part" ]; then printf '%s: is missing\n' "$path"; else printf '%s: cannot be read\n' "$path"; fi
   elif [ ! -f "$path" ]; then printf '%s: FAILED\n' "$path"

@@ -245,6 +245,27 @@ fn a_program_that_works_is_left_to_it() {
 }
 
 #[test]
+fn what_the_check_says_is_not_taken_further() {
+    // The folder is closed in the middle of the look; and a name is written in the way of the check.
+    for (does, told) in [
+        ("chmod 0 .; echo 'data: FAILED open or read'", "data: cannot be read"),
+        (r"printf '%s\n' 'a\\b: FAILED'", r"a\\b: FAILED"),
+    ] {
+        for shell in SHELLS {
+            let place = place();
+            std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).expect("its mode");
+            let nobody = (place.path().metadata().expect("a folder").uid() == 0).then_some(65534);
+            let release = place.path().join("base/services/api/releases/0123456789abcdef");
+            std::os::unix::fs::chown(release, nobody, None).expect("its owner");
+            program(place.path(), "sha256sum", &format!("{does}\nexit 1"));
+            let seen = look_as(shell, place.path(), nobody).seen;
+            let api = seen.services.into_iter().find(|one| one.0.as_str() == "api").expect("it").1;
+            assert_eq!(api.drift, [told], "{shell:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_closed_is_not_gone() {
     let nobody = 65534;
     for shell in SHELLS {
