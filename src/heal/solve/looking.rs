@@ -113,13 +113,21 @@ impl Healer {
             one.is_starting() && treated.iter().any(same)
         };
         while last.observations.iter().any(ours) && Instant::now() < until {
-            if self.ground.stop.is_cancelled() || self.cure.is_over() {
+            if self.cure.is_over() || !self.waits(Duration::from_secs(1)).await {
                 break;
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
             last = self.look_again(&last).await;
         }
         last
+    }
+
+    /// Waits so long; not to the end where somebody wishes the run to stop.
+    async fn waits(&self, time: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.ground.stop.cancelled() => false,
+            () = tokio::time::sleep(time) => true,
+        }
     }
 
     /// What a remedy did not help against may be gone at one look and there at the next: to be well takes as many looks as to be ill.
@@ -130,10 +138,9 @@ impl Healer {
         let apart = heals.iter().map(|heal| heal.apart).max().unwrap_or_default();
         for _ in 1..heals.iter().map(|heal| heal.looks).max().unwrap_or(1) {
             let gone = |problem: &&Problem| !last.problems.iter().any(|other| other.is_same(problem));
-            if !in_vain.iter().any(gone) || self.ground.stop.is_cancelled() || self.cure.is_over() {
+            if !in_vain.iter().any(gone) || self.cure.is_over() || !self.waits(apart).await {
                 break;
             }
-            tokio::time::sleep(apart).await;
             last = self.look_again(&last).await;
         }
         last
@@ -155,14 +162,16 @@ impl Healer {
             if roots.is_empty() {
                 break;
             }
+            // What was seen less often than it has to be is not acted on.
             if self.ground.stop.is_cancelled() || self.cure.is_over() {
-                // What was seen less often than it has to be is not acted on.
                 return (Vec::new(), last);
             }
             if self.near(&last).is_empty() {
                 break;
             }
-            tokio::time::sleep(apart).await;
+            if !self.waits(apart).await {
+                return (Vec::new(), last);
+            }
             last = self.look_again(&last).await;
             let still = |root: &Problem| last.roots().find(|other| root.is_same(other)).cloned();
             // The last look's own words and numbers are what is acted on.
