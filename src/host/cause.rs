@@ -81,6 +81,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "create the group there, or change the unit's template",
     ),
     (
+        r"(?m)ExecMainStatus=218$|status=218/CAPABILITIES",
+        "it was to be cut off from what its manager may not take away",
+        "in `scope: user` leave `protect-kernel`, which `true` holds, and `private-devices` out of `harden`, or take `scope: system`",
+    ),
+    (
         r"(?m)ExecMainStatus=200$|status=200/CHDIR|: can't cd to /",
         "the folder that it runs in is missing, or closed to its user",
         "every folder on the way to the release must be open to `user`; see `namei -l` of the `base` on the host",

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::hosts::{env, labels};
 use super::variables::Known;
 use super::{Site, checks, cross, docker, files, policy, python, source};
-use crate::model::{HostName, ServiceName};
+use crate::model::{HostName, Scope, ServiceName};
 use crate::registry::checked::{Hook, Hooks, Kind, Native, Service};
 use crate::registry::draft::{self, PortText, ServiceType};
 use crate::registry::fault::{Place, nearest, shown};
+use crate::registry::harden::Hardening;
 use crate::registry::read::{At, Field, List, Map, Reader};
 use crate::registry::text::{Gate as _, User};
 use crate::registry::tree::Trail;
@@ -37,6 +38,8 @@ pub(super) fn make(
     let none = draft::Defaults::default();
     let unit = if service.unit.written() || service.compose.written() { &none } else { defaults };
     let (no_scope, docker) = (draft::Service::default(), matches!(kind, Some(Kind::Docker(_))));
+    let scope = if docker { policy::scope(&no_scope, &none) } else { policy::scope(service, defaults) };
+    let harden = harden(service, if docker { &none } else { unit }, (scope, written.place), &at, to);
     let kind = kind?;
     Some(Service {
         name: name.clone(),
@@ -54,18 +57,35 @@ pub(super) fn make(
         restart: policy::restart(&service.restart, &unit.restart),
         limits: policy::limits(&service.limits, &unit.limits),
         user,
-        scope: if docker { policy::scope(&no_scope, &none) } else { policy::scope(service, defaults) },
+        scope,
         log: policy::log(&service.log, &unit.log),
         stop: policy::stop(&service.stop, &unit.stop),
         reload: service.reload.value().map(|choice| choice.0.0.to_owned()),
         hooks,
-        harden: if docker { None } else { service.harden.value().or(unit.harden.value()) }
-            .map(|text| text.0.clone())
-            .unwrap_or_default(),
+        harden,
         labels: labels(&service.labels),
         protected: service.protected.value().is_some_and(|yes| yes.0),
         heal: policy::heal(&service.heal, &defaults.heal),
     })
+}
+
+/// What its units are cut off from; a fault for what no user's own manager can take away.
+fn harden(
+    service: &draft::Service,
+    unit: &draft::Defaults,
+    (scope, place): (Scope, Place),
+    at: &Trail<'_>,
+    to: &mut Reader,
+) -> BTreeSet<Hardening> {
+    let all = service.harden.value().or(unit.harden.value()).map(|text| text.0.clone()).unwrap_or_default();
+    if scope == Scope::User && all.contains(&Hardening::NoCapabilities) {
+        let place = service.harden.given().map_or(place, |own| own.place);
+        let name = Hardening::NoCapabilities.name();
+        to.fault(place, &at.key("harden"), format!("`{name}` cannot be had in `scope: user`"))
+            .why("a user's own systemd may not take capabilities away: the unit ends with 218/CAPABILITIES")
+            .hint(format!("leave `{name}` out, as `no-new-privileges` keeps a plain user from all of them; or take `scope: system`"));
+    }
+    all
 }
 
 /// The further ports of the host that it binds.
