@@ -1,5 +1,6 @@
 //! launchd: the job's property list, as launchd.plist(5) has it. The steps are those of units (`systemd.rs`); the run script
-//! speaks to launchctl. None of this ever ran on a Mac: it is held to the manual pages and to recorded answers.
+//! speaks to launchctl. None of this ever ran on a Mac: it is held to the manual pages and to answers
+//! that we wrote after published ones.
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 

@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn who_listens_on_macos_is_read() {
-        // As macOS 14 prints them.
+        // As the manual pages of macOS have them; written by us, and never seen on a Mac.
         let netstat = "tcp4       0      0  127.0.0.1.5432         *.*                    LISTEN     \n\
                        tcp6       0      0  ::1.5432               *.*                    LISTEN     \n\
                        tcp46      0      0  *.8080                 *.*                    LISTEN     \n\

@@ -279,7 +279,8 @@ pub fn process(text: &str) -> SeenUnit {
     }
 }
 
-/// Reads `launchctl print DOMAIN/LABEL` (its format is not documented; these lines are as macOS 13 to 15 print them):
+/// Reads `launchctl print DOMAIN/LABEL` (its format is not documented; these lines are as others
+/// published them, and we never saw them on a Mac):
 /// `state = running`, `pid = 123`, `last exit code = 0`.
 #[must_use]
 pub fn job(block: &str) -> SeenUnit {

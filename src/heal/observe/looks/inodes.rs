@@ -57,7 +57,7 @@ mod tests {
     fn inodes_run_out() {
         let df = "Filesystem Inodes IUsed IFree IUse% Mounted on\nnone 100 100 0 100% /opt x\nbtrfs 0 0 0 - /\n";
         assert_eq!(says(&host_look(&LOOK, &[("heal/inodes ", df)])), ["bad /opt x has 0 of 100 inodes free"]);
-        // As macOS 14 prints it.
+        // As the manual page of macOS has it; written by us, and never seen on a Mac.
         let df = "Filesystem   512-blocks      Used Available Capacity iused     ifree %iused  Mounted on\n\
                   /dev/disk3s1s1  965595304  20159472 385146240     5%  404167 1925731200    0%   /\n\
                   /dev/disk3s5    965595304 541267216 385146240    59% 3000000         10  100%   /System/Volumes/Data\n";

@@ -74,7 +74,7 @@ mod tests {
         let text = "/ overlay rw,relatime\n/sys sysfs ro\n/opt ext4 rw\n/opt/portoser tmpfs ro,nosuid\n";
         let found = host_look(&LOOK, &[("heal/mounts ", text)]);
         assert_eq!(says(&found), ["bad /opt/portoser is read-only", "good / is writable"]);
-        // As macOS 14 prints it.
+        // As the manual page of macOS has it; written by us, and never seen on a Mac.
         let text = "= mount\n/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)\ndevfs on /dev (devfs, local, nobrowse)\n\
                     /dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse, protect)\n\
                     /dev/disk4s1 on /opt/portoser (apfs, local, read-only)\n";
