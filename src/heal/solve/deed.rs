@@ -332,15 +332,19 @@ const CONTINUE: &str = "grep -q '^State:[[:space:]]*T' /proc/$1/status || exit 0
 const STAND: &str = "top=$(cd -P -- \"$2\" && pwd -P) && cd -P -- \"${1%/*}\" || exit 0; here=$(pwd -P); case $here/ in \"$top\"/*) ;; \
                      *) echo \"$1 lies elsewhere, in $here\"; exit 1 ;; esac; it=./${1##*/}; ";
 
+/// What is there, is no link, and has no other names: else what follows is not done.
+macro_rules! lone {
+    () => {
+        "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; \
+         [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; "
+    };
+}
+
 /// A file or folder that is no link, and no second name of a file elsewhere: PATH FOLDER OWNER
-const OWN: &str = "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; \
-                   [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; \
-                   chown -h -- \"$3\" \"$it\"";
+const OWN: &str = concat!(lone!(), "chown -h -- \"$3\" \"$it\"");
 
 /// The same for its mode: PATH FOLDER MODE
-const MODE: &str = "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; \
-                    [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; \
-                    chmod -- \"$3\" \"$it\"";
+const MODE: &str = concat!(lone!(), "chmod -- \"$3\" \"$it\"");
 
 /// A small plain file that nobody has open and that names no process that lives: PATH FOLDER NAME
 const ASIDE: &str = "[ -f \"$it\" ] && [ ! -L \"$it\" ] || exit 0; [ ! -e \"./$3\" ] && [ ! -L \"./$3\" ] || { echo \"$3 is there already\"; exit 1; }; \
