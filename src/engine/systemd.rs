@@ -136,9 +136,7 @@ fn put(unit: &UnitFile) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Some(path) = &unit.path {
         let content = crate::model::Content::open(unit.text.clone());
-        // A job of launchd holds its environment; a unit of systemd names a file for it.
-        let mode = if path.ends_with(".plist") { 0o600 } else { 0o644 };
-        steps.push(Step::Put { path: path.clone(), content, mode, owner: None });
+        steps.push(Step::Put { path: path.clone(), content, mode: unit.mode(), owner: None });
         if let Some(enable) = &unit.enable {
             // The link that `systemctl enable` makes for this [Install] section; made by us, it can be put back exactly.
             let folder = enable.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();

@@ -97,6 +97,14 @@ pub struct UnitFile {
     pub text: String,
 }
 
+impl UnitFile {
+    /// The mode of its file: a job of launchd holds its environment, and a unit of systemd names a file for it.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        if self.path.as_deref().is_some_and(|path| path.ends_with(".plist")) { 0o600 } else { 0o644 }
+    }
+}
+
 impl Record {
     /// Reads a record from its line. The error says what is wrong with it.
     pub fn parse(line: &str) -> Result<Self, String> {

@@ -171,11 +171,7 @@ fn wanted(record: &Record) -> BTreeMap<String, Wanted> {
         all.extend(path.match_indices('/').map(|(slash, _)| (path[..slash].to_owned(), Wanted::Folder)));
         all.insert(path.clone(), Wanted::File(mode));
     }
-    let units = record.units.iter().filter_map(|unit| unit.path.clone());
-    all.extend(units.map(|path| {
-        let mode = if path.ends_with(".plist") { 0o600 } else { 0o644 };
-        (path, Wanted::File(mode))
-    }));
+    all.extend(record.units.iter().filter_map(|unit| Some((unit.path.clone()?, Wanted::File(unit.mode())))));
     all.extend(
         [("release.json", 0o600), ("manifest", 0o644)]
             .map(|(name, mode)| ([OURS, "/", name].concat(), Wanted::File(mode))),
