@@ -335,15 +335,12 @@ const STAND: &str = "top=$(cd -P -- \"$2\" && pwd -P) && cd -P -- \"${1%/*}\" ||
 /// What is there, is no link, and has no other names: else what follows is not done.
 macro_rules! lone {
     () => {
-        "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; \
-         [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; "
+        "[ ! -L \"$it\" ] && [ -e \"$it\" ] || exit 0; [ -d \"$it\" ] || [ -z \"$(find \"$it\" -prune -links +1)\" ] || { echo \"$1 has other names\"; exit 1; }; "
     };
 }
 
-/// A file or folder that is no link, and no second name of a file elsewhere: PATH FOLDER OWNER
+/// A file or folder that is no link, and no second name of a file elsewhere: PATH FOLDER OWNER (or MODE)
 const OWN: &str = concat!(lone!(), "chown -h -- \"$3\" \"$it\"");
-
-/// The same for its mode: PATH FOLDER MODE
 const MODE: &str = concat!(lone!(), "chmod -- \"$3\" \"$it\"");
 
 /// A small plain file that nobody has open and that names no process that lives: PATH FOLDER NAME
