@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libtest_mimic::Failed;
 use portoser::host::{Facts, Init, Seen};
 use portoser::model::{HostName, ServiceName};
-use portoser::plan::{Change, Graph, Inputs, Sources, plan};
+use portoser::plan::{Change, Graph, Inputs, Refused, Sources, plan};
 use portoser::registry::{FileSource, Format, Registry, load_text};
 use serde_json::{Value, json};
 
@@ -94,6 +94,38 @@ fn registry(cage: &Cage) -> Result<Registry, Failed> {
     Err("the registry has other faults, time and again".into())
 }
 
+/// The changes of a host that has nothing yet; what is refused, with words that `why` judges, is not among them.
+pub(super) fn changes(
+    registry: &Registry,
+    host: &HostName,
+    facts: &Facts,
+    sources: &Sources,
+    why: impl Fn(&Refused),
+) -> Vec<Change> {
+    let mut chosen: BTreeSet<ServiceName> = registry.services.keys().cloned().collect();
+    loop {
+        let planned = plan(&Inputs {
+            registry,
+            waves: Graph::of(registry).waves(&chosen),
+            hosts: BTreeSet::from([host.clone()]),
+            seen: &BTreeMap::from([(host.clone(), Seen { facts: facts.clone(), ..Seen::default() })]),
+            health: &BTreeMap::new(),
+            sources,
+            engines: portoser::engine::ALL,
+            overwrite: false,
+        });
+        let refusals = match planned {
+            Ok(plan) => return plan.changes,
+            Err(refusals) => refusals,
+        };
+        for (service, _, refused) in refusals {
+            assert!(!refused.what.is_empty() && refused.hint.is_some(), "{service}: {refused:?}");
+            why(&refused);
+            assert!(chosen.remove(&service), "{service} is refused again");
+        }
+    }
+}
+
 /// What a host of this kind that has nothing yet is sent, without what is refused for it.
 fn ways(cage: &Cage, registry: &Registry, init: &Init) -> Result<Ways, Failed> {
     let host = HostName::try_from("h")?;
@@ -104,28 +136,7 @@ fn ways(cage: &Cage, registry: &Registry, init: &Init) -> Result<Ways, Failed> {
             sources.texts.insert(path.clone(), std::fs::read(path)?);
         }
     }
-    let mut chosen: BTreeSet<ServiceName> = registry.services.keys().cloned().collect();
-    let changes = loop {
-        let planned = plan(&Inputs {
-            registry,
-            waves: Graph::of(registry).waves(&chosen),
-            hosts: BTreeSet::from([host.clone()]),
-            seen: &BTreeMap::from([(host.clone(), Seen { facts: facts.clone(), ..Seen::default() })]),
-            health: &BTreeMap::new(),
-            sources: &sources,
-            engines: portoser::engine::ALL,
-            overwrite: false,
-        });
-        match planned {
-            Ok(plan) => break plan.changes,
-            Err(refusals) => {
-                for (service, _, why) in refusals {
-                    assert!(!why.what.is_empty() && why.hint.is_some(), "{service}: {why:?}");
-                    assert!(chosen.remove(&service), "{service} is refused again");
-                }
-            }
-        }
-    };
+    let changes = changes(registry, &host, &facts, &sources, |_| {});
     let of = |field: &str, change: &Change| change.service.as_str().split("--").next() == Some(field);
     let mut ways = BTreeMap::new();
     for field in FIELDS {

@@ -7,15 +7,15 @@ use std::path::Path;
 use std::process::Stdio;
 
 use libtest_mimic::Failed;
+use portoser::host::Facts;
 use portoser::host::look::{self, Question};
-use portoser::host::{Facts, Seen};
 use portoser::model::{HostName, ServiceName};
-use portoser::plan::{Change, Graph, Inputs, Sources, plan};
+use portoser::plan::{Change, Sources};
 use portoser::registry::{Format, Kind, Project, load_text};
 use serde_json::{Value, json};
 
-use super::Cage;
 use super::sent::{Sent, reader, tell};
+use super::{Cage, carried};
 
 /// The compose file with this value in one place, and the name of its part.
 fn file(field: &str, value: &str) -> (Value, String) {
@@ -59,32 +59,11 @@ fn changes(cage: &Cage, field: &str) -> Result<BTreeMap<usize, Change>, Failed> 
     }
     let tools = BTreeSet::from(["docker".to_owned(), "compose".to_owned()]);
     let facts = Facts { base: "/opt/portoser".into(), tools, ..Facts::default() };
-    let mut chosen: BTreeSet<ServiceName> = registry.services.keys().cloned().collect();
-    loop {
-        let planned = plan(&Inputs {
-            registry: &registry,
-            waves: Graph::of(&registry).waves(&chosen),
-            hosts: BTreeSet::from([host.clone()]),
-            seen: &BTreeMap::from([(host.clone(), Seen { facts: facts.clone(), ..Seen::default() })]),
-            health: &BTreeMap::new(),
-            sources: &sources,
-            engines: portoser::engine::ALL,
-            overwrite: false,
-        });
-        match planned {
-            Ok(plan) => {
-                let number = |change: &Change| change.service.as_str()[1..].parse();
-                return plan.changes.into_iter().map(|change| Ok((number(&change)?, change))).collect();
-            }
-            Err(refusals) => {
-                for (service, _, why) in refusals {
-                    assert!(!why.what.is_empty() && why.hint.is_some(), "{service}: {why:?}");
-                    assert!(!why.what.contains(char::is_control) || field == "image", "{why:?}");
-                    assert!(chosen.remove(&service), "{service} is refused again");
-                }
-            }
-        }
-    }
+    let changes = carried::changes(&registry, &host, &facts, &sources, |why| {
+        assert!(!why.what.contains(char::is_control) || field == "image", "{why:?}");
+    });
+    let number = |change: &Change| change.service.as_str()[1..].parse();
+    changes.into_iter().map(|change| Ok((number(&change)?, change))).collect()
 }
 
 pub(super) fn files() -> Result<(), Failed> {
