@@ -174,7 +174,7 @@ fn words_pass_through(place: &Place) -> Outcome {
 
 /// How long what a trial waits for may take, and how many lines are to come after a log was turned over twice.
 const PATIENCE: Duration = Duration::from_secs(180);
-const AFTERWARDS: usize = 200;
+const AFTERWARDS: usize = 100;
 
 /// A host without an init system turns a process's log over when it has grown: who follows it sees what comes after, and nothing twice.
 fn followed_on(place: &Place) -> Outcome {
@@ -187,8 +187,8 @@ fn followed_on(place: &Place) -> Outcome {
     let text = std::fs::read_to_string(&file)?;
     let below = "run: [/bin/sh, -c, 'echo up; exec sleep 600']\n  above";
     assert!(text.contains(below), "{text}");
-    let says = "run: [/bin/sh, -c, 'n=0; while :; do n=$((n + 1)); echo line $n; /bin/sleep 0.02; done']\n    \
-                log: { max_size: 4KiB }\n  above";
+    let says = "run: [/bin/sh, -c, 'n=0; while :; do n=$((n + 1)); echo line $n is long; /bin/sleep 0.02; done']\n    \
+                log: { max_size: 1KiB }\n  above";
     std::fs::write(&file, text.replace(below, says))?;
     place.want(0, &["deploy", "below"])?;
     let mut follow = place.command(&["logs", "below", "--follow", "--lines", "1"]);
@@ -198,14 +198,19 @@ fn followed_on(place: &Place) -> Outcome {
     // It ends with the program that it reads from.
     std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| heard.send(line)));
     let old = place.folder.join("base/services/below/process/1/log.1");
-    // The first one begins with the first line; one that does not was kept at a later turn.
-    let again = || std::fs::read_to_string(&old).is_ok_and(|text| !text.is_empty() && !text.starts_with("line 1\n"));
+    // What is kept begins with a line that was followed once the log was turned over, filled and turned over again.
+    let again = |first: &[u32]| {
+        let kept = std::fs::read_to_string(&old).ok();
+        kept.and_then(|text| numbered(text.lines().next()?))
+            .zip(first.first())
+            .is_some_and(|(kept, first)| kept > *first)
+    };
     let until = Instant::now() + PATIENCE;
     let (mut numbers, mut since) = (Vec::<u32>::new(), 0);
     while since < AFTERWARDS {
         let Ok(line) = said.recv_timeout(until.saturating_duration_since(Instant::now())) else { break };
-        numbers.extend(line.strip_prefix("line ").and_then(|number| number.parse::<u32>().ok()));
-        since += usize::from(since > 0 || again());
+        numbers.extend(numbered(&line));
+        since += usize::from(since > 0 || again(&numbers));
     }
     child.kill()?;
     child.wait()?;
@@ -217,6 +222,11 @@ fn followed_on(place: &Place) -> Outcome {
     assert!(lost < 60, "{lost} of {} lines are missing", numbers.len());
     place.want(0, &["remove", "below", "--yes"])?;
     Ok(())
+}
+
+/// The number in a line that the service says.
+fn numbered(line: &str) -> Option<u32> {
+    line.strip_prefix("line ")?.strip_suffix(" is long")?.parse().ok()
 }
 
 fn a_host_that_is_down_is_unseen(place: &Place) -> Outcome {
