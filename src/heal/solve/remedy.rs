@@ -18,8 +18,9 @@ use crate::journal::Verdict;
 use crate::model::{Event, HostName, Outcome, RunId, ServiceName, Step};
 use crate::plan::{Action, Change, Mend, Target, Turn, anew, services_on};
 
-/// Between two second looks.
+/// Between two second looks: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(4);
 
 /// What is good must be good again after the service's soak, or this time where that is longer, before it is believed.
 const STAY: Duration = Duration::from_secs(2);
@@ -286,7 +287,7 @@ fn second_look(
         let (ground, library, remedy, looks) = (ground.clone(), library.clone(), remedy.clone(), looks.clone());
         let said = said.clone();
         Box::pin(async move {
-            let (until, mut once) = (Instant::now() + within, false);
+            let (began, mut once) = (Instant::now(), false);
             loop {
                 let (own, seen_at) = remedy.about.clone();
                 let drained = matches!(aside(&remedy), Some(true));
@@ -303,12 +304,14 @@ fn second_look(
                     continue;
                 };
                 once = false;
-                if Instant::now() + PAUSE > until {
+                // A look costs its host some work, and what starts slowly is not in want of it.
+                let pause = (began.elapsed() / 8).clamp(PAUSE, LONG);
+                if began.elapsed() + PAUSE > within {
                     let says = format!("{amiss}, {} s later", within.as_secs());
                     *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(says.clone());
                     return Err(says);
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause.min(within.saturating_sub(began.elapsed()))).await;
             }
         }) as Looking
     });

@@ -50,7 +50,7 @@ fn bench(name: &str, machine: &Machine) -> Bench {
 fn entry(bench: &Bench, name: &str, (port, version, starts): (u16, &str, u16), more: &str) -> String {
     format!(
         "  {}-{name}:\n    type: native\n    host: {}\n    source: late.py\n    run: [/usr/bin/python3, ./late.py, \"{version}\"]\n    port: {port}\n    \
-         checks: [{{ http: /, start_period: {starts}s }}]\n    heal: {{ policy: full, apart: 100ms, cooldown: 1s, tries: 9, breaker: 99 }}\n{more}",
+         checks: [{{ http: /, start_period: {starts}s }}]\n    heal: {{ policy: full, apart: 1s, cooldown: 1s, tries: 9, breaker: 99 }}\n{more}",
         bench.id, bench.machines[0].name
     )
 }
