@@ -1,5 +1,6 @@
 //! `portoser deploy`: look, plan, walk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::cli::bundle::leaver;
 use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
 use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
 use crate::model::{FailureKind, HostName, RunId, ServiceName};
-use crate::plan::{Action, Target};
+use crate::plan::{Action, RefusedAt, Target};
 use crate::registry::{Batch, Service, parse_duration};
 
 /// Which services, and where.
@@ -150,14 +151,19 @@ pub(super) fn go(
         }
         let rescue = healers.as_ref().map(|healers| healers.rescue(&ground));
         let terms = Terms { run: run.clone(), pace, second_look: None, treatment: None, rescue };
-        let wanted = prepared.services.clone();
+        let (mut wanted, plan) = (prepared.services.clone(), prepared.plan.clone());
+        wanted.retain(|service| plan.left.iter().all(|(left, ..)| left != service));
         let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
         let left = left_out(&ground, &request.selection, &wanted, &ended);
         // What went wrong elsewhere speaks louder.
-        if left.is_empty() || verdict(&ended, ground.stop.is_cancelled()).is_some() {
+        if verdict(&ended, ground.stop.is_cancelled()).is_some() {
             return Ok(ended);
         }
-        Err(cordoned(doing, &request.selection, &left))
+        match (left.is_empty(), plan.left.is_empty()) {
+            (true, true) => Ok(ended),
+            (true, false) => Err(no_way_back(doing, &plan.left)),
+            (false, _) => Err(cordoned(doing, &request.selection, &left)),
+        }
     };
     block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?
 }
@@ -174,6 +180,20 @@ fn cordoned(doing: &str, selection: &Selection, left: &[&Service]) -> Failure {
         .doing(doing)
         .lines(left.iter().map(line).collect())
         .hint("the other services are done; take hosts in again with `portoser host uncordon`, and deploy again")
+}
+
+/// The rest went back; but not all that was asked for.
+fn no_way_back(doing: &str, left: &[RefusedAt]) -> Failure {
+    let names: BTreeSet<&ServiceName> = left.iter().map(|(service, ..)| service).collect();
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    let says = format!(
+        "there is no way back for {}, and nothing was done for it; the other services are back",
+        names.join(", ")
+    );
+    Failure::say(FailureKind::Refused, says)
+        .doing(doing)
+        .lines(left.iter().map(|(service, host, why)| format!("{service} on {host}: {why}")).collect())
+        .hints(left.iter().filter_map(|(_, _, why)| why.hint.clone()).collect::<BTreeSet<_>>())
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String), String> {

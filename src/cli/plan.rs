@@ -128,5 +128,9 @@ fn shown(plan: &plan::Plan, registry: &Registry, mask: &Mask, pace: &Pace) -> se
             "last_interruption": interruption,
         })
     });
-    json!({ "waves": plan.waves, "changes": changes.collect::<Vec<_>>(), "strays": plan.strays })
+    let left =
+        plan.left.iter().map(|(service, host, why)| json!({ "service": service, "host": host, "why": why.what }));
+    json!({
+        "waves": plan.waves, "changes": changes.collect::<Vec<_>>(), "strays": plan.strays, "left": left.collect::<Vec<_>>(),
+    })
 }

@@ -11,6 +11,9 @@ const DIGITS: usize = 4;
 
 /// Bring the last proven release back, and prove it again; the registry's sources are not needed
 ///
+/// A service that is named and has no earlier release here is refused, and nothing is touched. With --all, --label or --host alone,
+/// what has no way back is named and stays as it is, on all of its hosts; the others go back, and the end is 9.
+///
 /// --dry-run shows what changes, as `plan` does: both releases lie on the host, which tells their units and files. Of a source's files
 /// those are shown that are here, and open to others; the rest is named.
 #[derive(Debug, clap::Args)]

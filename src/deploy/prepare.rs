@@ -62,8 +62,8 @@ pub struct Prepared {
 enum Aim {
     /// Releases come into force. Files that were edited on the host may be written over or not. What was fetched is held.
     Deploy { sources: Sources, overwrite: bool, renew: bool, _held: Vec<Hold> },
-    /// A release that lies on the hosts comes into force again.
-    Back { target: Target, overwrite: bool },
+    /// A release that lies on the hosts comes into force again. What has none may stay as it is or not.
+    Back { target: Target, overwrite: bool, some: bool },
     /// What is there is started, stopped and so on. The strays are there without being in the registry.
     Turn { request: TurnRequest, strays: BTreeSet<ServiceName> },
 }
@@ -159,7 +159,8 @@ pub async fn prepare_back(ground: &Arc<Ground>, request: &Request, target: &Targ
         true => look(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
         false => quiet(ground, &services, &hosts, Depth::Past, Whom::Open).await?,
     };
-    let aim = Aim::Back { target: target.clone(), overwrite: request.overwrite };
+    let some = request.selection.services.is_empty();
+    let aim = Aim::Back { target: target.clone(), overwrite: request.overwrite, some };
     let mut prepared = conclude(ground, services, hosts, survey, aim).await?;
     if request.only_look {
         compare(ground, Arc::make_mut(&mut prepared.plan), &prepared.survey.seen).await;
@@ -303,10 +304,10 @@ async fn conclude(
             let (health, overwrite, hosts) = (&survey.health, *overwrite, hosts.clone());
             plan(&Inputs { registry, waves, hosts, seen, health, sources, engines, overwrite })
         }
-        Aim::Back { target, overwrite } => {
+        Aim::Back { target, overwrite, some } => {
             let seen = &survey.seen;
-            let (overwrite, hosts) = (*overwrite, hosts.clone());
-            let planned = back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite });
+            let (overwrite, some, hosts) = (*overwrite, *some, hosts.clone());
+            let planned = back(&BackInputs { registry, waves, hosts, seen, engines, target, overwrite, some });
             planned.inspect(|plan| warn(ground, plan))
         }
         Aim::Turn { request, .. } => {
@@ -356,8 +357,12 @@ fn unfit(
     (!closed.is_empty()).then_some(Fault::Closed(closed))
 }
 
-/// Tells what a way back does not take back.
+/// Tells what a way back does not take back, and for what there is none.
 fn warn(ground: &Ground, plan: &Plan) {
+    for (service, host, why) in &plan.left {
+        let text = format!("{service} stays as it is: {why}");
+        ground.tell(Event::Note { host: Some(host.clone()), text });
+    }
     for change in &plan.changes {
         if let Some(text) = change.across() {
             let text = format!("{}: {text}", change.service);

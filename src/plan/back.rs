@@ -34,11 +34,14 @@ pub struct BackInputs<'a> {
     pub target: &'a Target,
     /// Whether units that were edited on the host may be written over.
     pub overwrite: bool,
+    /// Whether services without a way back may stay as they are. One that was named may not: who names it wants it back.
+    pub some: bool,
 }
 
-/// Makes the plan, or says for every service and host why there is no way back.
+/// Makes the plan, or says for every service and host why there is no way back. A service goes back on all of its hosts, or stays as
+/// it is on all of them.
 pub fn back(inputs: &BackInputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
-    let mut plan = Plan { waves: inputs.waves.clone(), changes: Vec::new(), strays: Vec::new() };
+    let mut plan = Plan { waves: inputs.waves.clone(), ..Plan::default() };
     let mut refused = Vec::new();
     let nothing = SeenService::default();
     for name in inputs.waves.iter().flatten() {
@@ -51,6 +54,7 @@ pub fn back(inputs: &BackInputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
             .map(|(host, seen)| (host, seen, seen.services.get(name).unwrap_or(&nothing)))
             .collect();
         let before: Vec<Option<&ReleaseId>> = here.iter().map(|(_, _, found)| proven_before(found)).collect();
+        let (mut changes, mut faults, mut ways) = (Vec::new(), Vec::new(), true);
         for (number, (host, seen, found)) in here.iter().enumerate() {
             // A host that the last change did not reach is where the others go: it stays.
             let others = before.iter().enumerate().filter(|(other, _)| *other != number);
@@ -62,17 +66,29 @@ pub fn back(inputs: &BackInputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
                 Target::Before if stays => Ok(found.current.as_ref()),
                 Target::Before => Ok(before[number]),
             };
+            ways &= !matches!(target, Ok(None));
             let change = target.and_then(|target| {
                 let target = target.ok_or_else(|| no_way_back(found))?;
                 change(inputs, name, host, (seen, found), target)
             });
             match change {
-                Ok(change) => plan.changes.push(change),
-                Err(why) => refused.push((name.clone(), (*host).clone(), why)),
+                Ok(change) => changes.push(change),
+                Err(why) => faults.push((name.clone(), (*host).clone(), why)),
             }
         }
+        if ways || !inputs.some {
+            plan.changes.extend(changes);
+            refused.extend(faults);
+        } else {
+            plan.left.extend(faults);
+        }
     }
-    if refused.is_empty() { Ok(plan) } else { Err(refused) }
+    // Where nothing goes back, what stays is all there is to say.
+    if refused.is_empty() && (plan.left.is_empty() || !plan.changes.is_empty()) {
+        return Ok(plan);
+    }
+    refused.extend(plan.left);
+    Err(refused)
 }
 
 /// The last release that was proven here before the current one first was, and that still lies here. What was proven since

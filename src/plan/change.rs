@@ -8,6 +8,7 @@ use crate::host::push::Image;
 use crate::host::run::{Tree, TreeEntry};
 use crate::host::{Fetch, Record};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange, quote};
+use crate::plan::make::RefusedAt;
 use crate::plan::seal::seal;
 use crate::plan::texts::TextChange;
 
@@ -123,6 +124,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What is left alone where the registry does not put it, by host.
     pub strays: Vec<Strays>,
+    /// What stays as it is, as there is no way back for it, and why.
+    pub left: Vec<RefusedAt>,
 }
 
 /// Services that lie on a host where the registry does not put them, or not any more. No deploy takes them away.

@@ -70,11 +70,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
         refused.extend(part.1);
     }
     refused.extend(room(inputs.seen, &changes));
-    if refused.is_empty() {
-        Ok(Plan { waves: inputs.waves.clone(), changes, strays: Vec::new() })
-    } else {
-        Err(refused)
-    }
+    if refused.is_empty() { Ok(Plan { waves: inputs.waves.clone(), changes, ..Plan::default() }) } else { Err(refused) }
 }
 
 fn part(inputs: &Inputs<'_>, names: &[&ServiceName]) -> (Vec<Change>, Vec<RefusedAt>) {

@@ -46,6 +46,9 @@ pub fn show(plan: &Plan, manner: &Manner<'_>) -> String {
     for strays in &plan.strays {
         let _ = writeln!(text, "  on {}  left alone: {strays}", strays.host);
     }
+    for (service, host, why) in &plan.left {
+        let _ = writeln!(text, "  {service} on {host}  stays as it is: {why}");
+    }
     text + &total(plan)
 }
 

@@ -63,7 +63,7 @@ pub fn turn(asked: &Asked<'_>) -> Result<Turned, Vec<RefusedAt>> {
     elsewhere.retain(|(_, host)| !changes.iter().any(|change| change.host == *host));
     absent.extend(elsewhere);
     if refused.is_empty() {
-        Ok(Turned { plan: Plan { waves, changes, strays: Vec::new() }, absent })
+        Ok(Turned { plan: Plan { waves, changes, ..Plan::default() }, absent })
     } else {
         Err(refused)
     }

@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("verbs::a_life_without_an_init_system", a_life_without_an_init_system),
         trial("verbs::an_unhealthy_restart_stays_and_says_so", an_unhealthy_restart_stays_and_says_so),
+        trial("verbs::all_go_back_that_can", all_go_back_that_can),
         trial("verbs::words_pass_through", words_pass_through),
         trial("verbs::a_log_that_is_turned_over_is_followed_on", followed_on),
         trial("verbs::a_host_that_is_down_is_unseen", a_host_that_is_down_is_unseen),
@@ -153,6 +154,35 @@ fn an_unhealthy_restart_stays_and_says_so(place: &Place) -> Outcome {
     assert_eq!((&one["health"], &one["units"][0]["active"]), (&Value::from("bad"), &Value::from("active")), "{one}");
     place.want(0, &["stop", "above"])?;
     place.want(0, &["remove", "--all", "--yes"])?;
+    Ok(())
+}
+
+/// What has no earlier release stays as it is when nobody named it; the others go back.
+fn all_go_back_that_can(place: &Place) -> Outcome {
+    place.want(0, &["deploy", "--all", "--quiet"])?;
+    let file = place.folder.join("registry.yml");
+    std::fs::write(&file, std::fs::read_to_string(&file)?.replace("GREETING: \"it's $(me)\"", "GREETING: hello"))?;
+    place.want(0, &["deploy", "--all", "--quiet"])?;
+    let greets = |word: &str| {
+        let said = place.want(0, &["exec", "above", "--", "sh", "-c", "echo $GREETING"])?;
+        assert_eq!(said.out.trim(), word);
+        Ok::<_, Failed>(())
+    };
+    let named = place.want(9, &["rollback", "above", "below"])?;
+    assert!(named.err.contains("below on box: nothing was proven here before"), "{}", named.err);
+    greets("hello")?;
+    let dry = place.document(0, &["rollback", "--all", "--dry-run"])?;
+    assert_eq!((&dry["left"][0]["service"], &dry["left"][1]), (&Value::from("below"), &Value::Null), "{dry}");
+    let back = place.want(9, &["rollback", "--all", "--events"])?;
+    assert!(back.err.contains("there is no way back for `below`"), "{}", back.err);
+    let proven = |name: &str| back.out.contains(&format!(r#""event":"proven","host":"box","service":"{name}""#));
+    assert!(proven("above") && !proven("below"), "{}", back.out);
+    greets("it's $(me)")?;
+    // Nobody can go further back.
+    let refused = place.want(9, &["rollback", "--all"])?;
+    assert!(refused.err.contains("the plan is refused") && refused.err.contains("above on box"), "{}", refused.err);
+    place.want(0, &["status"])?;
+    place.want(0, &["remove", "--all", "--yes", "--quiet"])?;
     Ok(())
 }
 
