@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::app::App;
 use crate::cli::{Exit, Face, Failure, block_on, render, safe, session};
-use crate::deploy::{Ground, Remembered, Want, attach, records};
+use crate::deploy::{Ground, Remembered, Unseen, Want, attach, records};
 use crate::model::{Event, FailureKind, HostName, RunId, ServiceName};
 
 /// Watch a run to its end, from this machine or another one
@@ -153,6 +153,13 @@ pub(super) fn chosen(heard: &Remembered, prefix: Option<&str>) -> Result<Option<
     let mut found: Vec<RunId> = found.into_iter().collect();
     match (found.len(), prefix) {
         (1, _) => Ok(found.pop()),
+        // What could not be asked may know it.
+        (0, _) if !heard.unseen.is_empty() => {
+            let of = prefix.map_or_else(|| "a run that is under way".to_owned(), |prefix| format!("a run `{prefix}`"));
+            let says = format!("no host that could be asked knows {of}, and {} could not", heard.unseen.len());
+            Err(Failure::say(FailureKind::Unreachable, says)
+                .hints(heard.unseen.values().map(Unseen::hint).collect::<BTreeSet<_>>()))
+        }
         (0, None) => Ok(None),
         (0, Some(prefix)) => {
             let failure = Failure::say(FailureKind::Usage, format!("no host that was asked knows a run `{prefix}`"));

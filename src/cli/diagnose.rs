@@ -10,7 +10,7 @@ use crate::cli::registry::{Thing, thing};
 use crate::cli::{Exit, Face, Failure, bundle, safe, session};
 use crate::deploy::Selection;
 use crate::heal::{Diagnosis, HealFault, Observation, Problem, Refrained, Sight, WOULD, diagnose, unknown_looks};
-use crate::model::FailureKind;
+use crate::model::{FailureKind, HostName};
 use crate::registry::Registry;
 
 /// Look at services and hosts from every side, and say what is the matter and from which root it grows
@@ -99,7 +99,8 @@ fn show(face: &Face, found: &Diagnosis, outlook: &[Refrained]) {
         let kind = if root.latent { "LATENT " } else { "PROBLEM" };
         let at = place(&root.host, root.service.as_ref());
         line(format!("{kind}  {at}: {} [{}, {}% sure]", root.because, root.name, root.sure));
-        for one in evidence(found, root) {
+        // What the sentence says already is not said again.
+        for one in evidence(found, root).filter(|one| !root.because.ends_with(&one.says)) {
             line(format!("  seen   {}: {}", one.look, one.says));
             let shown = if one.look == "log" { one.lines.iter().rev().take(5).rev().collect() } else { Vec::new() };
             shown.into_iter().for_each(|said| line(format!("         | {said}")));
@@ -119,13 +120,34 @@ fn show(face: &Face, found: &Diagnosis, outlook: &[Refrained]) {
     let row = |one: &Observation, word: &str| {
         line(format!("{word:<7}  {}: {}: {}", place(&one.host, one.service.as_ref()), one.look, one.says));
     };
-    found.observations.iter().filter(|one| one.sight == Sight::Unseen).for_each(|one| row(one, "unseen"));
+    for (first, others) in blind(found, face.flags.verbose > 0) {
+        match others {
+            0 => row(first, "unseen"),
+            others => line(format!("unseen   {}: all {} other looks: {}", first.host, others + 1, first.says)),
+        }
+    }
     if face.flags.verbose > 0 {
         found.observations.iter().filter(|one| one.sight == Sight::Bad).for_each(|one| row(one, "bad"));
         found.observations.iter().filter(|one| one.sight == Sight::Good).for_each(|one| row(one, "good"));
     }
     let (good, bad, unseen) = (found.count(Sight::Good), found.count(Sight::Bad), found.count(Sight::Unseen));
     line(format!("score {} of 100: {good} good, {bad} bad, {unseen} unseen", found.score()));
+}
+
+/// What was not seen. Of a host that cannot be reached every look says the same, which is told once, unless each is wanted.
+fn blind(found: &Diagnosis, each: bool) -> Vec<(&Observation, usize)> {
+    let lost = |host: &HostName| {
+        let reach = |one: &&Observation| one.look == "reach" && one.host == *host && one.sight != Sight::Good;
+        !each && found.observations.iter().any(|one| reach(&one))
+    };
+    let mut all: Vec<(&Observation, usize)> = Vec::new();
+    for one in found.observations.iter().filter(|one| one.sight == Sight::Unseen) {
+        match all.iter_mut().find(|(first, _)| first.host == one.host && first.says == one.says && lost(&one.host)) {
+            Some((_, others)) => *others += 1,
+            None => all.push((one, 0)),
+        }
+    }
+    all
 }
 
 fn evidence<'a>(found: &'a Diagnosis, problem: &'a Problem) -> impl Iterator<Item = &'a Observation> {

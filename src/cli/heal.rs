@@ -107,7 +107,8 @@ pub(super) fn go(
             }
         };
         complaints.iter().for_each(|complaint| face.warn(safe(complaint)));
-        let ended = judge(&healing, news);
+        // Who stopped it knows that not all was seen.
+        let ended = if ground.stop.is_cancelled() { Ok(()) } else { judge(&healing, news) };
         found = Some(healing);
         ended.map(|()| Vec::new())
     };
@@ -230,6 +231,7 @@ fn show(face: &Face, healing: &Healing, news: bool) {
     }
     if healing.treated.is_empty() && healing.refrained.is_empty() && healing.unsure().next().is_none() {
         line(match healing.first.problems.len() {
+            _ if healing.cut => "it was over before all was looked at".to_owned(),
             0 => format!("nothing is wrong, score {} of 100", healing.last.score()),
             _ => "what was wrong passed by itself".to_owned(),
         });

@@ -159,7 +159,6 @@ fn show(face: &Face, hosts: &[HostName], results: &[Ran]) {
             Some(Ok(End::Code(0))) => "ok".into(),
             Some(Ok(End::Code(code))) => format!("exit {code}"),
             Some(Ok(End::Signal(signal))) => signal.clone(),
-            Some(Err(cut)) if cut.overdue => "ended, as its time was over".into(),
             Some(Err(cut)) => format!("failed: {}", cut.why),
             None => "stopped".into(),
         };

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::deploy::cordon::{Untold, cordon};
+use crate::deploy::cordon::{Untold, Whom, cordon};
 use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::prepare::{Prepared, TurnRequest, prepare_turn};
+use crate::deploy::quiet::look;
 use crate::deploy::select::Selection;
 use crate::deploy::survey::{Depth, Survey, survey};
 use crate::model::{Event, HostName, ServiceName, UnitChange};
@@ -21,7 +22,7 @@ use crate::plan::{Health, Turn, services_on};
 pub async fn drain(ground: &Arc<Ground>, host: &HostName, line: &str, alone: bool) -> Result<Option<Prepared>, Fault> {
     let unseen = |why| Fault::Unseen(vec![(host.clone(), why)]);
     let services = services_on(&ground.registry, host);
-    let before = survey(ground, &BTreeSet::new(), &BTreeSet::from([host.clone()]), Depth::State).await;
+    let before = look(ground, &BTreeSet::new(), &BTreeSet::from([host.clone()]), Depth::State, Whom::All).await?;
     let was_out = before.seen.get(host).is_some_and(|seen| seen.cordon.is_some());
     if let Some((_, why)) = before.unseen.into_iter().next() {
         return Err(unseen(why));

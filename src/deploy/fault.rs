@@ -1,5 +1,7 @@
 //! Why a run ended before its walk, told with place and next move. Nothing was touched then.
 
+use std::time::Duration;
+
 use crate::deploy::far::Unseen;
 use crate::deploy::git::GitFault;
 use crate::deploy::image::ImageFault;
@@ -27,8 +29,8 @@ pub enum Fault {
     Unseen(Vec<(HostName, Unseen)>),
     #[error("the plan is refused")]
     Refused(Vec<RefusedAt>),
-    #[error("`{host}` is locked: {holder}")]
-    Locked { host: HostName, holder: String },
+    #[error("`{host}` is still locked after {} s: {holder}", .waited.as_secs_f64())]
+    Locked { host: HostName, holder: String, waited: Duration },
     #[error("`{host}` changed under every one of {times} plans; somebody else is deploying there")]
     Stale { host: HostName, times: usize },
     /// The host did not take the run; nothing was touched, and what ran there runs on.

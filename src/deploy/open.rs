@@ -269,7 +269,7 @@ async fn locks(ground: &Ground, drives: &Drives) -> Locks {
             (Some(HostEnd::Stale), _, _) => return Locks::Stale,
             (Some(HostEnd::LockTimeout), _, _) => {
                 let holder = waiting.remove(&host).unwrap_or_else(|| "another run holds it".into());
-                return Locks::Fault(Fault::Locked { host, holder });
+                return Locks::Fault(Fault::Locked { host, holder, waited: ground.wait_lock });
             }
             (Some(HostEnd::Refused(why)), _, _) => {
                 return Locks::Fault(Fault::Begin { host, why: why.clone() });

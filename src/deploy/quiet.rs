@@ -83,7 +83,8 @@ pub(super) async fn quiet(
             let host = HostName::clone(host);
             match (state.end, state.lost) {
                 (Some(HostEnd::LockTimeout), _) => {
-                    return Err(Fault::Locked { host, holder: seen.holder.clone().unwrap_or_default() });
+                    let holder = seen.holder.clone().unwrap_or_default();
+                    return Err(Fault::Locked { host, holder, waited: ground.wait_lock });
                 }
                 (Some(HostEnd::Refused(why)), _) => return Err(Fault::Begin { host, why }),
                 (Some(_), _) => {}

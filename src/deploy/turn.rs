@@ -97,10 +97,12 @@ async fn look(drive: &Drive, question: &Question) -> Result<Seen, Unseen> {
     let far = drive.far();
     let seen = far.look(question).await;
     match &seen {
-        Err(Unseen::Lost(Lost::Link { .. } | Lost::Channel { .. })) => match drive.far_after(&far).await {
-            Some(next) => next.look(question).await,
-            None => seen,
-        },
+        Err(Unseen::Lost(Lost::Link { .. } | Lost::Silent { .. } | Lost::Channel { .. })) => {
+            match drive.far_after(&far).await {
+                Some(next) => next.look(question).await,
+                None => seen,
+            }
+        }
         _ => seen,
     }
 }

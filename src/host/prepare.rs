@@ -54,10 +54,13 @@ impl fmt::Display for Thing {
     }
 }
 
+/// How long it may take to look.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// The words that tell which of these a host lacks.
 #[must_use]
 pub fn look(things: &BTreeSet<Thing>) -> Cmd {
-    words("look", things).within(Duration::from_secs(60))
+    words("look", things).within(LOOK)
 }
 
 /// The words that bring them.

@@ -33,6 +33,9 @@ pub enum Lost {
     SudoRefused { user: String, says: String },
     #[error("the link was lost: {what}")]
     Link { what: String },
+    /// The other side said nothing for so long that it is taken for dead, or the way to it.
+    #[error("the link was lost: the server has said nothing for {} s", .after.as_secs_f64())]
+    Silent { after: Duration },
     /// The server hung up before it said who it is, as one that has too many unauthenticated connections does.
     #[error("{address} hung up before the handshake: {says}")]
     Busy { address: String, says: String },
@@ -60,7 +63,7 @@ impl Lost {
             Self::Resolve { .. } => "check `address` in the registry, or the name in ~/.ssh/config".into(),
             Self::Refused { .. } => "check that sshd runs on the host, and the port in the registry".into(),
             Self::Unreachable { .. } => "check `address` in the registry, and the network and routes on the way".into(),
-            Self::TimedOut { .. } => {
+            Self::TimedOut { .. } | Self::Silent { .. } => {
                 "the host may be down, overloaded or behind a firewall; try `ssh HOST true`".into()
             }
             Self::Overdue { .. } => {
@@ -111,6 +114,7 @@ impl Lost {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Link { .. }
+            | Self::Silent { .. }
             | Self::Busy { .. }
             | Self::TimedOut { .. }
             | Self::Overdue { .. }

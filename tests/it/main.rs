@@ -9,6 +9,7 @@ mod cases;
 mod cause;
 mod checks;
 mod cli;
+mod deadlines;
 mod demo;
 mod diagnose;
 mod fixture;
@@ -47,6 +48,7 @@ fn main() {
         cause::trials(),
         checks::trials(),
         cli::trials(),
+        deadlines::trials(),
         demo::trials(),
         diagnose::trials(),
         git::trials(),

@@ -1,14 +1,16 @@
 //! From the first letters of an id to the run or the releases that are meant: in the journal of this machine, and when that
 //! has nothing of it, or on request, in the records of the hosts.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::cli::history::hosts::{ask, exit};
 use crate::cli::{Exit, Face, Failure};
-use crate::deploy::{Remembered, Want};
+use crate::deploy::{Remembered, Unseen, Want};
 use crate::host::Record;
 use crate::journal::{Journal, JournalError, Run};
-use crate::model::RunId;
+use crate::model::{FailureKind, RunId};
 
 /// What an id stands for.
 pub(super) enum Found {
@@ -70,8 +72,17 @@ impl<'f> Finder<'f> {
             });
             self.heard = Some(heard);
         }
-        let heard = self.heard.as_ref().map(|heard| on_hosts(heard, prefix));
-        Ok(one(prefix, heard.unwrap_or_default()))
+        let Some(heard) = &self.heard else { return Ok(one(prefix, Named::new())) };
+        let found = one(prefix, on_hosts(heard, prefix));
+        // What could not be asked may know it.
+        if matches!(found, Err(JournalError::Unknown { .. })) && !heard.unseen.is_empty() {
+            let hosts = heard.unseen.len();
+            let says =
+                format!("no host that could be asked knows a run or a release `{prefix}`, and {hosts} could not");
+            return Err(Failure::say(FailureKind::Unreachable, says)
+                .hints(heard.unseen.values().map(Unseen::hint).collect::<BTreeSet<_>>()));
+        }
+        Ok(found)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::cli::{Exit, Face, Failure, block_on, safe, session};
+use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::deploy::{Untold, cordon};
 use crate::model::{FailureKind, HostName};
 
@@ -57,7 +57,7 @@ impl Uncordon {
 fn carry(face: &Face, app: &App, names: &[HostName], line: Option<String>) -> Result<Exit, Failure> {
     crate::cli::registry::all_hosts(&app.registry, names)?;
     let run = app.run_id();
-    let mut all = block_on(async |stop| {
+    let mut all = session::passing(app, async |stop| {
         let (ground, mut events) = app.ground(&run, "host cordon", stop.soon.clone());
         events.close();
         let mut tasks = JoinSet::new();
@@ -65,7 +65,8 @@ fn carry(face: &Face, app: &App, names: &[HostName], line: Option<String>) -> Re
             let (ground, line) = (Arc::clone(&ground), line.clone());
             tasks.spawn(async move { (cordon(&ground, &name, line.as_deref()).await, name) });
         }
-        tasks.join_all().await
+        let left = || Failure::say(FailureKind::Interrupted, "stopped; hosts that had been told by then keep the word");
+        stop.unless_stopped(tasks.join_all()).await.ok_or_else(left)
     })?;
     all.sort_by(|(_, one), (_, other)| one.cmp(other));
     let wanted = |kept: &Option<String>| kept.is_some() == line.is_some();

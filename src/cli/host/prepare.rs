@@ -58,7 +58,8 @@ impl Prepare {
             let (ground, mut events) = app.ground(&id, "host prepare", stop.soon.clone());
             events.close();
             let found = stop.unless_stopped(lacks(&ground, asked.clone())).await.ok_or_else(session::stopped)?;
-            let whole = found.values().all(|lacking| lacking.as_ref().is_ok_and(BTreeSet::is_empty));
+            // Where nothing can be brought, a second look tells nothing new.
+            let whole = found.values().flatten().all(BTreeSet::is_empty);
             if whole || self.only_look {
                 show(face, &found);
                 return Ok(exit(&found, true));

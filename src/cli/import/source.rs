@@ -31,7 +31,7 @@ pub(super) struct Given {
 /// More than this is not a file of services.
 const MOST_BYTES: u64 = 32 << 20;
 /// How long a host has to send a file.
-const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Reads a file of this machine, `HOST:PATH`, or `-`.
 pub(super) fn read(face: &Face, name: &str) -> Result<Given, Failure> {
@@ -113,7 +113,7 @@ pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<
             let why = String::from_utf8_lossy(&err).trim().to_owned();
             Err(Failure::say(FailureKind::Usage, why).doing(doing))
         }
-        Some(Err(cut)) => Err(Failure::say(cut.kind(), cut.why).doing(doing).hint(cut.hint)),
+        Some(Err(cut)) => Err(Failure::say(FailureKind::Unreachable, cut.why).doing(doing).hint(cut.hint)),
         None => Err(Failure::say(FailureKind::Interrupted, "stopped").doing(doing)),
     }
 }

@@ -31,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What did not answer for so long is no blip; to ask it again would take as long again.
 const BLIP: Duration = Duration::from_secs(2);
 
+/// How long a look may go on after the wish to stop.
+const STOP: Duration = Duration::from_secs(3);
+
 /// So many connections stay open for whoever goes on with them; where more hosts are ill, they are made again.
 const KEPT: usize = 64;
 
@@ -67,16 +70,10 @@ pub async fn observe(
     for host in hosts.iter().filter_map(|name| ground.registry.hosts.get(name)) {
         let (ground, host, services) = (ground.clone(), host.clone(), services.clone());
         tasks.spawn(async move {
-            let over = async {
-                match until {
-                    Some(until) => tokio::time::sleep_until(until.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
             let (far, found) = tokio::select! {
                 biased;
                 found = one(&ground, &host, &services) => found,
-                () = over => (None, blind(&scene(&ground, &host, &services), OVER)),
+                why = over(&ground, until) => (None, blind(&scene(&ground, &host, &services), why)),
             };
             (host.name.clone(), far, found)
         });
@@ -93,6 +90,24 @@ pub async fn observe(
         }
     }
     all
+}
+
+/// Comes when the time is over, or when who wished to stop has waited long enough for what would have answered soon.
+async fn over(ground: &Ground, until: Option<Instant>) -> &'static str {
+    let late = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let stopped = async {
+        ground.stop.cancelled().await;
+        tokio::time::sleep(STOP).await;
+    };
+    tokio::select! {
+        () = late => OVER,
+        () = stopped => STOPPED,
+    }
 }
 
 async fn one(ground: &Arc<Ground>, host: &Host, services: &BTreeSet<ServiceName>) -> (Option<Far>, Vec<Observation>) {
@@ -138,9 +153,12 @@ fn unseen(scene: &Scene<'_>, why: &Unseen) -> Vec<Observation> {
 /// Why a host was not seen that is not to blame for it.
 const OVER: &str = "the time of this pass was over before the host was looked at";
 
+/// The same of one who wished to stop.
+const STOPPED: &str = "the run was stopped before the host had answered";
+
 /// Whether this was not seen because the time was over.
 pub(super) fn came_too_late(one: &Observation) -> bool {
-    one.sight == Sight::Unseen && one.says == OVER
+    one.sight == Sight::Unseen && (one.says == OVER || one.says == STOPPED)
 }
 
 /// What is said of a host whose turn did not come in time: nothing is known of it, not even whether it can be reached.

@@ -138,6 +138,9 @@ pub async fn fix(
     let cure = Cure { risk: Some(Risk::Ask), ..Cure::default() };
     let healer = Healer::new(ground, &selection, (library, journal), cure)?;
     let first = healer.look().await;
+    if ground.stop.is_cancelled() {
+        return Err(Fault::Interrupted.into());
+    }
     let lost = |one: &&Observation| one.look == "reach" && one.host == wish.host && one.sight != Sight::Good;
     if let Some(lost) = first.observations.iter().find(lost) {
         return Err(FixFault::Unseen { host: wish.host.clone(), why: lost.says.clone() });

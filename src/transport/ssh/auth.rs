@@ -75,7 +75,8 @@ impl<'a> Login<'a> {
             files.extend(self.keys.file(path).await);
         }
         let mut agent = self.agent().await;
-        for (name, proof) in self.proofs(&files, agent.as_mut()).await {
+        let held = self.held(agent.as_mut()).await;
+        for (name, proof) in self.proofs(&files, &held) {
             if self.with(name, &proof, agent.as_mut()).await? {
                 return Ok(());
             }
@@ -106,7 +107,7 @@ impl<'a> Login<'a> {
         if seen.hung_up {
             return self.failed();
         }
-        Lost::Link { what: seen.ended.clone().unwrap_or_else(|| "the connection was closed".into()) }
+        seen.ended.clone().unwrap_or_else(|| Lost::Link { what: "the connection was closed".into() })
     }
 
     async fn agent(&mut self) -> Option<Agent> {
@@ -118,17 +119,23 @@ impl<'a> Login<'a> {
         }
     }
 
+    /// What the agent holds. One that is forwarded over a link that is gone does not answer, and that is told where nothing else lets
+    /// us in.
+    async fn held(&mut self, agent: Option<&mut Agent>) -> Vec<AgentIdentity> {
+        let Some(agent) = agent else { return Vec::new() };
+        match timeout(ATTEMPT, agent.request_identities()).await {
+            Ok(held) => held.unwrap_or_default(),
+            Err(_) => {
+                self.tried.push(format!("agent (it did not answer within {} s)", ATTEMPT.as_secs()));
+                Vec::new()
+            }
+        }
+    }
+
     /// What can be tried without asking anybody, the most likely first.
-    async fn proofs(&self, files: &[KeyFile], agent: Option<&mut Agent>) -> Vec<(String, Proof)> {
+    fn proofs(&self, files: &[KeyFile], held: &[AgentIdentity]) -> Vec<(String, Proof)> {
         let mut proofs = Vec::new();
-        let held = match agent {
-            Some(agent) => match timeout(ATTEMPT, agent.request_identities()).await {
-                Ok(Ok(held)) => held,
-                _ => Vec::new(),
-            },
-            None => Vec::new(),
-        };
-        self.certificates(files, &held, &mut proofs);
+        self.certificates(files, held, &mut proofs);
         let agent_has = |public: &PublicKey| {
             held.iter().any(|held| matches!(held, AgentIdentity::PublicKey { key, .. } if same(key, public)))
         };
@@ -142,7 +149,7 @@ impl<'a> Login<'a> {
             }
         }
         if !self.target.identities_only {
-            for identity in &held {
+            for identity in held {
                 let AgentIdentity::PublicKey { key, comment } = identity else { continue };
                 let named = files.iter().any(|file| file.public.as_ref().is_some_and(|public| same(public, key)));
                 if !named {

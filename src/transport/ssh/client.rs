@@ -8,8 +8,13 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Preferred, cipher, client};
 
+use crate::transport::Lost;
+
 use super::known_hosts::{KnownHosts, Verdict};
 use super::target::Target;
+
+/// So many times a silent server is asked whether it is there; when it is silent for as long once more, it is gone.
+const UNANSWERED: u32 = 2;
 
 /// What our side of a connection has seen; shared with the connection.
 #[derive(Debug, Default)]
@@ -17,7 +22,7 @@ pub(super) struct Seen {
     /// The key that the server showed, and what is thought of it.
     pub(super) key: Option<(PublicKey, Verdict)>,
     /// Why the connection ended.
-    pub(super) ended: Option<String>,
+    pub(super) ended: Option<Lost>,
     /// Whether the server ended it, with a word of its own.
     pub(super) hung_up: bool,
 }
@@ -26,12 +31,14 @@ pub(super) struct Seen {
 pub(super) struct Client {
     known: Arc<KnownHosts>,
     known_as: (String, u16),
+    /// How long the server may say nothing.
+    alive: Duration,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Client {
     pub(super) fn new(known: Arc<KnownHosts>, target: &Target, seen: Arc<Mutex<Seen>>) -> Self {
-        Self { known, known_as: target.known_as.clone(), seen }
+        Self { known, known_as: target.known_as.clone(), alive: target.alive_interval * (UNANSWERED + 1), seen }
     }
 }
 
@@ -132,11 +139,12 @@ impl Handler for Client {
 
     async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
         let hung_up = matches!(reason, DisconnectReason::ReceivedDisconnect(_));
+        let link = |what| Lost::Link { what };
         let why = match reason {
-            DisconnectReason::ReceivedDisconnect(told) => format!("the server said: {}", told.message.trim()),
-            DisconnectReason::Error(russh::Error::KeepaliveTimeout) => "the server no longer answers".into(),
-            DisconnectReason::Error(russh::Error::Disconnect) => "the connection was closed".into(),
-            DisconnectReason::Error(error) => error.to_string(),
+            DisconnectReason::ReceivedDisconnect(told) => link(format!("the server said: {}", told.message.trim())),
+            DisconnectReason::Error(russh::Error::KeepaliveTimeout) => Lost::Silent { after: self.alive },
+            DisconnectReason::Error(russh::Error::Disconnect) => link("the connection was closed".into()),
+            DisconnectReason::Error(error) => link(error.to_string()),
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         (seen.ended, seen.hung_up) = (Some(why), hung_up);
@@ -161,7 +169,7 @@ pub(super) fn config(known: &KnownHosts, target: &Target) -> client::Config {
         nodelay: true,
         preferred,
         keepalive_interval: Some(target.alive_interval),
-        keepalive_max: 2,
+        keepalive_max: UNANSWERED as usize,
         inactivity_timeout: None,
         window_size: 2 << 20,
         limits: russh::Limits::new(1 << 30, 1 << 30, Duration::from_secs(3600)),

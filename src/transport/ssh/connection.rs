@@ -135,7 +135,7 @@ impl Connection {
     /// Why the connection ended, as a loss.
     pub(super) fn lost(&self, what: &str) -> Lost {
         let ended = self.seen.lock().unwrap_or_else(PoisonError::into_inner).ended.clone();
-        Lost::Link { what: ended.unwrap_or_else(|| what.to_owned()) }
+        ended.unwrap_or_else(|| Lost::Link { what: what.to_owned() })
     }
 
     /// Opens a channel for a command. It waits for one of our seats, and for the server's.

@@ -144,7 +144,10 @@ impl<S> Guarded<S> {
         }
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + STALLED)));
         match stalled.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Ready(()) => {
+                let says = format!("the server has taken nothing that is sent for {} s", STALLED.as_secs());
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, says)))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

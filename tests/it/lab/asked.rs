@@ -89,7 +89,7 @@ fn overdue(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.run(&["deploy", "--all"]).exits(0);
     let times = [0, 1].map(|number| (80_000 + u32::from(port) * 2 + number).to_string());
     let run = bench.run(&["run", "--all", "--timeout", "1s", "--", "sleep", &times[0]]).exits(5);
-    assert!(run.out.contains("ended, as its time was over") && !run.out.contains("unreachable"), "{}", run.out);
+    assert!(run.out.contains(" s, and was ended") && !run.out.contains("unreachable"), "{}", run.out);
     let service = format!("{}-one", bench.id);
     let exec = bench.run(&["exec", &service, "--timeout", "1s", "--", "sleep", &times[1]]).exits(5);
     assert!(exec.err.contains("ran longer than 1 s, and was ended"), "{}", exec.err);

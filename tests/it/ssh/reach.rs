@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_name_that_does_not_resolve_is_told", unresolved),
         trial("a_silent_server_costs_its_deadline_and_delays_nobody", black_hole),
         trial("a_server_that_is_no_ssh_server_is_told", no_ssh),
+        trial("an_agent_that_never_answers_is_named", mute_agent),
         trial("a_server_that_never_answers_a_login_costs_its_deadline", mute),
         trial("a_cut_in_every_phase_is_a_lost_link", cut_anywhere),
         trial("a_reset_before_the_banner_is_tried_again", reset_first),
@@ -132,6 +133,19 @@ async fn mute() -> Outcome {
             other => return Err(format!("{other:?}").into()),
         }
     }
+    Ok(())
+}
+
+/// As one that is forwarded over a link that is gone.
+async fn mute_agent() -> Outcome {
+    let sshd = Sshd::start("");
+    let socket = sshd.folder().join("agent");
+    let _silent = tokio::net::UnixListener::bind(&socket)?;
+    let options = Options { agent: Some(socket), ..sshd.options("") };
+    let mut host = sshd.host("web", sshd.port());
+    host.identity = vec![keygen(sshd.folder(), "stranger", &["-t", "ed25519"], "")];
+    let lost = Pool::new(options).connect(&host, &sshd::registry(&[&host])).await.err().ok_or("it was let in")?;
+    assert!(lost.to_string().contains("tried agent (it did not answer within 15 s), key "), "{lost}");
     Ok(())
 }
 

@@ -30,7 +30,7 @@ const WAITED: &str = "waited";
 
 fn waited(lost: &Lost) -> Option<Duration> {
     match lost {
-        Lost::TimedOut { after, .. } => Some(*after),
+        Lost::TimedOut { after, .. } | Lost::Overdue { after, .. } | Lost::Silent { after } => Some(*after),
         Lost::Jump { why, .. } => waited(why),
         _ => None,
     }
@@ -48,7 +48,7 @@ fn kind(lost: &Lost) -> &'static str {
         Lost::Resolve { .. } => "resolve",
         Lost::Refused { .. } => "refused",
         Lost::Unreachable { .. } => "unreachable",
-        Lost::TimedOut { .. } | Lost::Overdue { .. } => "silent",
+        Lost::TimedOut { .. } | Lost::Overdue { .. } | Lost::Silent { .. } => "silent",
         Lost::HostKey(_) => "key",
         Lost::Authentication { .. } => "login",
         Lost::NoShell { .. } => "shell",
