@@ -71,7 +71,11 @@ fn main() {
     .into_iter()
     .flatten()
     .collect();
-    // Those in the lab take longest: one that began last would be waited for alone.
-    trials.sort_by_key(|trial| !trial.name().starts_with("lab::"));
+    // Those in the lab take longest, then those that kill a runner again and again: one that began last would be waited for alone.
+    trials.sort_by_key(|trial| match trial.name() {
+        name if name.starts_with("lab::") => 0,
+        name if name.contains("::killed_") => 1,
+        _ => 2,
+    });
     libtest_mimic::run(&arguments, trials).exit();
 }
