@@ -8,8 +8,8 @@ use crate::registry::Origin;
 
 /// Add the services of a compose file to the registry
 ///
-/// Each becomes a service of its image. Variables are replaced by the defaults that the file gives them; `.env` is not read, as
-/// it may hold secrets. With `--whole`, the project is one service that keeps all that the file says.
+/// Each becomes a service of its image. Variables are replaced by the defaults that the file gives them; of a `.env` beside it only
+/// the project's name is read, as the rest may hold secrets. With `--whole`, the project is one service that keeps all that the file says.
 #[derive(Debug, clap::Args)]
 pub(super) struct Compose {
     /// The file; `HOST:PATH` for one on a host of the registry, `-` for standard input
@@ -29,6 +29,7 @@ impl Compose {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
         let given = source::read(face, &self.file)?;
         let hosts = source::hosts(face, self.host, &given)?;
-        report::add(face, &Given { hosts, whole: self.whole, ..given }, Origin::Compose, &self.manner)
+        let settings = source::settings(face, &given)?;
+        report::add(face, &Given { hosts, settings, whole: self.whole, ..given }, Origin::Compose, &self.manner)
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn add(face: &Face, given: &Given, origin: Origin, manner: &Manner) -
         file: &given.file,
         folder: given.folder.clone(),
         there: given.there.as_deref(),
+        settings: given.settings.as_deref(),
         registry: &absolute,
         hosts: &given.hosts,
         variables: given.variables.as_deref(),

@@ -18,6 +18,8 @@ pub(super) struct Given {
     pub(super) folder: Option<PathBuf>,
     /// The folder that it lies in there, if it is on a host.
     pub(super) there: Option<String>,
+    /// The lines of the `.env` beside it there that name its project.
+    pub(super) settings: Option<String>,
     /// The host that it is on.
     pub(super) from: Option<HostName>,
     /// Where its services run.
@@ -41,7 +43,17 @@ pub(super) fn read(face: &Face, name: &str) -> Result<Given, Failure> {
             let text = fetch(face, &host, path)?;
             let there = path.rsplit_once('/').filter(|_| path.starts_with('/')).map(|(folder, _)| folder.to_owned());
             let (folder, from) = (None, Some(host));
-            Ok(Given { file: name.into(), text, folder, there, from, hosts: Vec::new(), variables: None, whole: false })
+            Ok(Given {
+                file: name.into(),
+                text,
+                folder,
+                there,
+                settings: None,
+                from,
+                hosts: Vec::new(),
+                variables: None,
+                whole: false,
+            })
         }
         None => read_here(name),
     }
@@ -70,6 +82,7 @@ pub(super) fn read_here(name: &str) -> Result<Given, Failure> {
         text,
         folder: Some(folder),
         there: None,
+        settings: None,
         from: None,
         hosts: Vec::new(),
         variables: None,
@@ -83,13 +96,31 @@ fn utf8(bytes: Vec<u8>, name: &str) -> Result<String, Failure> {
 
 /// The text of a file on a host.
 pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<String, Failure> {
+    printed(face, host, Cmd::new("cat").arg("--").arg(path), path)
+}
+
+/// What names the project of a compose file on a host in the `.env` beside it. The rest stays there, as it may hold secrets.
+pub(super) fn settings(face: &Face, given: &Given) -> Result<Option<String>, Failure> {
+    const LINES: &str = r#"[ ! -e "$1/.env" ] || sed -n '/COMPOSE_PROJECT_NAME/p' "$1/.env""#;
+    let path = given.file.to_str().and_then(|name| Some(name.split_once(':')?.1));
+    let Some((host, path)) = given.from.as_ref().zip(path) else { return Ok(None) };
+    let folder = match path.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((folder, _)) => folder,
+        None => ".",
+    };
+    let lines = Cmd::new("sh").arg("-c").arg(LINES).arg("sh").arg(folder);
+    printed(face, host, lines, &format!("{folder}/.env")).map(Some)
+}
+
+/// What a command on a host prints, which reads this.
+fn printed(face: &Face, host: &HostName, cmd: Cmd, path: &str) -> Result<String, Failure> {
     let app = session::look(face)?;
     if !app.registry.hosts.contains_key(host) {
         let known = app.registry.hosts.keys().map(HostName::as_str);
         return Err(crate::cli::registry::unknown("host", host.as_str(), known));
     }
-    let cmd = Cmd::new("cat").arg("--").arg(path).within(WITHIN);
-    let words = Words { label: host.to_string(), host: host.clone(), cmd, root: true };
+    let words = Words { label: host.to_string(), host: host.clone(), cmd: cmd.within(WITHIN), root: true };
     let run = app.run_id();
     let (out, err, end) = block_on(async |stop| {
         let (ground, mut events) = app.ground(&run, "import", stop.soon.clone());

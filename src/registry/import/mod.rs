@@ -44,6 +44,8 @@ pub struct Around<'a> {
     pub folder: Option<PathBuf>,
     /// The folder on its host that the file came from; none when it is of this machine.
     pub there: Option<&'a str>,
+    /// The lines of the `.env` beside it there that name its project.
+    pub settings: Option<&'a str>,
     /// The registry's file, absolute.
     pub registry: &'a Path,
     /// Where services run of a file that names no hosts.
@@ -199,6 +201,7 @@ mod tests {
             file: Path::new("in.yml"),
             folder: Some(PathBuf::from("/nowhere")),
             there: None,
+            settings: None,
             registry: Path::new("/nowhere/registry.yml"),
             hosts: &hosts,
             variables: None,

@@ -17,6 +17,7 @@ fuzz_target!(|text: &str| {
         file: Path::new("in.yml"),
         folder: Some(PathBuf::from("/nowhere")),
         there: more.then_some("/srv/app"),
+        settings: None,
         registry: Path::new("/nowhere/registry.yml"),
         hosts: &hosts,
         variables: more.then_some("production"),

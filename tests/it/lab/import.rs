@@ -60,6 +60,15 @@ fn what_is_imported_is_deployed(machines: Vec<Machine>) -> Result<(), Failed> {
     assert_eq!(answers, ["two words", "plain", "old"]);
     let words = machine.inside(&format!("tr '\\0' '|' </proc/$(systemctl show -P MainPID portoser-{id}-web)/cmdline"));
     assert_eq!(words, "python3|server.py|two words|${HOME}|");
+    // Of the settings beside a compose file nothing but what names its project leaves the host.
+    machine.inside(&format!(
+        "cd /srv/{id}; printf 'TAG=secret-word\\nexport COMPOSE_PROJECT_NAME=\"Own_1\" # secret-word\\n' >.env; \
+         printf 'services: {{ {id}-web2: {{ image: \"a:${{TAG}}\", volumes: [\"data:/d\"] }} }}\\nvolumes: {{ data: }}\\n' >compose.yml"
+    ));
+    let told =
+        bench.run(&["import", "compose", &format!("{}:/srv/{id}/compose.yml", machine.name), "--dry-run"]).exits(0);
+    let told = told.out + &told.err;
+    assert!(told.contains("the volume `own_1_data` of the host") && !told.contains("secret-word"), "{told}");
     machine.inside(&format!("rm -r /srv/{id}"));
     Ok(())
 }

@@ -79,6 +79,7 @@ mod tests {
             file: Path::new("stack/compose.yml"),
             folder: Some("/srv/reg/stack".into()),
             there: None,
+            settings: None,
             registry: Path::new("/srv/reg/registry.yml"),
             hosts: &hosts,
             variables: None,

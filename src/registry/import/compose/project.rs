@@ -103,9 +103,14 @@ pub(super) fn stays(project: Option<&str>, name: &str, volume: &Item<'_>) -> Str
 
 /// What the `.env` beside a file calls its project, which goes before what the file says. Nothing else of it is read.
 pub(super) fn named_beside(around: &Around<'_>) -> Option<String> {
-    let file = std::fs::File::open(around.folder.as_ref()?.join(".env")).ok()?;
     let mut text = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut text).ok()?;
+    match around.settings {
+        Some(lines) => text.extend(lines.bytes()),
+        None => {
+            let file = std::fs::File::open(around.folder.as_ref()?.join(".env")).ok()?;
+            file.take(MOST_BYTES).read_to_end(&mut text).ok()?;
+        }
+    }
     let text = String::from_utf8_lossy(&text);
     let value = |line: &str| {
         let line = line.trim_start();
