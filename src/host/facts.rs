@@ -140,6 +140,8 @@ pub struct SeenService {
     pub made: Vec<Made>,
     /// Containers that others made anew or changed since, each with what is the matter.
     pub altered: Vec<String>,
+    /// Containers that no compose made and that are called as those of the service are which are gone, each with what is the matter.
+    pub namesakes: Vec<String>,
     /// By whom it was stopped on purpose, in one line.
     pub stopped: Option<String>,
     /// What hangs or was ended: without a record nothing of it was seen for that, with one only whether its files are as we wrote
@@ -232,7 +234,7 @@ impl SeenService {
     /// Whether all files that we wrote were seen to be as we wrote them, and no container as others made it.
     #[must_use]
     pub fn is_as_written(&self) -> bool {
-        self.drift.is_empty() && self.altered.is_empty() && self.hangs.is_none()
+        self.edits().is_empty() && self.hangs.is_none()
     }
 
     /// Whether bringing it up makes containers anew that others made.
@@ -244,6 +246,6 @@ impl SeenService {
     /// What others changed since we wrote or made it: files, and containers.
     #[must_use]
     pub fn edits(&self) -> Vec<String> {
-        [self.drift.as_slice(), &self.altered].concat()
+        [self.drift.as_slice(), &self.altered, &self.namesakes].concat()
     }
 }

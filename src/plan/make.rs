@@ -241,6 +241,12 @@ fn in_the_way(found: &SeenService, wanted: &Record, overwrite: bool) -> Result<(
 
 /// Refuses to write over containers that somebody made anew or changed.
 pub(super) fn altered(found: &SeenService, overwrite: bool) -> Result<(), Refused> {
+    if !found.namesakes.is_empty() {
+        return Err(Refused::new(
+            format!("another container stands in the way: {}", found.namesakes.join("; ")),
+            "somebody made it, as by `docker run`: rename it (`docker rename`) or take it away on the host, and deploy again",
+        ));
+    }
     if found.altered.is_empty() || overwrite {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::host::facts::{SeenContainer, SeenUnit};
 use crate::host::look::made::Made;
+use crate::host::record::Record;
 
 /// The format for `docker inspect`: one JSON array for each container, a line each.
 pub const INSPECT: &str = concat!(
@@ -39,6 +40,26 @@ pub fn containers(text: &str) -> Result<BTreeMap<String, Vec<SeenContainer>>, St
         parts.sort_by(|a, b| a.name.cmp(&b.name));
     }
     Ok(all)
+}
+
+/// Those of `NAME IMAGE` that are called like parts of a service which are not there, each with what is the matter.
+pub(super) fn namesakes(
+    all: &str,
+    record: Option<&Record>,
+    containers: &BTreeMap<String, Vec<SeenContainer>>,
+) -> Vec<String> {
+    let units = record.into_iter().flat_map(|record| &record.units);
+    let parts = units.filter(|unit| !containers.contains_key(&unit.name)).filter_map(|unit| unit.name.split_once('/'));
+    let called = |line: &str, project: &str, part: &str| {
+        let (name, image) = line.split_once(' ')?;
+        // The two composes part the words of a name in ways of their own.
+        let rest = name.strip_prefix(project)?.strip_prefix(['-', '_'])?.strip_prefix(part)?;
+        rest.strip_prefix(['-', '_'])?.parse::<u32>().ok()?;
+        Some(format!(
+            "container {name}: has a name of the service's, and was not made by compose (of the image {image})"
+        ))
+    };
+    parts.flat_map(|(project, part)| all.lines().filter_map(move |line| called(line, project, part))).collect()
 }
 
 fn container(line: &str) -> Option<(String, SeenContainer)> {

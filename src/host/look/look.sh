@@ -232,21 +232,31 @@ containers() { # NEEDED: of the projects that were met; where there are none, on
 
 inspected() { # leaves in `all` why there is no answer; each question has its own time
   tick
-  all=$($limit docker ps -a --no-trunc --filter label=com.docker.compose.project \
-    --format '{{.ID}} {{json (.Label "com.docker.compose.oneoff")}} {{json (.Label "com.docker.compose.project")}}' 2>&1) || return
+  all=$($limit docker ps -a --no-trunc \
+    --format '{{.ID}} {{json (.Label "com.docker.compose.oneoff")}} {{.Names}} {{.Image}} {{json (.Label "com.docker.compose.project")}}' 2>&1) || return
   [ -n "$projects" ] || return 0
+  alike=
   set --
   # A label may hold any text, and in JSON none of it is a line of its own.
-  while read -r one once project; do
+  while read -r one once names image project; do
     project=${project#\"} project=${project%\"}
+    [ -n "$project" ] || { namesake "$names" "$image"; continue; }
     case "$projects " in *" $project "*) [ "$once" = '"True"' ] || set -- "$@" "$one" ;; esac
   done <<END
 $all
 END
+  [ -z "$alike" ] || say namesakes "$alike"
   [ $# -gt 0 ] || return 0
   tick
   all=$($limit docker inspect --format "$inspect" "$@" 2>&1) || return
   say containers "$all"
+}
+
+namesake() { # NAME IMAGE: of a container that no compose made; in `alike` are those that are called as if one of ours had
+  for one in $projects; do
+    case $1 in "$one"[-_]*) alike="$alike$1 $2
+" ;; esac
+  done
 }
 
 stray() { # NAME: with the units that its record names, as nobody else knows them

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::host::facts::{Facts, Init, Seen, SeenService, SeenUnit};
-use crate::host::look::containers::{container_units, containers};
+use crate::host::look::containers::{container_units, containers, namesakes};
 use crate::host::look::fetch::fetches;
 use crate::host::look::made::{Made, altered};
 use crate::host::record::Record;
@@ -32,7 +32,7 @@ pub fn read(answer: &[u8]) -> Result<Seen, LookError> {
 /// What the parts of an answer tell of the host and its services.
 pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
     let mut seen = Seen { facts: facts(parts)?, ..Seen::default() };
-    let mut units = BTreeMap::new();
+    let (mut units, mut alike) = (BTreeMap::new(), String::new());
     for (key, value) in parts {
         match key.as_str() {
             "holder" => seen.holder = Holder::parse(value).map(|holder| holder.to_string()),
@@ -44,6 +44,7 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
                     seen.blind = Some(format!("docker tells of a container in words that are not known: {line}"));
                 }
             },
+            "namesakes" => alike.clone_from(value),
             "cordon" => seen.cordon = Some(value.lines().next().unwrap_or_default().to_owned()),
             "lying" => {
                 seen.lying = value.split(' ').filter_map(|name| ServiceName::try_from(name).ok()).collect();
@@ -72,6 +73,7 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
     if !seen.busy && seen.unfinished.is_empty() {
         for service in seen.services.values_mut() {
             let project = service.readable().and_then(Record::project).map(str::to_owned);
+            service.namesakes = namesakes(&alike, service.readable(), &seen.containers);
             service.altered =
                 project.map(|project| altered(&service.made, &seen.containers, &project)).unwrap_or_default();
         }

@@ -193,6 +193,12 @@ fn updated(bench: &Bench, machine: &Machine) {
     bench.run(&["start", id]).exits(0);
     assert!(changes(bench).ends_with(told), "{}: {}", machine.name, changes(bench));
     assert_eq!(memory().trim(), "67108864");
+    let named = bench.run(&["diagnose", id, "--json"]).exits(8);
+    assert!(
+        named.out.contains("container-changed") && named.out.contains("restart policy than it was"),
+        "{}",
+        named.out
+    );
     bench.run(&["deploy", id, "--overwrite"]).exits(0);
     assert_eq!((memory().trim(), changes(bench).as_str()), ("0", ""), "{}", machine.name);
     assert_eq!(bench.run(&["deploy", id, "--events"]).exits(0).ended("nothing-to-do"), 1);

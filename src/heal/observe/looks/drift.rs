@@ -1,4 +1,4 @@
-//! drift: files of the release, or its units, that were changed on the host since we wrote them.
+//! drift: files of the release, its units, and its containers, that were changed on the host since we wrote or made them.
 
 use crate::heal::Observation;
 use crate::heal::observe::scene::{About, Heard, Look, Scene, none};
@@ -14,8 +14,8 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             found.push(one.unseen(why));
             continue;
         }
-        if there.drift.is_empty() {
-            found.push(one.good("all files are as they were written"));
+        if there.is_as_written() {
+            found.push(one.good("all is as it was written and made"));
             continue;
         }
         for line in &there.drift {
@@ -27,6 +27,12 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 "cannot be read" | "FAILED open or read" => one.unseen(format!("{path} cannot be read")),
                 _ => one.with("state", "changed").bad(format!("{path} was changed on the host")),
             });
+        }
+        for (state, lines) in [("remade", &there.altered), ("namesake", &there.namesakes)] {
+            for (name, why) in lines.iter().filter_map(|line| line.strip_prefix("container ")?.split_once(": ")) {
+                let one = one.clone().of(name).with("container", name).with("why", why).with("state", state);
+                found.push(one.bad(format!("container {name} is not as it was deployed: {why}")));
+            }
         }
     }
     found
