@@ -21,6 +21,11 @@ const WORDS: usize = 160;
 /// from 200 on are systemd's own (systemd.exec(5), "Process Exit Codes").
 const RULES: &[(&str, &str, &str)] = &[
     (
+        r"(?i)(/var/lib/(?:docker|containerd))/[^\n]*: no space left on device",
+        "the file system is full on which the engine keeps images and containers (`$1`)",
+        "see `df -h` and `docker system df` on the host; `docker image prune` there takes away what has no name and no container",
+    ),
+    (
         r"(?i)no space left on device",
         "the file system is full, of bytes or of inodes",
         "see `df -h` and `df -i` on the host; free some space, or set a `base` elsewhere",
@@ -200,6 +205,11 @@ const DOCKER: &[(&str, &str, &str)] = &[
         "see the host's network and proxy settings of docker; an image that is there needs no registry (`pull: never`)",
     ),
     (
+        r#"(?i)container name "/?([^"\s]+)" is already in use by container "?([0-9a-f]{12})"#,
+        "another container on the host is called `$1` (id $2), and was not made for this service",
+        "see it with `docker inspect` on the host; rename it (`docker rename`) or take it away, and deploy again",
+    ),
+    (
         r"(?i)bind source path does not exist: (\S+)",
         "`$1` is to be mounted, and is not on the host",
         "make it there, send it with `files`, or mount a named volume",
@@ -287,9 +297,9 @@ const DOCKER: &[(&str, &str, &str)] = &[
 static KNOWN: LazyLock<Vec<(Option<Regex>, &str, &str)>> = LazyLock::new(|| {
     RULES
         .iter()
-        .take(2)
+        .take(3)
         .chain(DOCKER)
-        .chain(&RULES[2..])
+        .chain(&RULES[3..])
         .map(|(pattern, says, hint)| (Regex::new(pattern).ok(), *says, *hint))
         .collect()
 });

@@ -44,6 +44,9 @@ room() { # NAME FOLDER: free bytes there, and which file system it is
   df -Pk "$at" 2>/dev/null | { read -r head && read -r device size used free part mount && printf 'room %s %s %s\n' "$1" $((free * 1024)) "$mount"; }
 }
 room base "$base"
+# containerd keeps its images where itself lies, which docker does not tell.
+case ${engine#*
+} in *containerd.snapshotter*) [ ! -d /var/lib/containerd ] || engine=/var/lib/containerd ;; esac
 room engine "${engine%%
 *}"
 printf 'end\n'

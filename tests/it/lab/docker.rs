@@ -137,9 +137,18 @@ fn one_life(machine: &Machine, operations: &AtomicUsize) {
     let said = bench.run(&["exec", &name, "--", "sh", "-c", "printf %s \"$ODD\"; exit 7"]);
     assert_eq!((said.code, said.out.trim_end()), (Some(7), "a\"b $$ 'c' \u{2028} \\ d"), "{}", said.err);
     assert!(bench.run(&["status", &name]).exits(0).out.contains("active (running)"));
+    let called = machine.inside(&format!("docker ps --format '{{{{.Names}}}}' --filter name=portoser-{name}"));
+    let called = called.trim();
     // What is taken away by hand is seen, and comes back; what is edited is not written over.
     machine.inside(&format!("docker rm -f $(docker ps -q --filter name=portoser-{name})"));
     assert_eq!(bench.run(&["status", &name]).code, Some(8));
+    // Nor is what somebody else gave its name.
+    machine.inside(&format!("docker run -d --name {called} trial/http:1 sleep 100000"));
+    let told = bench.run(&["status", &name]).exits(8);
+    assert!(told.out.contains("and was not made by compose"), "{}", told.out);
+    let refused = bench.run(&["deploy", "--all"]).exits(9);
+    assert!(refused.err.contains(&format!("stands in the way: container {called}")), "{}", refused.err);
+    machine.inside(&format!("docker rm -f {called}"));
     write("one");
     verb(&["deploy", "--all"], 0);
     answers("one");
@@ -255,8 +264,10 @@ fn tables(machines: Vec<Machine>) -> Result<(), Failed> {
     side_by_side(&engines(&machines), |machine| {
         image(machine);
         let newer = machine.image.starts_with("trixie");
-        if full || newer {
-            table::at_once(machine, service, parts, if full { 20 } else { 3 }).expect("many at once");
+        if full {
+            table::at_once(machine, service, parts, 20).expect("many at once");
+        } else if newer {
+            table::short(machine, service, parts).expect("without room, and many at once");
         }
         if full || !newer {
             let counts = [(3, "three"), (1, "one"), (2, "again"), (3, "more")];

@@ -45,6 +45,7 @@ mod reboot;
 mod record;
 mod rescue;
 mod roads;
+mod room;
 mod secrets;
 mod sent;
 mod several;
@@ -107,6 +108,7 @@ pub fn trials() -> Vec<Trial> {
         record::trials(),
         rescue::trials(),
         roads::trials(),
+        room::trials(),
         secrets::trials(),
         sent::trials(),
         several::trials(),

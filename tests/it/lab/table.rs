@@ -3,13 +3,41 @@
 use libtest_mimic::Failed;
 
 use super::kill::{Holds, Service};
-use super::kit::{Bench, Machine, port};
+use super::kit::{Bench, Machine, PATIENCE, port};
 
 /// So many deploys of one service at once: they are serial, and none is lost.
 pub(super) fn at_once(machine: &Machine, service: Service, holds: Holds, count: usize) -> Result<(), Failed> {
-    let bench = Bench::new("many", std::slice::from_ref(machine));
-    bench.registry(&service(&bench, "one", &machine.name, port(), "v0", ""));
+    let bench = begun("many", machine, service, port());
+    together(&bench, machine, holds, count)
+}
+
+/// What an ordinary run tries: a disk without room, and then three deploys at once.
+pub(super) fn short(machine: &Machine, service: Service, holds: Holds) -> Result<(), Failed> {
+    let port = port();
+    let bench = begun("many", machine, service, port);
+    let registry = std::fs::read_to_string(bench.at("registry.yml"))?;
+    bench.registry(&service(&bench, "one", &machine.name, port, "v9", ""));
+    refused(&bench, machine, &FULL);
+    assert_eq!(bench.answer(machine, port), "v0");
+    std::fs::write(bench.at("registry.yml"), registry)?;
+    together(&bench, machine, holds, 3)
+}
+
+/// A bench on which the version `v0` of a service runs.
+fn begun(name: &str, machine: &Machine, service: Service, port: u16) -> Bench {
+    let bench = Bench::new(name, std::slice::from_ref(machine));
+    bench.registry(&service(&bench, "one", &machine.name, port, "v0", ""));
     bench.run(&["deploy", "--all"]).exits(0);
+    bench
+}
+
+fn together(bench: &Bench, machine: &Machine, holds: Holds, count: usize) -> Result<(), Failed> {
+    let known = || -> Result<usize, Failed> {
+        let history = bench.run(&["history", "--json"]).exits(0);
+        let history: serde_json::Value = serde_json::from_str(&history.out)?;
+        Ok(history["history"].as_array().map_or(0, Vec::len))
+    };
+    let before = known()?;
     let registry = std::fs::read_to_string(bench.at("registry.yml"))?;
     let began = std::time::Instant::now();
     let mut children = Vec::new();
@@ -31,51 +59,94 @@ pub(super) fn at_once(machine: &Machine, service: Service, holds: Holds, count: 
     let took = began.elapsed();
     let book = machine.inside(&format!("wc -l <{}/services/{}-one/proven", bench.base(), bench.id));
     assert_eq!(book.trim(), (count + 1).to_string(), "the host's own record of what was proven");
-    let history = bench.run(&["history", "--json"]).exits(0);
-    let history: serde_json::Value = serde_json::from_str(&history.out)?;
-    let runs = history["history"].as_array().map_or(0, Vec::len);
-    assert_eq!(runs, count / 2 + 1, "the shared journal has the first and its half: {history}");
+    assert_eq!(known()?, before + count / 2, "the shared journal has its half");
     let hosts = bench.run(&["history", "--from-hosts", "--json"]).exits(0);
     let hosts: serde_json::Value = serde_json::from_str(&hosts.out)?;
     let committed = hosts["history"].as_array().into_iter().flatten().filter(|entry| entry["outcome"] == "committed");
     assert_eq!(committed.count(), count + 1, "the host's history has all: {hosts}");
     assert_eq!(bench.amiss(machine), "");
-    holds(&bench, machine);
+    holds(bench, machine);
     eprintln!("lab: {count} deploys of one service at once on {}: {took:?}", machine.name);
     Ok(())
 }
 
-/// The base folder takes no byte, and then cannot be written at all: the old version answers, and why is told. The second is seen at
-/// the first look.
+/// A fault of the base folder: how it is made and undone, the exit code of a deploy then, and what it tells.
+type Fault = (&'static str, &'static str, i32, [&'static str; 3]);
+
+const FULL: Fault =
+    ("fill", "empty", 5, ["failed before anything was touched", "o space left on device", "hint: see `df -h`"]);
+const NO_INODES: Fault = ("exhaust", "empty", 5, FULL.3);
+const READ_ONLY: Fault = (
+    "freeze",
+    "thaw",
+    9,
+    ["nothing can be begun", "as root: read-only file system", "hint: mount it writable, or name"],
+);
+
+/// What is asked for is refused while the fault is there, and why is told. The second kind is seen at the first look.
+fn refused(bench: &Bench, machine: &Machine, (fault, undo, code, words): &Fault) {
+    machine.fault(&[fault, &bench.base()]);
+    let planned = bench.run(&["plan", "--all"]);
+    let ran = bench.run(&["deploy", "--all"]);
+    machine.fault(&[undo, &bench.base()]);
+    let seen = *code == 9;
+    assert_eq!((planned.code, ran.code), (Some(if seen { 9 } else { 0 }), Some(*code)), "{ran:?} {planned:?}");
+    for word in words {
+        assert!(ran.err.contains(word) && (!seen || planned.err.contains(word)), "{fault}: {word}: {}", ran.err);
+    }
+    assert!(ran.took < PATIENCE, "{fault}: {:?}", ran.took);
+}
+
+/// The base folder takes no byte, no file, and then cannot be written at all: the old version answers, and with room again the next
+/// deploy brings the new one. In the whole table it has a little room, too.
 pub(super) fn full_disk(machine: &Machine, service: Service) -> Result<(), Failed> {
-    let (bench, port) = (Bench::new("disk", std::slice::from_ref(machine)), port());
-    let write = |version: &str| bench.registry(&service(&bench, "one", &machine.name, port, version, ""));
-    write("old");
-    bench.run(&["deploy", "--all"]).exits(0);
-    write("new");
-    let faults = [
-        ("fill", "empty", 5, ["failed before anything was touched", "o space left on device", "hint: see `df -h`"]),
-        (
-            "freeze",
-            "thaw",
-            9,
-            ["nothing can be begun", "as root: read-only file system", "hint: mount it writable, or name"],
-        ),
-    ];
-    for (fault, undo, code, words) in faults {
-        machine.fault(&[fault, &bench.base()]);
-        let planned = bench.run(&["plan", "--all"]);
-        let ran = bench.run(&["deploy", "--all"]);
-        machine.fault(&[undo, &bench.base()]);
-        assert_eq!((planned.code, ran.code), (Some(if code == 9 { 9 } else { 0 }), Some(code)), "{ran:?} {planned:?}");
-        for word in words {
-            assert!(ran.err.contains(word) && (code != 9 || planned.err.contains(word)), "{word}: {}", ran.err);
-        }
-        assert_eq!(bench.answer(machine, port), "old", "after {fault}");
+    let port = port();
+    let bench = begun("disk", machine, service, port);
+    bench.registry(&service(&bench, "one", &machine.name, port, "new", ""));
+    for fault in [FULL, NO_INODES, READ_ONLY] {
+        refused(&bench, machine, &fault);
+        assert_eq!(bench.answer(machine, port), "v0", "after {}", fault.0);
     }
     bench.run(&["deploy", "--all"]).exits(0);
     assert_eq!(bench.answer(machine, port), "new");
     assert_eq!(bench.amiss(machine), "");
+    if super::kit::full() { little_room(machine, service) } else { Ok(()) }
+}
+
+/// So many KiB are left in the base folder. There is none, and there is enough, between them.
+const ROOM: [u32; 14] = [0, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 96, 160, 320];
+
+/// A disk that fills at any point of a deploy: it is the new version or the old one, and which is told.
+fn little_room(machine: &Machine, service: Service) -> Result<(), Failed> {
+    let port = port();
+    let bench = Bench::new("room", std::slice::from_ref(machine));
+    let base = bench.base();
+    machine.inside(&format!("mkdir -p {base} && mount -t tmpfs -o size=200m,mode=755 none {base}"));
+    let write = |version: &str| bench.registry(&service(&bench, "one", &machine.name, port, version, ""));
+    write("v0");
+    bench.run(&["deploy", "--all"]).exits(0);
+    let (mut answers, mut fitted) = ("v0".to_owned(), 0);
+    for room in ROOM {
+        let used = machine.inside(&format!("df -k --output=used {base} | tail -n 1"));
+        machine.inside(&format!("mount -o remount,size={}k {base}", used.trim().parse::<u32>()? + room));
+        let new = format!("room-{room}");
+        write(&new);
+        let ran = bench.run(&["deploy", "--all", "--no-auto-heal"]);
+        machine.inside(&format!("mount -o remount,size=200m {base}"));
+        assert!(ran.took < PATIENCE && matches!(ran.code, Some(0 | 5)), "{room} KiB: {ran:?}");
+        if ran.code == Some(0) {
+            fitted += 1;
+            answers.clone_from(&new);
+        } else {
+            assert!(ran.err.contains("hint: see `df -h`"), "{room} KiB: {}", ran.err);
+        }
+        assert_eq!(bench.answer(machine, port), answers, "{room} KiB: {}", ran.err);
+        bench.run(&["deploy", "--all"]).exits(0);
+        assert_eq!(bench.answer(machine, port), new, "with room again, after {room} KiB");
+        assert_eq!(bench.amiss(machine), "", "after {room} KiB");
+        answers = new;
+    }
+    eprintln!("lab: disk table on {}: {} amounts of room, {fitted} were enough", machine.name, ROOM.len());
     Ok(())
 }
 

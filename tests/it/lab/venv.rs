@@ -123,7 +123,7 @@ fn injection(machines: Vec<Machine>) -> Result<(), Failed> {
 fn many(machines: Vec<Machine>) -> Result<(), Failed> {
     let machine = &usual(&machines)[0];
     if std::env::var_os("PORTOSER_LAB_FULL").is_none() {
-        return table::at_once(machine, service, |_, _| {}, 3);
+        return table::short(machine, service, |_, _| {});
     }
     table::full_disk(machine, service)?;
     table::at_once(machine, service, |_, _| {}, 20)
