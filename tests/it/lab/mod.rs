@@ -37,6 +37,7 @@ mod patience;
 mod port;
 mod prepare;
 mod properties;
+mod proxy;
 mod pull;
 mod pull_parts;
 mod push;
@@ -100,6 +101,7 @@ pub fn trials() -> Vec<Trial> {
         outlives::trials(),
         prepare::trials(),
         properties::trials(),
+        proxy::trials(),
         pull::trials(),
         pull_parts::trials(),
         push::trials(),

@@ -18,19 +18,23 @@ static THERE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Brings the program to a host, once.
 fn bring(machine: &Machine) {
     let mut there = THERE.lock().unwrap_or_else(PoisonError::into_inner);
-    if there.contains(&machine.container) {
-        return;
+    if !there.contains(&machine.container) {
+        program(machine, "docker-registry", "usr/bin/docker-registry", PROGRAM);
+        there.insert(machine.container.clone());
     }
-    let fetched = command(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/registry.sh")).output();
-    let fetched = fetched.expect("registry.sh");
-    assert!(fetched.status.success(), "registry.sh: {}", String::from_utf8_lossy(&fetched.stderr));
+}
+
+/// Brings a program of one of Debian's packages to a host.
+pub(super) fn program(machine: &Machine, package: &str, path: &str, to: &str) {
+    let fetched = command(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/program.sh")).args([package, path]).output();
+    let fetched = fetched.expect("program.sh");
+    assert!(fetched.status.success(), "program.sh: {}", String::from_utf8_lossy(&fetched.stderr));
     let program = String::from_utf8_lossy(&fetched.stdout).trim().to_owned();
     // Another program of trials may run the one that is there.
-    let beside = format!("{PROGRAM}-{}", std::process::id());
+    let beside = format!("{to}-{}", std::process::id());
     let copied = command("docker").args(["cp", &program, &format!("{}:{beside}", machine.container)]).status();
     assert!(copied.is_ok_and(|status| status.success()), "docker cp");
-    machine.inside(&format!("mv -f {beside} {PROGRAM}"));
-    there.insert(machine.container.clone());
+    machine.inside(&format!("mv -f {beside} {to}"));
 }
 
 /// The registry. It goes when this goes.

@@ -350,11 +350,12 @@ project_steady() { # PROJECT [RELEASE]: two looks must agree that all of it runs
     # One that runs as it ran before this run tells nothing by how often it was started until then.
     ! grep -qsF -- "$life" "$run"/undo/*.before || starts=0
     [ "$health" != unhealthy ] || ! grep -qsxF -- "$life" "$run/awakened" || status=awakened
-    case $status:$starts:$code:$policy:$health in
-    awakened:*) first=none; return 1 ;;
-    running:0:*:unhealthy | exited:*:[1-9]*:no:* | dead:*) hopeless=yes; return 1 ;;
-    running:0:* | exited:*:0:no:* | exited:*:0:on-failure:*) whole="$whole $life" ;;
-    *:[0-2]:*) first=none; return 1 ;;
+    # How often it was started again stands first: an exit code must not be taken for it.
+    case $starts:$status:$code:$policy:$health in
+    *:awakened:*) first=none; return 1 ;;
+    0:running:*:unhealthy | *:exited:[1-9]*:no:* | *:dead:*) hopeless=yes; return 1 ;;
+    0:running:* | *:exited:0:no:* | *:exited:0:on-failure:*) whole="$whole $life" ;;
+    [0-2]:*) first=none; return 1 ;;
     *) hopeless=yes; return 1 ;;
     esac
   done <"$run/ps"
