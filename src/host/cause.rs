@@ -21,8 +21,8 @@ const WORDS: usize = 160;
 /// from 200 on are systemd's own (systemd.exec(5), "Process Exit Codes").
 const RULES: &[(&str, &str, &str)] = &[
     (
-        r"(?i)(/var/lib/(?:docker|containerd))/[^\n]*: no space left on device",
-        "the file system is full on which the engine keeps images and containers (`$1`)",
+        r"(?i)(?:/var/lib/(?:docker|containerd)/|failed to (?:register|extract) layer)[^\n]*: no space left on device|KiB are free in \S+, where the engine makes",
+        "the file system is full on which the engine keeps images and containers",
         "see `df -h` and `docker system df` on the host; `docker image prune` there takes away what has no name and no container",
     ),
     (

@@ -241,8 +241,19 @@ awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is; 
   done <"$run/ps"
 }
 
+roomy() { # whether the engine can make a container: the older compose stops what runs before it finds out
+  root=$(bounded 60 docker info --format '{{.DockerRootDir}}') || return 0
+  for one in "$root" /var/lib/containerd; do
+    [ -d "$one" ] || continue
+    free=$(df -Pk "$one" | awk 'END { print $4 }')
+    case $free in '' | *[!0-9]*) continue ;; esac
+    [ "$free" -ge 1024 ] || { printf 'only %s KiB are free in %s, where the engine makes containers\n' "$free" "$one"; return 1; }
+  done
+}
+
 do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
-  containers "$1" && be_patient || return
+  containers "$1" && be_patient && project_state || return
+  case $state:$3 in runs:up | runs:beside | runs:recreate) roomy || return ;; esac
   case $3 in up | start | renew | recreate | restart) awaken "$1" || return ;; esac
   case $3 in
   beside) # What is old is no part of this release's files, and must not be mistaken for a leftover.
