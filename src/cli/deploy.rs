@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use crate::cli::bundle::leaver;
 use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
-use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
-use crate::model::{FailureKind, HostName, RunId, ServiceName};
+use crate::deploy::{
+    Fault, Ground, Pace, Prepared, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict,
+};
+use crate::model::{Event, FailureKind, HostName, Outcome, RunId, ServiceName};
 use crate::plan::{Action, RefusedAt, Target};
 use crate::registry::{Batch, Service, parse_duration};
 
@@ -153,6 +155,7 @@ pub(super) fn go(
         let terms = Terms { run: run.clone(), pace, second_look: None, treatment: None, rescue };
         let (mut wanted, plan) = (prepared.services.clone(), prepared.plan.clone());
         wanted.retain(|service| plan.left.iter().all(|(left, ..)| left != service));
+        stayed(&ground, &prepared);
         let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
         let left = left_out(&ground, &request.selection, &wanted, &ended);
         // What went wrong elsewhere speaks louder.
@@ -180,6 +183,16 @@ fn cordoned(doing: &str, selection: &Selection, left: &[&Service]) -> Failure {
         .doing(doing)
         .lines(left.iter().map(line).collect())
         .hint("the other services are done; take hosts in again with `portoser host uncordon`, and deploy again")
+}
+
+/// Tells of what has no way back that it ends as it was.
+fn stayed(ground: &Ground, prepared: &Prepared) {
+    for (service, host, _) in &prepared.plan.left {
+        let there = prepared.survey.seen.get(host).and_then(|seen| seen.services.get(service));
+        let release = there.and_then(|there| there.current.clone());
+        let (service, host, outcome) = (service.clone(), host.clone(), Outcome::NotTouched);
+        ground.tell(Event::Ended { host, service, outcome, release });
+    }
 }
 
 /// The rest went back; but not all that was asked for.

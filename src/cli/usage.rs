@@ -48,7 +48,7 @@ pub(super) fn answer(error: &clap::Error, words: &[OsString]) -> u8 {
         ErrorKind::MissingSubcommand if error.render().to_string().contains("'portoser' requires") => {
             bare(face, &crate::cli::command().render_help().to_string())
         }
-        _ => face.close(Err(failure(&error.render().to_string()))),
+        _ => face.close(Err(failure(&error.render().to_string(), &verb(words)))),
     }
 }
 
@@ -59,21 +59,28 @@ fn bare(face: Face, help: &str) -> u8 {
     face.close(Err(failure.hint("see `portoser --help`")))
 }
 
+/// The program and the verb that the words begin with: whose help tells more.
+fn verb(words: &[OsString]) -> String {
+    let (mut verb, mut at) = ("portoser".to_owned(), crate::cli::command());
+    for word in words.iter().skip(1).take_while(|word| *word != "--").filter_map(|word| word.to_str()) {
+        if let Some(under) = at.find_subcommand(word).cloned() {
+            verb = format!("{verb} {word}");
+            at = under;
+        }
+    }
+    verb
+}
+
 /// Turns clap's paragraphs (`error: ...`, `tip: ...`, `Usage: ...`) into a failure with hints.
-fn failure(text: &str) -> Failure {
+fn failure(text: &str, verb: &str) -> Failure {
     let mut paragraphs = text.split("\n\n");
     let first = paragraphs.next().unwrap_or_default();
     let words: Vec<&str> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
     let mut failure = Failure::say(FailureKind::Usage, words.join(" ").replace('\'', "`"));
-    let mut see = "portoser --help".to_owned();
     for line in paragraphs.flat_map(str::lines).map(str::trim) {
         if let Some(tip) = line.strip_prefix("tip: ") {
             failure = failure.hint(tip.replace('\'', "`"));
-        } else if let Some(usage) = line.strip_prefix("Usage: ") {
-            let verb: Vec<&str> =
-                usage.split(' ').take_while(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).collect();
-            see = format!("{} --help", verb.join(" "));
         }
     }
-    failure.hint(format!("see `{see}`"))
+    failure.hint(format!("see `{verb} --help`"))
 }

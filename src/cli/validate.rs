@@ -27,8 +27,9 @@ impl Validate {
             }));
         } else {
             let file = path.display();
-            let environments = environments.len();
-            face.data(format!("{file}: valid ({hosts} hosts, {services} services, {environments} environments)"));
+            let several = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let (hosts, services) = (several(hosts, "host"), several(services, "service"));
+            face.data(format!("{file}: valid ({hosts}, {services}, {})", several(environments.len(), "environment")));
         }
         Ok(Exit::DONE)
     }

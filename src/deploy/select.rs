@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Event, HostName, ServiceName};
 use crate::plan::Graph;
-use crate::registry::{Registry, Service};
+use crate::registry::{Registry, Service, nearest};
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +58,8 @@ impl SelectFault {
         match self {
             Self::Service(_, Some(near)) => format!("did you mean `{near}`?"),
             Self::Service(..) | Self::Labels(_) => "see `portoser list`".into(),
-            Self::Host(_) | Self::Nowhere(_) => "see `portoser show`".into(),
+            Self::Host(_) => "see `portoser list --hosts`".into(),
+            Self::Nowhere(_) => "`portoser list` shows what runs where".into(),
             Self::Nothing => "name services, or give --all or --label".into(),
             Self::Empty => "`portoser service add` adds one".into(),
         }
@@ -67,9 +68,8 @@ impl SelectFault {
 
 /// The fault of a name that nobody knows, with the nearest one that is known.
 fn unknown(registry: &Registry, name: &ServiceName) -> SelectFault {
-    let near = registry.services.keys().min_by_key(|other| strsim::levenshtein(other.as_str(), name.as_str()));
-    let near = near.filter(|near| strsim::levenshtein(near.as_str(), name.as_str()) <= 3);
-    SelectFault::Service(name.clone(), near.map(ToString::to_string))
+    let near = nearest(name.as_str(), registry.services.keys().map(ServiceName::as_str));
+    SelectFault::Service(name.clone(), near.map(str::to_owned))
 }
 
 /// The names of services that the registry does not put on each of the hosts which the request names. Without hosts there are

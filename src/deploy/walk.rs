@@ -154,7 +154,9 @@ impl Walk {
                     }
                     Ok((change, Err(failed))) => {
                         failures += 1;
-                        ended.push(self.back(&change, failed, "it was not proven").await);
+                        let why =
+                            if self.ground.stop.is_cancelled() { "the run was stopped" } else { "it was not proven" };
+                        ended.push(self.back(&change, failed, why).await);
                     }
                     Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
                 }

@@ -177,6 +177,7 @@ fn all_go_back_that_can(place: &Place) -> Outcome {
     assert!(back.err.contains("there is no way back for `below`"), "{}", back.err);
     let proven = |name: &str| back.out.contains(&format!(r#""event":"proven","host":"box","service":"{name}""#));
     assert!(proven("above") && !proven("below"), "{}", back.out);
+    assert!(back.out.contains(r#""service":"below","outcome":"not-touched""#), "{}", back.out);
     greets("it's $(me)")?;
     // Nobody can go further back.
     let refused = place.want(9, &["rollback", "--all"])?;

@@ -257,7 +257,8 @@ fn own_words(error: &str, evidence: &[String]) -> String {
 
 /// Whether a line of the drift tells of a file that is there and is another one, or may be.
 fn edited(line: &str) -> bool {
-    line.starts_with("container ") || [": FAILED", ": cannot be read"].iter().any(|end| line.ends_with(end))
+    line.starts_with("container ")
+        || [": was changed", ": FAILED", ": cannot be read"].iter().any(|end| line.ends_with(end))
 }
 
 fn verdict(ended: &[Ended]) -> Verdict {

@@ -153,9 +153,9 @@ astray() { # LINE of the check: what is gone, and what is only closed to us, are
   elif [ ! -e "$part" ]; then printf '%s: cannot be read\n' "$path"
   elif [ "$part" != "$path" ]; then
     if [ ! -d "$part" ] || [ -x "$part" ]; then printf '%s: is missing\n' "$path"; else printf '%s: cannot be read\n' "$path"; fi
-  elif [ ! -f "$path" ]; then printf '%s: FAILED\n' "$path"
+  elif [ ! -f "$path" ]; then printf '%s: was changed\n' "$path"
   elif [ ! -r "$path" ]; then printf '%s: cannot be read\n' "$path"
-  else printf '%s\n' "$1"; fi
+  else printf '%s: was changed\n' "$path"; fi
 }
 
 process() { # NAME INSTANCE: the supervised process in the folder process/INSTANCE

@@ -94,7 +94,12 @@ impl Known<'_> {
                     None => format!("the service has no such {}", if mapping == "env" { "variable" } else { "label" }),
                 });
             }
-            Some(_) => _ = fault.hint("only `env` and `labels` have parts"),
+            Some(_) => {
+                let whole = VARIABLES.join(", ");
+                fault.hint(format!(
+                    "only `env` and `labels` have parts; as a whole there are {whole} and the variables of `env`"
+                ));
+            }
         }
     }
 

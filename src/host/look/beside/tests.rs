@@ -289,13 +289,13 @@ fn what_is_closed_is_not_gone() {
         };
         assert_eq!(told("api"), [""; 0], "{shell:?}");
         std::fs::write(release("api").join("data"), "changed").expect("a file");
-        assert_eq!(told("api"), ["data: FAILED"], "{shell:?}");
+        assert_eq!(told("api"), ["data: was changed"], "{shell:?}");
         mode(&release("api").join("data"), 0);
         assert_eq!(told("api"), ["data: cannot be read"], "{shell:?}");
         std::fs::remove_file(release("api").join("data")).expect("removed");
         assert_eq!(told("api"), ["data: is missing"], "{shell:?}");
         std::fs::create_dir(release("api").join("data")).expect("a folder");
-        assert_eq!(told("api"), ["data: FAILED"], "{shell:?}");
+        assert_eq!(told("api"), ["data: was changed"], "{shell:?}");
         mode(&release("db").join(".portoser/manifest"), 0);
         assert_eq!(told("db"), [".portoser/manifest: cannot be read"], "{shell:?}");
         std::fs::remove_file(release("db").join(".portoser/manifest")).expect("removed");
