@@ -60,7 +60,8 @@ pub async fn drain(ground: &Arc<Ground>, host: &HostName, line: &str, alone: boo
 async fn lonely(ground: &Arc<Ground>, host: &HostName, services: &BTreeSet<ServiceName>) -> Vec<(ServiceName, String)> {
     let all = |name: &ServiceName| ground.registry.services.get(name).map(|one| one.hosts.clone()).unwrap_or_default();
     let hosts: BTreeSet<HostName> = services.iter().flat_map(all).collect();
-    let found = survey(ground, services, &hosts, Depth::Health).await;
+    // What is found elsewhere is no part of what is done.
+    let found = survey(&ground.hushed(), services, &hosts, Depth::Health).await;
     let mut lonely = Vec::new();
     for name in services.iter().filter(|name| runs(ground, &found, name, host)) {
         let others: Vec<HostName> = all(name).into_iter().filter(|other| other != host).collect();

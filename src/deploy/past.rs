@@ -150,6 +150,8 @@ fn of_run(host: &HostName, run: &RunRecord) -> Vec<HistoryEntry> {
     let (verb, environment) = asked.map_or((UNKNOWN.into(), None), |asked| (asked.verb, asked.environment));
     let mut stages: BTreeMap<usize, (HistoryEntry, Option<ReleaseId>)> = BTreeMap::new();
     for entry in &run.entries {
+        // A service that is stopped, started and so on keeps its release.
+        let turned = ![UNKNOWN, "remove"].contains(&verb.as_str());
         let (stage, outcome) = match &entry.event {
             Happened::Run { who: name, .. } => {
                 who.clone_from(name);
@@ -193,7 +195,8 @@ fn of_run(host: &HostName, run: &RunRecord) -> Vec<HistoryEntry> {
         };
         let Some((told, release)) = stages.get_mut(stage) else { continue };
         let back = matches!(outcome, Some(Outcome::RolledBack | Outcome::RollbackFailed));
-        told.after.clone_from(if back { &told.before } else { release });
+        let stays = back || (turned && release.is_none());
+        told.after.clone_from(if stays { &told.before } else { release });
         told.outcome = outcome;
         told.took = outcome.and_then(|_| entry.at.duration_since(told.began).try_into().ok());
     }
@@ -251,6 +254,19 @@ mod tests {
         // Of the older one only the proof is left.
         assert_eq!(seen, [("bob@desk", 1, 1), ("ann@desk", 0, 1)]);
         assert_eq!(runs[0].began.map(|at| at.as_second()), Some(2000));
+    }
+
+    #[test]
+    fn what_was_stopped_keeps_its_release() {
+        let lines = [format!("5 2001.00 stage 1 api 1 {OLD} -"), "9 2003.00 kept 1 proven".to_owned()];
+        let after = |verb: &str| {
+            let mut heard = told(&lines);
+            let runs = &mut heard.records.values_mut().next().expect("a host").runs;
+            runs[0].asked = Some(format!(r#"{{"verb":"{verb}","request":{{}}}}"#));
+            heard.history()[0].after.clone()
+        };
+        assert_eq!(after("stop").as_ref().map(ReleaseId::as_str), Some(OLD));
+        assert_eq!(after("remove"), None);
     }
 
     #[test]

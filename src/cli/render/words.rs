@@ -195,11 +195,11 @@ pub(super) fn now(row: &Row, verb: &str) -> String {
     let release = row.after.as_ref().map(short);
     let turned = match (verb, row.outcome) {
         ("start", Some(Outcome::NothingToDo)) => "runs already",
-        ("stop", Some(Outcome::NothingToDo)) => "does not run",
+        ("stop" | "drain", Some(Outcome::NothingToDo)) => "does not run",
         ("start", Some(Outcome::Committed)) => "started, and healthy",
         ("restart", Some(Outcome::Committed)) => "restarted, and healthy",
         ("reload", Some(Outcome::Committed)) => "reloaded, and healthy",
-        ("stop", Some(Outcome::Committed)) => "stopped",
+        ("stop" | "drain", Some(Outcome::Committed)) => "stopped",
         ("remove", Some(Outcome::Committed)) => "removed",
         ("heal" | "sweep", Some(Outcome::Committed)) => "remedy kept: a second look says that it helped",
         ("heal" | "sweep", Some(Outcome::RolledBack | Outcome::Unhealthy)) => "remedy undone: it did not help",
