@@ -26,7 +26,8 @@ const RULES: &[(&str, &str, &str)] = &[
         "see `df -h` and `docker system df` on the host; `docker image prune` there takes away what has no name and no container",
     ),
     (
-        r"(?i)no space left on device",
+        // GNU tar's words for a file of which only the beginning was written.
+        r"(?i)no space left on device|: Wrote only \d+ of \d+ bytes",
         "the file system is full, of bytes or of inodes",
         "see `df -h` and `df -i` on the host; free some space, or set a `base` elsewhere",
     ),
@@ -383,7 +384,8 @@ pub fn distinct(evidence: Vec<String>, port: Option<u16>) -> Vec<String> {
     for line in evidence {
         let foreign = held(&line).is_some_and(|(number, _)| Some(number) != port);
         let again = tar && line.starts_with("tar: ");
-        tar |= line.starts_with("tar: ") && (line.contains("No space left") || line.contains("Read-only"));
+        tar |= line.starts_with("tar: ")
+            && ["No space left", "Wrote only", "Read-only"].iter().any(|why| line.contains(why));
         if !foreign && !again && seen.insert(line.clone()) {
             shown.push(line);
         }

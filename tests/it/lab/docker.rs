@@ -88,7 +88,7 @@ fn told(why: Box<dyn std::any::Any + Send>) -> String {
     why.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".into())
 }
 
-fn one_life(machine: &Machine, operations: &AtomicUsize) {
+pub(super) fn one_life(machine: &Machine, operations: &AtomicUsize) {
     image(machine);
     let bench = Bench::new("dock", std::slice::from_ref(machine));
     let (port, host) = (port(), machine.name.as_str());

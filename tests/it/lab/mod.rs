@@ -5,6 +5,7 @@ mod asked;
 mod beside;
 mod certificate;
 mod container_user;
+mod containerd;
 mod cordon;
 mod counted;
 mod discover;
@@ -72,6 +73,7 @@ pub fn trials() -> Vec<Trial> {
         beside::trials(),
         certificate::trials(),
         container_user::trials(),
+        containerd::trials(),
         cordon::trials(),
         discover::trials(),
         docker::trials(),

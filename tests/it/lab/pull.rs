@@ -19,7 +19,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A service of an image of that registry, as YAML.
-fn service(bench: &Bench, machine: &Machine, port: u16, reference: &str, more: &str) -> String {
+pub(super) fn service(bench: &Bench, machine: &Machine, port: u16, reference: &str, more: &str) -> String {
     format!(
         "  {}-app:\n    type: docker\n    host: {}\n    image: {reference}\n    command: [sh, -c, \"exec httpd -f -p 80 -h /www\"]\n    \
          port: {port}\n    ports: [\"{port}:80\"]\n    checks: [{{ http: /, start_period: 5s }}, {{ unit: true }}]\n    \

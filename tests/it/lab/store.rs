@@ -117,8 +117,9 @@ impl Store {
 const CLAIM: &str = r#"
 import base64, json, urllib.request as u
 who = "Basic " + base64.b64encode(b"lab:PASSWORD").decode()
-kind = "application/vnd.docker.distribution.manifest.v2+json"
-m = json.load(u.urlopen(u.Request("URL/FROM", headers={"Accept": kind, "Authorization": who})))
+kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+m = json.load(u.urlopen(u.Request("URL/FROM", headers={"Accept": kinds, "Authorization": who})))
+kind = m["mediaType"]
 m["layers"][-1]["size"] = BYTES
 u.urlopen(u.Request("URL/TO", json.dumps(m).encode(), {"Content-Type": kind, "Authorization": who}, method="PUT"))
 print("claimed")
@@ -129,7 +130,8 @@ impl Drop for Store {
         let id = &self.id;
         self.machine.inside(&format!(
             "systemctl stop {id}; rm -rf /var/tmp/{id}; \
-             docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep '^{}/' | xargs -r docker rmi",
+             docker images --digests --format '{{{{.Repository}}}}:{{{{.Tag}}}} {{{{.Repository}}}}@{{{{.Digest}}}}' | \
+             sed 's/^[^ ]*:<none> //; s/ .*//' | grep '^{}/' | xargs -r docker rmi",
             self.name()
         ));
     }

@@ -1,0 +1,70 @@
+//! Docker with containerd's image store, as new installations have it: a service lives there as elsewhere, and its images are fetched,
+//! pinned and sent. On a host of its own, as an engine has one store.
+
+use std::sync::atomic::AtomicUsize;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use crate::fixture::docker_save::{layer, save};
+
+use super::kit::{Bench, Machine, full, port};
+use super::room::Own;
+use super::store::Store;
+use super::{docker, pull, push, trial};
+
+/// With `PORTOSER_LAB_FULL`, as it takes a host of its own.
+pub fn trials() -> Vec<Trial> {
+    let all = vec![trial("containers_live_with_the_image_store_of_containerd", lives)];
+    if full() { all } else { Vec::new() }
+}
+
+/// Layers cannot lie on those of the lab's own engine.
+const SWITCH: &str = r#"systemctl stop docker.socket docker containerd; mkdir -p /etc/docker /var/lib/docker/snapshots /var/lib/containerd
+mount --bind /var/lib/docker/snapshots /var/lib/containerd; echo '{"features": {"containerd-snapshotter": true}}' >/etc/docker/daemon.json
+systemctl start containerd docker; docker info --format '{{.DriverStatus}}'"#;
+
+fn lives(_: Vec<Machine>) -> Result<(), Failed> {
+    let own = Own::new("trixie-docker");
+    let said = own.machine.inside(SWITCH);
+    assert!(said.contains("io.containerd.snapshotter"), "{said}");
+    docker::one_life(&own.machine, &AtomicUsize::new(0));
+    images(&own.machine)
+}
+
+fn images(machine: &Machine) -> Result<(), Failed> {
+    let bench = Bench::new("store", std::slice::from_ref(machine));
+    let (store, port, name) = (Store::new(machine, &bench, false), port(), format!("{}-app", bench.id));
+    let reference = format!("{}/app:1", store.name());
+    let write = |how: &str| bench.registry(&pull::service(&bench, machine, port, &reference, how));
+    let answers = |page: &str| {
+        assert_eq!(bench.answer(machine, port), page);
+        assert_eq!(bench.amiss(machine), "");
+    };
+    store.push("app:1", "one", 1000);
+    write("    pull: always\n");
+    let plan: Value = serde_json::from_str(&bench.run(&["plan", "--all", "--json"]).exits(0).out)?;
+    assert_eq!(plan["changes"][0]["fetches"][0]["at_most"], true, "which layers it has, it tells nobody: {plan}");
+    bench.run(&["deploy", "--all"]).exits(0);
+    answers("one");
+    store.push("app:1", "two", 1000);
+    bench.run(&["deploy", "--all"]).exits(0);
+    answers("two");
+    assert_eq!(bench.run(&["deploy", "--all", "--events"]).exits(0).ended("nothing-to-do"), 1);
+    store.stop();
+    bench.run(&["rollback", &name]).exits(0);
+    answers("one");
+    let layers = [push::root(machine), layer(&[("www/index.html", b"sent".as_slice())])];
+    save(&bench.at("sent.tar"), &reference, "amd64", &layers);
+    write("    push: { from: sent.tar }\n");
+    let sent = bench.run(&["deploy", "--all"]).exits(0);
+    assert!(sent.err.contains("sent 2 of 2 layers"), "{}", sent.err);
+    answers("sent");
+    assert_eq!(bench.run(&["deploy", "--all", "--events"]).exits(0).ended("nothing-to-do"), 1);
+    bench.run(&["rollback", &name]).exits(0);
+    answers("one");
+    bench.run(&["remove", &name, "--yes"]).exits(0);
+    let left = machine.inside("docker images --digests");
+    assert!(!left.contains(&store.name()) && !left.contains(&format!("portoser/{name}")), "{left}");
+    Ok(())
+}
