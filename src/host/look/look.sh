@@ -182,8 +182,8 @@ service() { # NAME; prints the names of its compose projects
   all=
   for one in venvs/*/.portoser-complete; do
     one=${one%/*}
-    # One whose interpreter was upgraded away is made anew.
-    if [ -e "$one/.portoser-complete" ] && [ -x "$one/bin/python" ]; then all="$all ${one#venvs/}"; fi
+    # One whose interpreter was upgraded away, or does not start any more, is made anew.
+    if [ -e "$one/.portoser-complete" ] && "$one/bin/python" -ISc '' </dev/null; then all="$all ${one#venvs/}"; fi
   done
   [ -z "$all" ] || say "$1 venvs" "$all"
   for one in process/*/supervise.sh; do
