@@ -134,7 +134,7 @@ impl Engine for Docker {
     fn change(&self, record: &Record, layout: &Layout, change: UnitChange) -> Vec<Step> {
         let folder = layout.release(&record.service, &record.release);
         let doing = match change {
-            UnitChange::Start => ProjectChange::Up,
+            UnitChange::Start => ProjectChange::Start,
             UnitChange::Stop => ProjectChange::Stop,
             UnitChange::Restart => ProjectChange::Restart,
             UnitChange::Reload => {

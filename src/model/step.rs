@@ -84,6 +84,8 @@ pub enum Pull {
 pub enum ProjectChange {
     /// Bring up what differs from the release's files; what is the same is left alone.
     Up,
+    /// Start what is down of it: as it is where that will do, else as `Up`.
+    Start,
     /// Bring it up beside what runs of it, which is left alone.
     Beside,
     /// Take away what runs of it beside this release.
@@ -241,6 +243,7 @@ impl fmt::Display for ProjectChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up => f.write_str("bring up"),
+            Self::Start => f.write_str("start"),
             Self::Beside => f.write_str("bring up, beside what runs of it,"),
             Self::Alone => f.write_str("take away what is old of"),
             Self::Renew => f.write_str("bring up or restart"),

@@ -182,6 +182,7 @@ impl<'a> Rendered<'a> {
 fn of_project(call: Words, change: &ProjectChange) -> Words {
     match change {
         ProjectChange::Up => call.word("up"),
+        ProjectChange::Start => call.word("start"),
         ProjectChange::Beside => call.word("beside"),
         ProjectChange::Alone => call.word("alone"),
         ProjectChange::Renew => call.word("renew"),

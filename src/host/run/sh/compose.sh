@@ -192,7 +192,7 @@ do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
   fi
   # It tells what was there before: without it, none would be.
   [ $state != none ] || { own_networks "$1" >"$u.networks" && flush "$u.networks"; } || return
-  cp "$run/ps" "$u.before" && note $state
+  cp "$run/ps" "$u.before" && note $state && listed=$1
 }
 
 undo_hold_project() { # brings the project back to what it was, unless nothing ever touched it
@@ -232,8 +232,7 @@ know_made() { # PROJECT FOLDER: notes how the containers of this release were ma
 
 forget_made() { rm -f "${1%/releases/*}/made" "${1%/releases/*}/made.new"; } # FOLDER
 
-awaken() { # PROJECT: lets go on what is paused, which compose leaves as it is; its health was asked in vain until then
-  containers "$1" || return
+awaken() { # lets go on what is paused in $run/ps, which compose leaves as it is; its health was asked in vain until then
   while read -r name status starts code policy health life; do
     [ "$status" = paused ] || continue
     printf '%s\n' "$life" >>"$run/awakened"
@@ -251,10 +250,31 @@ roomy() { # whether the engine can make a container: the older compose stops wha
   done
 }
 
+start_one() { # FOLDER: the only container of $run/ps that is down, where no other was made since; compose would look at all of it anew
+  notes=${1%/releases/*}/made down=''
+  { read -r made <"$notes"; } 2>/dev/null && [ "$made" = "${1##*/}" ] || return
+  while read -r name status starts code policy health life; do
+    case $down$status in
+    running | ??*running) ;;
+    exited) down=${life%@*} ;;
+    *) return 1 ;;
+    esac
+    printf '%s\n' "${life%@*}"
+  done <"$run/ps" >"$run/a" && [ -n "$down" ] || return
+  # Neither one more nor one less.
+  while read -r one made; do
+    [ "$one" = "${1##*/}" ] || printf '%s\n' "$one"
+  done <"$notes" | sort >"$run/b" && sort "$run/a" | cmp -s - "$run/b" && bounded 60 docker start "$down"
+}
+
 do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
-  containers "$1" && be_patient && project_state || return
+  # Where it was held by the step before, it is known.
+  [ "$listed" = "$1" ] || containers "$1" || return
+  listed=''
+  [ "$3" != start ] || ! start_one "$2" || return 0
+  be_patient && project_state || return
   case $state:$3 in runs:up | runs:beside | runs:recreate) roomy || return ;; esac
-  case $3 in up | start | renew | recreate | restart) awaken "$1" || return ;; esac
+  case $3 in up | start | renew | recreate | restart) awaken || return ;; esac
   case $3 in
   beside) # What is old is no part of this release's files, and must not be mistaken for a leftover.
     compose "$2" up -d --no-build ;;

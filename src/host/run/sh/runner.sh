@@ -1,6 +1,6 @@
 # The runner: carries the stages of one run through, and leaves each service old or new, whatever happens to it.
 # What was decided lies in $run/stage as empty files; the journal tells it to those who follow.
-base=$1 id=$2 run=$1/runs/$2 signs=$1/runs/$2 tickets=$1/queue leases=$1/lock uid=${4:-$(id -u)} rename='' limit='' wake='' ticker='' patient='bounded 60' loaded='' looked='' up=0.00
+base=$1 id=$2 run=$1/runs/$2 signs=$1/runs/$2 tickets=$1/queue leases=$1/lock uid=${4:-$(id -u)} rename='' limit='' wake='' ticker='' patient='bounded 60' loaded='' looked='' listed='' up=0.00
 umask 077
 cd /
 launchd=no # as the look has it, from which the steps were made
