@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
-use crate::host::Supervisor;
+use crate::host::{Seen, Supervisor};
 use crate::model::{Ask, Check, Cmd, From, Scope, Secret};
 
 pub use certificate::Term;
@@ -125,6 +125,12 @@ fn need(check: &Check, subject: &Subject) -> Result<Need, Verdict> {
 
 fn connect(port: u16) -> Need {
     Need::Connect { address: ADDRESS.into(), port }
+}
+
+/// What a look that was taken already says to a check of units; nothing to any other, and where it does not tell.
+#[must_use]
+pub fn seen(check: &Check, subject: &Subject, seen: &Seen) -> Option<Verdict> {
+    if check.ask == Ask::Unit { unit::seen(subject, seen) } else { None }
 }
 
 /// Asks the check once. `fetch` brings what it needs. The verdict is there `check.timeout` plus `GRACE` later at the latest,

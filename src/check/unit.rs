@@ -1,9 +1,11 @@
 //! unit: every instance is active, and is still the same process at the next question. It is read from one look at the
 //! supervisor, whichever the host has.
 
+use std::collections::BTreeMap;
+
 use super::shown::{last_line, shown};
 use super::{Bad, Good, Need, Ran, Subject, Verdict};
-use crate::host::{SeenUnit, Supervisor, look};
+use crate::host::{Seen, SeenUnit, Supervisor, look};
 use crate::model::{Cmd, Scope};
 
 /// Asks the supervising loop in each folder of a supervised process, which knows its process by its start time.
@@ -73,19 +75,33 @@ pub(super) fn judge(subject: &Subject, ran: &Ran) -> Verdict {
         }
         Supervisor::Process => blocks(&text).map(|(name, block)| (name.to_owned(), look::process(block))).collect(),
     };
+    judged(subject, &seen).unwrap_or_else(|name| {
+        let said = [last_line(&ran.err), last_line(&ran.out)].concat();
+        Verdict::Unseen(format!("the supervisor says nothing of {name}: {said}"))
+    })
+}
+
+/// What a look that was taken already says; nothing where it tells nothing of a unit.
+pub(super) fn seen(subject: &Subject, seen: &Seen) -> Option<Verdict> {
+    // What docker does not tell of though it answers is not there.
+    let gone = || (subject.supervisor == Supervisor::Compose && seen.blind.is_none()).then(SeenUnit::default);
+    let unit = |name: &String| Some((name.clone(), seen.units.get(name).cloned().or_else(gone)?));
+    let units: BTreeMap<String, SeenUnit> = subject.units.iter().map(unit).collect::<Option<_>>()?;
+    if units.is_empty() { None } else { judged(subject, &units).ok() }
+}
+
+/// Judges all units of a service; an error is the name of one of which nothing is known.
+fn judged<'s>(subject: &'s Subject, seen: &BTreeMap<String, SeenUnit>) -> Result<Verdict, &'s str> {
     let mut lives = Vec::new();
     for name in &subject.units {
-        let Some(unit) = seen.get(name) else {
-            let said = [last_line(&ran.err), last_line(&ran.out)].concat();
-            return Verdict::Unseen(format!("the supervisor says nothing of {name}: {said}"));
-        };
+        let unit = seen.get(name).ok_or(name.as_str())?;
         if let Some(bad) = fault(name, unit) {
-            return Verdict::Bad(bad);
+            return Ok(Verdict::Bad(bad));
         }
         lives.push(format!("{name} {}", unit.pid));
     }
     let says = if lives.len() == 1 { "active".into() } else { format!("all {} active", lives.len()) };
-    Verdict::Good(Good { says, life: Some(lives.join(", ")), certificate: None })
+    Ok(Verdict::Good(Good { says, life: Some(lives.join(", ")), certificate: None }))
 }
 
 /// What is wrong with a unit, if anything.
@@ -144,6 +160,18 @@ mod tests {
         let Verdict::Bad(bad) = judge(&api, &answer("activating", "auto-restart", 0)) else { panic!("bad") };
         assert!(!bad.hopeless && bad.says.contains("again"), "{bad:?}");
         let Verdict::Unseen(_) = judge(&api, &said("Failed to connect to bus\n")) else { panic!("unseen") };
+    }
+
+    #[test]
+    fn a_look_that_was_taken_needs_no_question() {
+        let api = subject(Supervisor::Compose, "portoser-api/api");
+        let unit = SeenUnit { loaded: true, active: "active".into(), sub: "running".into(), ..SeenUnit::default() };
+        let there = Seen { units: BTreeMap::from([("portoser-api/api".to_owned(), unit)]), ..Seen::default() };
+        assert!(matches!(seen(&api, &there), Some(Verdict::Good(_))));
+        let gone = seen(&api, &Seen::default());
+        assert!(matches!(&gone, Some(Verdict::Bad(bad)) if bad.says.ends_with("it has no container")), "{gone:?}");
+        let blind = Seen { blind: Some("docker does not answer".into()), ..Seen::default() };
+        assert!(seen(&api, &blind).is_none() && seen(&subject(Supervisor::Systemd, "api.service"), &there).is_none());
     }
 
     #[test]

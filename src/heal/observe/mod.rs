@@ -5,14 +5,18 @@ mod looks;
 mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::check::{self, Verdict};
 use crate::deploy::{Far, Ground, Unseen, subject};
 use crate::heal::{Observation, Sight};
+use crate::host::SeenUnit;
 use crate::host::look::{Beside, Question};
 use crate::model::{Check, Event, HostName, ServiceName, quote, spread};
 use crate::registry::{Host, Mask, Registry, Service};
@@ -97,7 +101,7 @@ async fn over(ground: &Ground, until: Option<Instant>) -> &'static str {
     let late = async {
         match until {
             Some(until) => tokio::time::sleep_until(until.into()).await,
-            None => std::future::pending().await,
+            None => pending().await,
         }
     };
     let stopped = async {
@@ -191,8 +195,12 @@ async fn hear(ground: &Ground, scene: &Scene<'_>, far: &Far) -> Result<Heard, Un
         ..Question::default()
     };
     let script = script(scene);
-    let (found, early, ways) = tokio::join!(far.look_beside(&question, &script), early(scene, far), ways(scene, far));
+    let (tell, down) = watch::channel(BTreeSet::new());
+    let early = early(scene, far, &down);
+    let (found, ways) = tokio::join!(far.look_beside(&question, &script), ways(scene, far));
     let found = found?;
+    tell.send_replace(scene.services.iter().filter(|placed| !runs(placed, &found)).map(name).collect());
+    let early = early.join_all().await;
     let verdicts = verdicts(scene, far, &found, early).await;
     // Of most hosts nothing more is asked; to be ended later would cost a command of its own.
     far.hush().await;
@@ -235,49 +243,76 @@ fn checks<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (&'a Service, Check)
 /// What a check of a service says.
 type Asked = (ServiceName, Check, Verdict);
 
-/// An answer, and how long it took.
-type Early = (ServiceName, Check, Verdict, Duration);
-
-/// The checks through the connection, once each; they cost no time of their own.
-async fn early(scene: &Scene<'_>, far: &Far) -> Vec<Early> {
-    let mut asked = JoinSet::new();
-    for (number, (service, check)) in checks(scene).enumerate().filter(|(_, (_, check))| check.connects()) {
-        let (far, name) = (far.clone(), service.name.clone());
-        asked.spawn(async move {
-            let began = Instant::now();
-            let verdict = check::ask(&check, &check::Subject::nobody(), |need| far.fetch(need)).await;
-            (number, (name, check, verdict, began.elapsed()))
-        });
-    }
-    let mut all = asked.join_all().await;
-    all.sort_by_key(|(number, _)| *number);
-    all.into_iter().map(|(_, one)| one).collect()
+fn name(placed: &Placed<'_>) -> ServiceName {
+    placed.service.name.clone()
 }
 
-/// What all checks say. One bad answer may be a blip, so what runs is asked again; what does not run is not asked.
-async fn verdicts(scene: &Scene<'_>, far: &Far, found: &Beside, early: Vec<Early>) -> Vec<Asked> {
+/// Whether all of a service runs, as far as its supervisor tells.
+fn runs(placed: &Placed<'_>, found: &Beside) -> bool {
+    let mut units = placed.units.iter().map(|unit| found.seen.units.get(&unit.1));
+    units.all(|unit| unit.is_none_or(|unit| unit.runs()))
+}
+
+/// The checks through the connection, beside the look: they cost no time of their own. What is `down` is not asked again.
+fn early(scene: &Scene<'_>, far: &Far, down: &watch::Receiver<BTreeSet<ServiceName>>) -> JoinSet<Asked> {
+    let mut asked = JoinSet::new();
+    for (service, check) in checks(scene).filter(|(_, check)| check.connects()) {
+        let (far, name, mut down) = (far.clone(), service.name.clone(), down.clone());
+        asked.spawn(async move {
+            let own = name.clone();
+            let down = pin!(async { drop(down.wait_for(|down| down.contains(&own)).await) });
+            let verdict = often(&check, &check::Subject::nobody(), &far, (TURNS, down)).await;
+            (name, check, verdict)
+        });
+    }
+    asked
+}
+
+/// Asks a check. One bad answer may be a blip, so it is asked again, a few times and until it is known to be down.
+async fn often(
+    check: &Check,
+    subject: &check::Subject,
+    far: &Far,
+    (turns, mut down): (u32, Pin<&mut impl Future<Output = ()>>),
+) -> Verdict {
+    let began = Instant::now();
+    let mut verdict = check::ask(check, subject, |need| far.fetch(need)).await;
+    let took = began.elapsed();
+    for _ in 1..check.retries.min(turns) {
+        if verdict.is_good() || took > BLIP {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = down.as_mut() => break,
+            () = tokio::time::sleep(check.interval.min(PAUSE)) => {}
+        }
+        verdict = check::ask(check, subject, |need| far.fetch(need)).await;
+    }
+    verdict
+}
+
+/// What all checks say, in the registry's order; those that need words on the host are asked now.
+async fn verdicts(scene: &Scene<'_>, far: &Far, found: &Beside, early: Vec<Asked>) -> Vec<Asked> {
     let mut all = Vec::new();
     for (service, check) in checks(scene) {
         let there = found.seen.services.get(&service.name).and_then(|there| there.readable());
         let Some(record) = there else { continue };
-        let (subject, units) = (subject(record, &found.seen.facts), &found.seen.units);
-        let first = early.iter().find(|(name, other, ..)| *name == service.name && *other == check);
-        let began = Instant::now();
-        let (mut verdict, took) = match first {
-            Some((.., verdict, took)) => (verdict.clone(), *took),
-            None => (check::ask(&check, &subject, |need| far.fetch(need)).await, began.elapsed()),
-        };
-        let placed = scene.services.iter().find(|placed| placed.service.name == service.name);
-        let named = placed.into_iter().flat_map(|placed| &placed.units);
-        let runs = named.map(|unit| units.get(&unit.1)).all(|unit| unit.is_none_or(|unit| unit.runs()));
-        let turns = if runs { check.retries.min(TURNS) } else { 1 };
-        for _ in 1..turns {
-            if verdict.is_good() || took > BLIP {
-                break;
+        let asked = early.iter().find(|(name, other, _)| *name == service.name && *other == check);
+        let verdict = match asked {
+            Some((.., verdict)) => verdict.clone(),
+            None => {
+                let placed = scene.services.iter().find(|placed| placed.service.name == service.name);
+                let turns = if placed.is_none_or(|placed| runs(placed, found)) { TURNS } else { 1 };
+                let subject = subject(record, &found.seen.facts);
+                let up = subject.units.iter().all(|unit| found.seen.units.get(unit).is_some_and(SeenUnit::runs));
+                match check::seen(&check, &subject, &found.seen) {
+                    // What runs and is not well yet may be in a moment.
+                    Some(verdict) if verdict.is_good() || !up => verdict,
+                    _ => often(&check, &subject, far, (turns, pin!(pending()))).await,
+                }
             }
-            tokio::time::sleep(check.interval.min(PAUSE)).await;
-            verdict = check::ask(&check, &subject, |need| far.fetch(need)).await;
-        }
+        };
         all.push((service.name.clone(), check, verdict));
     }
     all

@@ -234,6 +234,7 @@ inspected() { # leaves in `all` why there is no answer; each question has its ow
   tick
   all=$($limit docker ps -a --no-trunc \
     --format '{{.ID}} {{json (.Label "com.docker.compose.oneoff")}} {{.Names}} {{.Image}} {{json (.Label "com.docker.compose.project")}}' 2>&1) || return
+  answers=yes
   [ -n "$projects" ] || return 0
   alike=
   set --
@@ -248,7 +249,10 @@ END
   [ -z "$alike" ] || say namesakes "$alike"
   [ $# -gt 0 ] || return 0
   tick
-  all=$($limit docker inspect --format "$inspect" "$@" 2>&1) || return
+  # A line for us stands before each of those that are read elsewhere.
+  all=$($limit docker inspect --format "$life
+$inspect" "$@" 2>&1) || return
+  lives=$all
   say containers "$all"
 }
 
@@ -258,6 +262,9 @@ namesake() { # NAME IMAGE: of a container that no compose made; in `alike` are t
 " ;; esac
   done
 }
+
+answers= lives=
+life='{{.Id}} {{.State.StartedAt}} {{index .Config.Labels "com.docker.compose.project"}}'
 
 stray() { # NAME: with the units that its record names, as nobody else knows them
   record=

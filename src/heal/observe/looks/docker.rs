@@ -11,7 +11,8 @@ look_docker() {
   wanted=unknown
   if [ "$init" = systemd ]; then wanted=$(bounded systemctl is-enabled docker.service); fi
   printf '%s\n' "$wanted"
-  bounded docker version --format '{{.Server.Version}}' 2>&1
+  # Who told of its containers answers.
+  if [ -n "$answers" ]; then echo answers; else bounded docker version --format '{{.Server.Version}}' 2>&1; fi
   :
 }
 "#;
@@ -29,6 +30,9 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let (wanted, says) = text.split_once('\n').unwrap_or((text, ""));
     let last = says.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     let one = scene.of_host(&LOOK).with("enabled", wanted);
+    if last == "answers" {
+        return vec![one.good("the docker daemon answers")];
+    }
     if last.starts_with(|c: char| c.is_ascii_digit()) {
         return vec![one.good(format!("the docker daemon {last} answers"))];
     }

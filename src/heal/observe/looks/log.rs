@@ -13,10 +13,15 @@ look_log() { # SERVICE SCOPE UNIT...
   name=$1 scope=$2; shift 2
   if [ "$scope" = compose ]; then
     command -v docker >/dev/null || { lacks docker; return; }
-    for one in $(bounded docker ps -aq --filter "label=com.docker.compose.project=portoser-$name" | head -n 8); do
-      from=$(bounded docker inspect --format '{{.State.StartedAt}}' "$one")
+    # Docker was asked of its containers before, and each question costs its time.
+    most=8
+    while read -r one from project; do
+      [ "$project" = "portoser-$name" ] && [ "$most" -gt 0 ] || continue
+      most=$((most - 1))
       bounded docker logs --since "$from" "$one" 2>&1 | tail -n 40 | cut -c 1-500
-    done
+    done <<END
+$lives
+END
     return
   fi
   if [ "$init" = systemd ]; then
