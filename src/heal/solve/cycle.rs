@@ -15,10 +15,12 @@ use crate::heal::left::aside;
 use crate::heal::observe::came_too_late;
 use crate::heal::playbook::{Library, Risk};
 use crate::heal::solve::choose::{Candidate, place};
+use crate::heal::solve::deed::Way;
 use crate::heal::solve::remedy::{plan, would};
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId, ServiceName};
+use crate::plan::Mend;
 use crate::registry::{Heal, HealPolicy, Service};
 
 /// The most remedies that one healing applies on a host, whatever the budgets say.
@@ -352,6 +354,8 @@ impl Healer {
             text: format!("remedy: {}; {}", candidate.says, problem.because),
         });
         let asked = Instant::now();
+        // What stopped in the middle is settled before anything is planned.
+        let settles = remedy.ways.iter().all(|way| *way == Way::Mend(Mend::Steps(Vec::new())));
         // Each remedy is a run of its own on its host.
         let run = RunId::fresh(self.ground.clock.now());
         let ready = match plan(&self.ground, &self.library, remedy, run).await {
@@ -365,7 +369,8 @@ impl Healer {
         if self.cure.is_over() {
             return Ok(Err(LATE.into()));
         }
-        if asked.elapsed() > FRESH && !self.look_near(problem).await.roots().any(|root| root.is_same(problem)) {
+        let late = !settles && asked.elapsed() > FRESH;
+        if late && !self.look_near(problem).await.roots().any(|root| root.is_same(problem)) {
             return Ok(Err("it passed by itself".into()));
         }
         let began = Instant::now();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::heal::playbook::Risk;
+use crate::heal::solve::ladder::LADDER;
 use crate::journal::{Remedy, Verdict};
 use crate::model::{HostName, ServiceName};
 use crate::registry::{Heal, HealPolicy, write_duration};
@@ -151,7 +152,7 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
     }
     let same = |one: &&&&&Remedy| one.problem == wish.problem;
     let tried = |verdict, soon: bool| {
-        let tried = spent.iter().filter(same).filter(|one| one.remedy == wish.remedy && one.verdict == Some(verdict));
+        let tried = spent.iter().filter(|one| repeats(one, wish, soon) && one.verdict == Some(verdict));
         tried.filter(|one| (now.duration_since(one.ended.unwrap_or(one.began)).abs() < LONGEST) == soon).count()
     };
     // That it could not be brought to its end, as when the host lost its power, says nothing of it the first time; but it is not
@@ -166,6 +167,12 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
         Some(wait) if !wait.is_zero() => Err(Held::Cooldown { wait }),
         _ => Ok(()),
     }
+}
+
+/// Whether it was the same remedy against the same problem. A rung of the ladder goes by no cause: just now counts whatever it was, as
+/// what it left in the log may have given the failure another fingerprint.
+fn repeats(one: &Remedy, wish: &Wish<'_>, soon: bool) -> bool {
+    one.remedy == wish.remedy && (one.problem == wish.problem || (soon && wish.remedy.starts_with(LADDER)))
 }
 
 /// Whether a remedy did not help, or had to be done again: a host that flaps is left alone. Many services that are each healed

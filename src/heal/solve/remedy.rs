@@ -15,7 +15,7 @@ use crate::heal::solve::deed::Way;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::host::run::Treatment;
 use crate::journal::Verdict;
-use crate::model::{Event, HostName, Outcome, RunId, ServiceName, Step};
+use crate::model::{Event, HostName, Outcome, RunId, ServiceName, Step, UnitChange};
 use crate::plan::{Action, Change, Mend, Target, Turn, anew, services_on};
 
 /// Between two second looks: at first, and at most.
@@ -109,7 +109,7 @@ pub(super) async fn plan(
         }
     };
     let amiss = Arc::new(Mutex::new(None));
-    let second_look = Some(second_look(ground, library, &remedy, amiss.clone()));
+    let second_look = Some(second_look((ground, &run), library, &remedy, amiss.clone()));
     let pace = Pace { batch: None, max_fail: None, keep: true };
     let terms = Terms { run, pace, second_look, treatment: Some(remedy.treatment), rescue: None };
     Ok(Ready { prepared, terms, amiss })
@@ -274,21 +274,21 @@ fn verdict(ended: &[Ended]) -> Verdict {
 
 /// Looks until the problem is gone and what must be good is good, or the time is over.
 fn second_look(
-    ground: &Arc<Ground>,
+    (ground, run): (&Arc<Ground>, &RunId),
     library: &Arc<Library>,
     remedy: &Remedy,
     said: Arc<Mutex<Option<String>>>,
 ) -> SecondLook {
-    let (ground, library, remedy) = (ground.hushed(), library.clone(), remedy.clone());
+    let (ground, library, remedy, run) = (ground.hushed(), library.clone(), remedy.clone(), run.clone());
     let stay = ground.registry.services.get(&remedy.bearer).map_or(STAY, |service| service.deploy.soak.min(STAY));
     let usual = || (USUAL.iter().map(|name| (*name).to_owned()).collect(), remedy.patience);
     let named = remedy.until.is_some();
     let (looks, within) = remedy.until.clone().unwrap_or_else(usual);
     let look = Arc::new(move |_, host: HostName| {
         let (ground, library, remedy, looks) = (ground.clone(), library.clone(), remedy.clone(), looks.clone());
-        let said = said.clone();
+        let (said, run) = (said.clone(), run.clone());
         Box::pin(async move {
-            let (began, mut once) = (Instant::now(), false);
+            let (began, mut once, mut lost) = (Instant::now(), false, 0);
             loop {
                 let (own, seen_at) = remedy.about.clone();
                 let drained = matches!(aside(&remedy), Some(true));
@@ -296,7 +296,7 @@ fn second_look(
                 let services = own.into_iter().chain([remedy.bearer.clone()]).chain(there).collect();
                 let (found, _) =
                     look(&ground, (&services, &BTreeSet::from([host.clone(), seen_at])), &library, None).await;
-                let Some(amiss) = amiss(&found, &remedy, &looks, named) else {
+                let Some(amiss) = amiss(&found, &remedy, (&looks, named), &run) else {
                     // What runs for a moment after each start is good at any one look.
                     if std::mem::replace(&mut once, true) {
                         return Ok(());
@@ -307,8 +307,10 @@ fn second_look(
                 once = false;
                 // A look costs its host some work, and what starts slowly is not in want of it.
                 let pause = (began.elapsed() / 8).clamp(PAUSE, LONG);
-                if began.elapsed() + PAUSE > within {
-                    let says = format!("{amiss}, {} s later", within.as_secs());
+                lost = if is_lost(&found, &remedy) { lost + 1 } else { 0 };
+                // Nobody starts it any more: it will not be good later either.
+                if lost > 1 || began.elapsed() + PAUSE > within {
+                    let says = format!("{amiss}, {} s later", began.elapsed().min(within).as_secs());
                     *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(says.clone());
                     return Err(says);
                 }
@@ -321,7 +323,7 @@ fn second_look(
 }
 
 /// What is not good yet of what must be good. What was not seen is not good, and if nothing was asked, nothing is known.
-fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> Option<String> {
+fn amiss(found: &Diagnosis, remedy: &Remedy, (looks, named): (&[String], bool), run: &RunId) -> Option<String> {
     if let Some(drain) = aside(remedy) {
         // The problem is not gone; nobody is to stumble over it any more.
         return in_service(found, remedy, drain);
@@ -338,13 +340,36 @@ fn amiss(found: &Diagnosis, remedy: &Remedy, looks: &[String], named: bool) -> O
     let asked: Vec<_> = found.observations.iter().filter(about).filter(|one| looks.contains(&one.look)).collect();
     let must = |one: &Observation| named || remedy.evidence.contains(&one.look);
     // What was started by the remedy and is not there yet may never come.
-    let unseen = |one: &Observation| one.sight == Sight::Unseen && (must(one) || one.is_starting());
+    let unseen =
+        |one: &Observation| one.sight == Sight::Unseen && (must(one) || one.is_starting()) && !waits_for(one, run);
     let bad = |one: &&&Observation| one.sight == Sight::Bad || unseen(one);
     if let Some(one) = asked.iter().find(bad) {
         return Some(format!("{}: {}", one.look, one.says));
     }
-    let good = asked.iter().any(|one| one.sight == Sight::Good);
+    let good = asked.iter().any(|one| one.sight == Sight::Good || waits_for(one, run));
     (!good).then(|| format!("none of {} was seen to be good", looks.join(", ")))
+}
+
+/// Whether the only run that is not over on the host is the remedy's own, which waits for what we say.
+fn waits_for(one: &Observation, run: &RunId) -> bool {
+    let get = |key: &str| one.values.get(key).map(String::as_str).unwrap_or_default();
+    one.look == "runs" && get("stopped") == "0" && get("holder").contains(run.as_str())
+}
+
+/// Whether what the remedy started has ended for good, as its supervisor tells.
+fn is_lost(found: &Diagnosis, remedy: &Remedy) -> bool {
+    let starts = |way: &Way| match way {
+        Way::Restore | Way::Back | Way::Need(..) | Way::Mend(Mend::Again) => true,
+        Way::Mend(Mend::Change(change)) => matches!(change, UnitChange::Start | UnitChange::Restart),
+        Way::Mend(_) => false,
+    };
+    let ended = |one: &&Observation| {
+        one.look == "unit"
+            && one.host == remedy.host
+            && one.service.as_ref() == Some(&remedy.bearer)
+            && one.values.get("active").is_some_and(|active| active == "failed")
+    };
+    remedy.ways.iter().any(starts) && found.observations.iter().any(|one| ended(&one))
 }
 
 /// Whether all that a remedy does is to take its host out of service; and whether it is drained, then.

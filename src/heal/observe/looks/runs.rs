@@ -14,7 +14,8 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let names: Vec<_> = seen.unfinished.iter().map(ToString::to_string).collect();
     vec![match (&seen.holder, names.is_empty()) {
         (Some(holder), _) if seen.busy => {
-            one.with("holder", holder).unseen(format!("a run changes the host now: {holder}"))
+            let one = one.with("holder", holder).with("stopped", names.len());
+            one.unseen(format!("a run changes the host now: {holder}"))
         }
         (_, false) => one.with("run", &names[0]).bad(format!("a run stopped in the middle: {}", names.join(", "))),
         (Some(holder), true) => one.with("holder", holder).good(format!("locked by {holder}")),

@@ -12,13 +12,13 @@ system() { # SCOPE WORDS...: systemctl, for the host or for the user
 }
 
 look() { # SCOPE UNIT: sets $active, $sub, $restarts and $life, which is another one after every start
-  active=unknown sub='' restarts='' life='' load='' entered='' looked=''
+  active=unknown sub='' restarts='' life='' load='' entered='' pause='' looked=''
   if [ "$launchd" = yes ]; then
     job "$1" "$2"
     return
   fi
   system "$1" show -p ActiveState -p SubState -p NRestarts -p InvocationID -p LoadState \
-    -p ActiveEnterTimestampMonotonic -- "$2" >"$run/show" || return
+    -p ActiveEnterTimestampMonotonic -p RestartUSec -- "$2" >"$run/show" || return
   while IFS='=' read -r key value; do
     case $key in
     ActiveState) active=$value ;;
@@ -27,6 +27,7 @@ look() { # SCOPE UNIT: sets $active, $sub, $restarts and $life, which is another
     InvocationID) life=$value ;;
     LoadState) load=$value ;;
     ActiveEnterTimestampMonotonic) entered=$value ;;
+    RestartUSec) pause=$value ;;
     esac
   done <"$run/show"
   looked="$1 $2"
@@ -278,8 +279,8 @@ stay_units() { # STAGE: a unit that was started again since must be up for the s
 
 steady() { # two looks must agree that it runs, and that it is the same process
   look "$1" "$2"
-  # Nobody starts it again.
-  [ "$active" != failed ] || hopeless=yes
+  # Nobody starts it again; or only after minutes, hours or days, when no wait goes on any more.
+  case $active:$sub:$pause in failed:* | *:auto-restart:*[hdwy]* | *:auto-restart:*min*) hopeless=yes ;; esac
   case $active:$sub in active:running | active:exited | active:listening | active:mounted) ;; *) first=none; return 1 ;; esac
   [ "$first" != "${life:-$restarts}" ] || return 0
   first=${life:-$restarts}
