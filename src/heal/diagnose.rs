@@ -61,7 +61,8 @@ pub fn unknown_looks(registry: &Registry) -> BTreeSet<String> {
 /// What the registry knows of services.
 pub(super) fn world(ground: &Ground) -> World {
     let addresses = ground.registry.hosts.values().map(|host| host.address.clone()).collect();
-    let mut world = World { addresses, ..World::default() };
+    let jumps = ground.registry.hosts.iter().map(|(name, host)| (name.clone(), host.jump.clone())).collect();
+    let mut world = World { addresses, jumps, ..World::default() };
     for (name, service) in &ground.registry.services {
         world.needs.insert(name.clone(), service.needs.clone());
         world.hosts.insert(name.clone(), service.hosts.clone());

@@ -27,6 +27,8 @@ pub struct World {
     pub engines: BTreeMap<ServiceName, String>,
     /// What hosts are called where they are addressed by a name.
     pub addresses: BTreeSet<String>,
+    /// The hosts on the way to a host.
+    pub jumps: BTreeMap<HostName, Vec<HostName>>,
 }
 
 /// Something that is wrong.

@@ -13,8 +13,10 @@ pub(super) fn link(world: &World, seen: &[Observation], library: &Library, probl
     for above in 0..problems.len() {
         for below in 0..problems.len() {
             let (cause, effect) = (&problems[below], &problems[above]);
-            let follows =
-                below != above && (at_home(library, cause, effect) || along_needs(world, seen, cause, effect));
+            let follows = below != above
+                && (at_home(library, cause, effect)
+                    || along_needs(world, seen, cause, effect)
+                    || behind(world, seen, cause, effect));
             if follows && !reaches(problems, below, above) {
                 problems[above].follows.push(below);
             }
@@ -75,6 +77,16 @@ fn along_needs(world: &World, seen: &[Observation], cause: &Problem, effect: &Pr
             lost && needs.iter().filter(there).any(|need| world.hosts[need].len() == 1 || refused(need))
         }
     }
+}
+
+/// That there is no way through a host follows from what keeps that one from being reached.
+fn behind(world: &World, seen: &[Observation], cause: &Problem, effect: &Problem) -> bool {
+    let reach = |problem: &Problem, kind: Option<&str>| {
+        let of = |one: &Observation| kind.is_none_or(|kind| one.values.get("kind").is_some_and(|own| own == kind));
+        problem.evidence.iter().map(|number| &seen[*number]).any(|one| one.look == "reach" && of(one))
+    };
+    let way = world.jumps.get(&effect.host).map(Vec::as_slice).unwrap_or_default();
+    way.contains(&cause.host) && reach(cause, None) && reach(effect, Some("jump"))
 }
 
 /// Whether a need is down on all its hosts, on the host of the one that needs it, or refuses it, if only as it starts.
