@@ -7,6 +7,8 @@
 #   faults.sh join CONTAINER
 #   faults.sh refuse CONTAINER           new connections are refused, open ones are reset
 #   faults.sh accept CONTAINER
+#   faults.sh lose CONTAINER             there is no way to the host, as the network says
+#   faults.sh find CONTAINER
 #   faults.sh fill CONTAINER FOLDER      the disk of FOLDER is full: 1 MiB of tmpfs over it, no byte left
 #   faults.sh empty CONTAINER FOLDER
 #   faults.sh exhaust CONTAINER FOLDER   FOLDER has bytes but no inodes left
@@ -113,6 +115,8 @@ case $fault in
   # One way only: the answer, a reset, must get through.
   refuse) block_with in "$container" REJECT --reject-with tcp-reset ;;
   accept) unblock_with in "$container" REJECT --reject-with tcp-reset ;;
+  lose) block_with in "$container" REJECT --reject-with icmp-host-unreachable ;;
+  find) unblock_with in "$container" REJECT --reject-with icmp-host-unreachable ;;
   # What is in the folder stays visible, as on a real full disk: it is copied in before the rest is filled up.
   fill)
     inside "$container" '

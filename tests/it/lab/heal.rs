@@ -35,6 +35,12 @@ struct Fault {
     /// A script that makes it, as root on the host; variables name the parts of the stack.
     #[serde(default)]
     inject: String,
+    /// What the registry says otherwise for its time: words, and those in their place.
+    #[serde(default)]
+    registry: Vec<(String, String)>,
+    /// Words of ours on the stack; their run is killed in the middle on its host, and they are, too.
+    #[serde(default)]
+    killed: Vec<String>,
     /// A fault of `tests/lab/faults.sh`, and its undo.
     outside: Option<String>,
     outside_undo: Option<String>,
@@ -46,9 +52,12 @@ struct Fault {
     /// The roots, as `PLAYBOOK WHERE`: the part of the stack, or host.
     roots: BTreeSet<String>,
     /// What must be done, as `REMEDY WHERE`: the remedies that have to help, and those of the roots' own playbooks where it does not
-    /// say which and does not last. Where there are none, none may be applied.
+    /// say which and does not last. Whatever else is done is a wrong act.
     #[serde(default)]
     done: BTreeSet<String>,
+    /// What may be tried before it, and be undone as it does not help: the lower rungs of the ladder, mostly.
+    #[serde(default)]
+    tried: BTreeSet<String>,
     /// The risk that a person takes for it.
     risk: Option<String>,
     /// Whether all is well again once what is outside is undone, without any of us.

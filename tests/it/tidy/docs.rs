@@ -56,6 +56,25 @@ pub fn invariants(texts: &[Text]) -> Vec<String> {
     found
 }
 
+/// Every playbook is the root in a fault of the lab, or the lab's page says why there is none.
+pub fn faults(texts: &[Text]) -> Vec<String> {
+    const PAGE: &str = "tests/lab/README.md";
+    let Some(page) = texts.iter().find(|text| text.path == PAGE) else { return vec![format!("{PAGE}: is missing")] };
+    let root = Regex::new(r"[\[ ]([a-z-]+) [a-z]+[,\]]").expect("a pattern");
+    let faults = texts.iter().filter(|text| text.path.starts_with("tests/lab/faults/"));
+    let lines = faults.flat_map(Text::lines).filter_map(|(_, line)| line.strip_prefix("roots:"));
+    let roots: Vec<&str> =
+        lines.flat_map(|line| root.captures_iter(line)).filter_map(|hit| hit.get(1)).map(|hit| hit.as_str()).collect();
+    let books = texts.iter().filter_map(|text| text.path.strip_prefix("playbooks/")?.strip_suffix(".yml"));
+    let said = |name: &str| page.text.contains(&format!("\n- `{name}`: "));
+    let say = |name: &str| match (roots.contains(&name), said(name)) {
+        (false, false) => Some(format!("playbooks/{name}.yml: is the root in no fault, and {PAGE} says not why")),
+        (true, true) => Some(format!("{PAGE}: says that {name} is the root in no fault, and it is")),
+        _ => None,
+    };
+    books.filter_map(say).collect()
+}
+
 /// The pages that are written from the program itself. `UPDATE=1` writes them.
 pub fn commands() -> Result<(), Failed> {
     let path = root().join("docs/commands.md");

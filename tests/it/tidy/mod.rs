@@ -32,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
         trial("the_fuzz_targets_are_locked_as_the_program", locks::fuzz),
         trial("links_of_the_docs_lead_somewhere", docs::links),
         trial("the_tests_that_hold_the_invariants_exist", docs::invariants),
+        trial("every_playbook_is_the_root_in_a_fault", docs::faults),
         Trial::test("tidy::docs_know_every_verb_and_exit_code", docs::commands),
     ]
 }

@@ -39,7 +39,7 @@ pub fn mixed(machine: &Machine) -> Stack {
     .expect("a compose file");
     let check = "[{ http: /health, start_period: 10s, interval: 200ms, retries: 3 }]";
     let secure = check.replace("/health,", "/health, tls: { name: web.trial, ca: ca.pem },");
-    let [ca, new, old] = certificates();
+    let [ca, new, old, ending] = certificates();
     fs::write(bench.at("ca.pem"), &ca).expect("an authority");
     let (store, fetched, sent) = (Store::new(machine, &bench, false), port(), port());
     store.push("page:1", "fetched", 1000);
@@ -79,27 +79,31 @@ pub fn mixed(machine: &Machine) -> Stack {
     let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last, store };
     stack.inside(&format!(
         "mkdir -p $kept $shared_web; cat >$shared_web/new.pem <<'END'\n{new}END\ncat >$shared_web/old.pem <<'END'\n{old}END\n\
+         cat >$shared_web/ending.pem <<'END'\n{ending}END\n\
          cat >$kept/ca.pem <<'END'\n{ca}END\ncp $shared_web/new.pem $shared_web/cert.pem"
     ));
     stack.bench.run(&["deploy", "--all"]).exits(0);
     stack
 }
 
-/// An authority; and of it, each with its key, a certificate that is good and one that has expired.
-fn certificates() -> [String; 3] {
+/// An authority; and of it, each with its key, a certificate that is good, one that has expired, and one that soon will.
+fn certificates() -> [String; 4] {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params.distinguished_name.push(DnType::CommonName, "the authority of a trial");
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signs");
-    let issued = |until: i32| {
+    let issued = |(year, month, day): (i32, u8, u8)| {
         let mut params = CertificateParams::new(vec!["web.trial".to_owned()]).expect("a name");
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(until, 1, 1);
+        params.not_after = date_time_ymd(year, month, day);
         let key = KeyPair::generate().expect("a key");
         params.signed_by(&key, &ca).expect("signs").pem() + &key.serialize_pem()
     };
-    [ca.pem(), issued(2090), issued(2021)]
+    let soon = jiff::Zoned::now().date().saturating_add(jiff::Span::new().days(5));
+    let part = |number: i8| number.unsigned_abs();
+    let soon = (i32::from(soon.year()), part(soon.month()), part(soon.day()));
+    [ca.pem(), issued((2090, 1, 1)), issued((2021, 1, 1)), issued(soon)]
 }
 
 const RESTART: &str = "systemctl start docker.socket docker; systemctl reset-failed $unit_py $unit_web; systemctl restart $unit_py $unit_web";

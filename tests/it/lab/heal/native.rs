@@ -29,10 +29,17 @@ pub fn native(machine: &Machine) -> Stack {
             machine.name
         )
     };
-    bench.registry(&(service(0, "web", "app") + &service(1, "app", "db") + &service(2, "db", "")));
+    // One that runs a program of the host's, and one that the host had before us.
+    let beside = format!(
+        "  {id}-side:\n    type: native\n    host: {host}\n    run: [/usr/local/bin/run-{id}, sleep, infinity]\n    checks: [{{ unit: true }}]\n{HEAL}  \
+         {id}-own:\n    type: native\n    host: {host}\n    unit: own-{id}.service\n    checks: [{{ unit: true }}]\n{HEAL}",
+        host = machine.name
+    );
+    bench.registry(&(service(0, "web", "app") + &service(1, "app", "db") + &service(2, "db", "") + &beside));
     let prelude = format!(
         "id={id} base={base} app={id}-app user=u-{id} interpreter={interpreter} kept=/var/tmp/kept-{id}\n\
          shareds=\"$base/services/{id}-*/shared\" unit_web=portoser-{id}-web.service unit_app=portoser-{id}-app.service unit_db=portoser-{id}-db.service\n\
+         unit_side=portoser-{id}-side.service unit_own=own-{id}.service program=/usr/local/bin/run-{id}\n\
          port_web={} port_app={} port_db={}\nrelease=$base/services/$app/current shared=$base/services/$app/shared\n\
          listens() {{ n=0; until ss -Htln \"sport = :$1\" | grep -q . || [ $n -gt 100 ]; do sleep 0.1; n=$((n + 1)); done; }}\n",
         ports[0], ports[1], ports[2]
@@ -40,7 +47,10 @@ pub fn native(machine: &Machine) -> Stack {
     let (machine, last, store) = (machine.clone(), Default::default(), None);
     let stack = Stack { bench, machine, prelude, restart: RESTART, clean: CLEAN, answers: ANSWERS, last, store };
     stack.inside(&format!(
-        "useradd -M -s /usr/sbin/nologin $user; ln -sf /usr/bin/python3 $interpreter\necho 127.0.0.1 db-{id}.trial >>/etc/hosts\n\
+        "useradd -M -s /usr/sbin/nologin $user; ln -sf /usr/bin/python3 $interpreter\n\
+         printf '#!/bin/sh\\nexec \"$@\"\\n' >$program; chmod 755 $program\n\
+         printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n' >/etc/systemd/system/$unit_own\n\
+         systemctl daemon-reload; systemctl enable -q --now $unit_own\necho 127.0.0.1 db-{id}.trial >>/etc/hosts\n\
          mkdir -p $base $kept; mount -t tmpfs -o size=8m,nr_inodes=900,mode=755 none $base"
     ));
     if super::heals() {
@@ -56,12 +66,12 @@ pub fn native(machine: &Machine) -> Stack {
     stack
 }
 
-const RESTART: &str =
-    "systemctl reset-failed $unit_web $unit_app $unit_db; systemctl restart $unit_db $unit_app $unit_web";
+const RESTART: &str = "systemctl reset-failed $unit_web $unit_app $unit_db $unit_side; systemctl restart $unit_db $unit_app $unit_web $unit_side; systemctl start $unit_own";
 
 const ANSWERS: &str = "curl -sf -m 1 -o /dev/null http://127.0.0.1:$port_web/health";
 
-const CLEAN: &str = "systemctl stop stranger-$id $unit_web $unit_app $unit_db; rm -rf $kept $interpreter /run/systemd/system/$unit_app.d\n\
+const CLEAN: &str = "systemctl stop stranger-$id $unit_web $unit_app $unit_db $unit_side; systemctl disable -q --now $unit_own\n\
+     rm -rf $kept $interpreter $program /etc/systemd/system/$unit_own /run/systemd/system/$unit_app.d\n\
      userdel $user; grep -v db-$id.trial /etc/hosts >/var/tmp/hosts-$id; cat /var/tmp/hosts-$id >/etc/hosts; rm /var/tmp/hosts-$id\n\
      umount $base";
 

@@ -11,6 +11,10 @@ use crate::lab::store::Store;
 
 use super::{Fault, heals};
 
+/// Kills the runner of a run that is at a step.
+const STRIKE: &str = "for one in $base/runs/*/; do\n  [ ! -e $one/end ] && grep -q ' begin ' $one/journal && read -r pid rest <$one/runner || continue\n  \
+     kill -9 $pid && echo struck\ndone";
+
 /// Services on a host.
 pub struct Stack {
     pub bench: Bench,
@@ -58,6 +62,8 @@ impl Stack {
         self.well("before the fault");
         self.inside("for one in $shareds; do echo kept >$one/canary; chown --reference=$one $one/canary; done");
         self.inside(&fault.inject);
+        let registry = self.otherwise(fault);
+        self.killed(fault);
         fault.outside.iter().for_each(|words| self.machine.fault(&words.split(' ').collect::<Vec<_>>()));
         let shows = fault.until.as_ref().is_none_or(|until| self.shows(until));
         let ran = self.bench.run(&["diagnose", "--json"]);
@@ -87,6 +93,7 @@ impl Stack {
             tried.named = BTreeSet::from(["the fault did not show".to_owned()]);
         }
         fault.outside_undo.iter().for_each(|words| self.machine.fault(&words.split(' ').collect::<Vec<_>>()));
+        std::fs::write(self.bench.at("registry.yml"), registry).expect("the registry");
         if heals() && shows && fault.returns {
             self.returned(&mut tried);
         }
@@ -102,6 +109,37 @@ impl Stack {
             self.bench.run(&["deploy", "--all", "--overwrite", "--no-auto-heal"]);
         }
         tried
+    }
+
+    /// The registry as the fault has it; gives what it was.
+    fn otherwise(&self, fault: &Fault) -> String {
+        let path = self.bench.at("registry.yml");
+        let before = std::fs::read_to_string(&path).expect("the registry");
+        let mut text = before.clone();
+        for (from, to) in &fault.registry {
+            assert!(text.contains(from), "{from:?} is not in the registry: {text}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(path, text).expect("the registry");
+        before
+    }
+
+    /// Kills a run of ours in the middle, where the fault wants it: on the host and here.
+    fn killed(&self, fault: &Fault) {
+        let words: Vec<String> = fault.killed.iter().map(|word| word.replace("ID", &self.bench.id)).collect();
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if words.is_empty() {
+            return;
+        }
+        words.push("--events");
+        let mut struck = false;
+        self.bench.run_in("killed", &words, &mut |_, child| {
+            struck = struck || self.inside(STRIKE).contains("struck");
+            if struck {
+                child.kill().expect("it can be killed");
+            }
+        });
+        assert!(struck, "no run was met in the middle");
     }
 
     /// Which of the roots were named.
@@ -135,7 +173,7 @@ impl Stack {
             let _ = std::fs::remove_dir_all(self.bench.at(kept));
         }
         // Their folders would fill the small disk of the native stack, besides.
-        self.inside(&format!("rm -rf {}/runs/[0-9]*", self.bench.base()));
+        self.inside("for one in $base/runs/[0-9]*; do [ ! -e $one/end ] || rm -rf $one; done");
         let before = self.inside("readlink $release");
         let ran = self.healing(fault, tried);
         tried.back = self.inside("readlink $release") != before;
@@ -145,14 +183,13 @@ impl Stack {
             serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
         let mut done = BTreeSet::new();
         for one in document["treated"].as_array().into_iter().flatten() {
-            let name = self.name(one, "problem");
-            let (remedy, helped) = (one["remedy"].as_str().unwrap_or_default(), one["verdict"] == "helped");
-            done.extend(helped.then(|| self.name(one, "remedy")));
-            // What was hidden behind a root may come to light, and be treated; what is no root and does not help is a wrong act.
-            let rung = remedy.strip_prefix("ladder: ").map(|rung| format!("{rung} unit"));
-            if (!helped && !fault.roots.contains(&name)) || rung.is_some_and(|rung| fault.never.contains(&rung)) {
-                tried.wrong.push(format!("{name} was treated: {remedy}"));
+            let (act, helped) = (self.name(one, "remedy"), one["verdict"] == "helped");
+            // What changed nothing and was undone is no help to anybody; nor is what was needless.
+            if !(if helped { &fault.done } else { &fault.tried }).contains(&act) {
+                let verdict = if helped { "helped" } else { "did not help" };
+                tried.wrong.push(format!("{act} was done, and {verdict}, against {}", self.name(one, "problem")));
             }
+            done.extend(helped.then_some(act));
         }
         // Its last look saw all and found nothing wrong.
         let left = document["left"]
@@ -169,9 +206,6 @@ impl Stack {
             tried
                 .wrong
                 .push(format!("it says that all is well ({:?}), and not all of it answers: {}", ran.code, ran.out));
-        }
-        if fault.done.is_empty() && !done.is_empty() {
-            tried.wrong.push(format!("nothing was to be done, and {done:?} was"));
         }
         // Whether by what was to be done: what is well for another reason is a miss.
         let meant = fault.done.is_subset(&done);
