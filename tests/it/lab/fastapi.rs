@@ -94,7 +94,7 @@ pub(super) fn service(bench: &Bench, port: u16, index: u16) -> String {
     format!(
         "  {}-api:\n    type: python\n    hosts: [{}]\n    source: api\n    \
          run: [uvicorn, \"api:app\", --port, \"${{PORT}}\", --log-level, warning]\n    port: {port}\n    \
-         build_env: {{ PIP_INDEX_URL: \"http://127.0.0.1:{index}/simple\" }}\n    checks: [{{ http: /health }}]\n    \
+         build_env: {{ PIP_INDEX_URL: \"http://127.0.0.1:{index}/simple\" }}\n    checks: [{{ http: /health, start_period: 60s }}]\n    \
          deploy: {{ canary: 0, batch: 100%, soak: 200ms, lost_after: 3s }}\n",
         bench.id,
         hosts.join(", ")
