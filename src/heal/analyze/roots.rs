@@ -79,14 +79,17 @@ fn along_needs(world: &World, seen: &[Observation], cause: &Problem, effect: &Pr
     }
 }
 
-/// That there is no way through a host follows from what keeps that one from being reached.
+/// The kinds of ways to lose a host by which no other one is reached through it, either.
+const SHUT: [&str; 8] = ["resolve", "refused", "unreachable", "silent", "key", "login", "link", "jump"];
+
+/// That there is no way through a host follows from what keeps that one from being reached, or from letting us in.
 fn behind(world: &World, seen: &[Observation], cause: &Problem, effect: &Problem) -> bool {
-    let reach = |problem: &Problem, kind: Option<&str>| {
-        let of = |one: &Observation| kind.is_none_or(|kind| one.values.get("kind").is_some_and(|own| own == kind));
+    let reach = |problem: &Problem, kinds: &[&str]| {
+        let of = |one: &Observation| one.values.get("kind").is_some_and(|own| kinds.contains(&own.as_str()));
         problem.evidence.iter().map(|number| &seen[*number]).any(|one| one.look == "reach" && of(one))
     };
     let way = world.jumps.get(&effect.host).map(Vec::as_slice).unwrap_or_default();
-    way.contains(&cause.host) && reach(cause, None) && reach(effect, Some("jump"))
+    way.contains(&cause.host) && reach(cause, &SHUT) && reach(effect, &["jump"])
 }
 
 /// Whether a need is down on all its hosts, on the host of the one that needs it, or refuses it, if only as it starts.

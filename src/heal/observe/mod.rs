@@ -199,7 +199,11 @@ async fn hear(ground: &Ground, scene: &Scene<'_>, far: &Far) -> Result<Heard, Un
     let early = early(scene, far, &down);
     let (found, ways) = tokio::join!(far.look_beside(&question, &script), ways(scene, far));
     let found = found?;
-    tell.send_replace(scene.services.iter().filter(|placed| !runs(placed, &found)).map(name).collect());
+    // Of what has no release here nobody wants to know it.
+    let known =
+        |placed: &Placed<'_>| found.seen.services.get(&name(placed)).is_some_and(|there| there.readable().is_some());
+    let idle = scene.services.iter().filter(|placed| !known(placed) || !runs(placed, &found));
+    tell.send_replace(idle.map(name).collect());
     let early = early.join_all().await;
     let verdicts = verdicts(scene, far, &found, early).await;
     // Of most hosts nothing more is asked; to be ended later would cost a command of its own.
@@ -275,21 +279,19 @@ async fn often(
     far: &Far,
     (turns, mut down): (u32, Pin<&mut impl Future<Output = ()>>),
 ) -> Verdict {
-    let began = Instant::now();
-    let mut verdict = check::ask(check, subject, |need| far.fetch(need)).await;
-    let took = began.elapsed();
-    for _ in 1..check.retries.min(turns) {
-        if verdict.is_good() || took > BLIP {
-            break;
+    let mut turn = 1;
+    loop {
+        let began = Instant::now();
+        let verdict = check::ask(check, subject, |need| far.fetch(need)).await;
+        if verdict.is_good() || began.elapsed() > BLIP || turn >= check.retries.min(turns) {
+            return verdict;
         }
         tokio::select! {
             biased;
-            () = down.as_mut() => break,
-            () = tokio::time::sleep(check.interval.min(PAUSE)) => {}
+            () = down.as_mut() => return verdict,
+            () = tokio::time::sleep(check.interval.min(PAUSE)) => turn += 1,
         }
-        verdict = check::ask(check, subject, |need| far.fetch(need)).await;
     }
-    verdict
 }
 
 /// What all checks say, in the registry's order; those that need words on the host are asked now.
@@ -305,10 +307,12 @@ async fn verdicts(scene: &Scene<'_>, far: &Far, found: &Beside, early: Vec<Asked
                 let placed = scene.services.iter().find(|placed| placed.service.name == service.name);
                 let turns = if placed.is_none_or(|placed| runs(placed, found)) { TURNS } else { 1 };
                 let subject = subject(record, &found.seen.facts);
-                let up = subject.units.iter().all(|unit| found.seen.units.get(unit).is_some_and(SeenUnit::runs));
+                let mut units = subject.units.iter().map(|unit| found.seen.units.get(unit));
+                let settled = units.clone().all(|unit| unit.is_none_or(|unit| unit.runs() || unit.rests()));
+                let down = settled && units.any(|unit| unit.is_none_or(SeenUnit::rests));
                 match check::seen(&check, &subject, &found.seen) {
-                    // What runs and is not well yet may be in a moment.
-                    Some(verdict) if verdict.is_good() || !up => verdict,
+                    // What starts, or runs and is not well yet, may be in a moment.
+                    Some(verdict) if verdict.is_good() || down => verdict,
                     _ => often(&check, &subject, far, (turns, pin!(pending()))).await,
                 }
             }

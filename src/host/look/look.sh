@@ -179,11 +179,12 @@ service() { # NAME; prints the names of its compose projects
     while read -r one rest; do all="$all $one"; done <proven
     say "$1 proven" "$all"
   fi
-  all=
+  all= record=
+  IFS= read -r record <current/.portoser/release.json
   for one in venvs/*/.portoser-complete; do
     one=${one%/*}
-    # One whose interpreter was upgraded away, or does not start any more, is made anew.
-    if [ -e "$one/.portoser-complete" ] && "$one/bin/python" -ISc '' </dev/null; then all="$all ${one#venvs/}"; fi
+    # One whose interpreter was upgraded away is made anew.
+    if [ -e "$one/.portoser-complete" ] && [ -x "$one/bin/python" ] && ! dead; then all="$all ${one#venvs/}"; fi
   done
   [ -z "$all" ] || say "$1 venvs" "$all"
   for one in process/*/supervise.sh; do
@@ -202,6 +203,13 @@ service() { # NAME; prints the names of its compose projects
     [ ! -r ../../made ] || made "$1" ;;
   esac
   drift "$1"
+}
+
+dead() { # whether the interpreter of the environment in force does not start; only what is sent to make it anew hangs on that
+  code=0
+  case $record in *'"venv":{"id":"'"${one#venvs/}"'","wheels":"'*) "$one/bin/python" -ISc '' </dev/null >/dev/null || code=$? ;; esac
+  # Who was ended by a signal says nothing.
+  [ "$code" != 0 ] && [ "$code" -le 128 ]
 }
 
 made() { # NAME: how the containers of this release were made; it costs no process
@@ -227,10 +235,12 @@ containers() { # NEEDED: of the projects that were met; where there are none, on
   command -v timeout >/dev/null && limit='timeout 10'
   # A container may go between the two questions; that is no answer, and they are asked once more. Who says nothing hangs, and
   # would again: the rest of the host is to be seen yet.
-  inspected || { [ -n "$all" ] && limit=${limit:+timeout 3} && inspected; } || say blind "${all:-docker does not answer within 10 s}"
+  if inspected || { [ -n "$all" ] && limit=${limit:+timeout 3} && inspected; }; then lived=yes
+  else say blind "${all:-docker does not answer within 10 s}"; fi
 }
 
 inspected() { # leaves in `all` why there is no answer; each question has its own time
+  answers=
   tick
   all=$($limit docker ps -a --no-trunc \
     --format '{{.ID}} {{json (.Label "com.docker.compose.oneoff")}} {{.Names}} {{.Image}} {{json (.Label "com.docker.compose.project")}}' 2>&1) || return
@@ -243,7 +253,7 @@ inspected() { # leaves in `all` why there is no answer; each question has its ow
     project=${project#\"} project=${project%\"}
     [ -n "$project" ] || { namesake "$names" "$image"; continue; }
     case "$projects " in *" $project "*) [ "$once" = '"True"' ] || set -- "$@" "$one" ;; esac
-  done <<END
+  done <<END || { all='what docker answers cannot be kept for reading'; return 1; }
 $all
 END
   [ -z "$alike" ] || say namesakes "$alike"
@@ -263,7 +273,7 @@ namesake() { # NAME IMAGE: of a container that no compose made; in `alike` are t
   done
 }
 
-answers= lives=
+answers= lives= lived=
 life='{{.Id}} {{.State.StartedAt}} {{index .Config.Labels "com.docker.compose.project"}}'
 
 stray() { # NAME: with the units that its record names, as nobody else knows them

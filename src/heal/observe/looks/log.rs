@@ -14,9 +14,12 @@ look_log() { # SERVICE SCOPE UNIT...
   if [ "$scope" = compose ]; then
     command -v docker >/dev/null || { lacks docker; return; }
     # Docker was asked of its containers before, and each question costs its time.
-    most=8
+    [ -n "$lived" ] || { echo '!failed docker: it did not tell of its containers'; return; }
+    most=8 record=
+    IFS= read -r record <"$base/services/$name/current/.portoser/release.json"
+    own=${record#*'{"name":"'}
     while read -r one from project; do
-      [ "$project" = "portoser-$name" ] && [ "$most" -gt 0 ] || continue
+      [ "$project" = "${own%%/*}" ] && [ "$most" -gt 0 ] || continue
       most=$((most - 1))
       bounded docker logs --since "$from" "$one" 2>&1 | tail -n 40 | cut -c 1-500
     done <<END

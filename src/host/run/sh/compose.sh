@@ -268,8 +268,8 @@ start_one() { # FOLDER: the only container of $run/ps that is down, where no oth
 }
 
 do_project() { # PROJECT FOLDER CHANGE [SIGNAL]
-  # Where it was held by the step before, it is known.
-  [ "$listed" = "$1" ] || containers "$1" || return
+  # Where it was held by the step before, it is known; before another change images are fetched, which takes its time.
+  case $listed:$3 in "$1:start" | "$1:stop" | "$1:restart") ;; *) containers "$1" || return ;; esac
   listed=''
   [ "$3" != start ] || ! start_one "$2" || return 0
   be_patient && project_state || return

@@ -185,9 +185,15 @@ impl Stack {
         for one in document["treated"].as_array().into_iter().flatten() {
             let (act, helped) = (self.name(one, "remedy"), one["verdict"] == "helped");
             // What changed nothing and was undone is no help to anybody; nor is what was needless.
-            if !(if helped { &fault.done } else { &fault.tried }).contains(&act) {
-                let verdict = if helped { "helped" } else { "did not help" };
-                tried.wrong.push(format!("{act} was done, and {verdict}, against {}", self.name(one, "problem")));
+            // One that could not be done, or not be undone, is never right.
+            let right = match one["verdict"].as_str() {
+                Some("helped") => fault.done.contains(&act),
+                Some("no-help") => fault.tried.contains(&act),
+                _ => false,
+            };
+            if !right {
+                let (verdict, about) = (&one["verdict"], self.name(one, "problem"));
+                tried.wrong.push(format!("{act} was done against {about}, and its verdict is {verdict}"));
             }
             done.extend(helped.then_some(act));
         }
