@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::deploy::{Far, Fault, Ground, Selection, select};
 use crate::heal::analyze::patient;
 use crate::heal::observe::await_needs;
 use crate::heal::playbook::Library;
-use crate::heal::{Observation, Observed, Problem, Sight, World, look_names, observe};
+use crate::heal::{Observation, Observed, Patience, Problem, Sight, World, look_names, observe};
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
 use crate::registry::Registry;
@@ -22,14 +21,14 @@ pub struct Diagnosis {
     pub problems: Vec<Problem>,
 }
 
-/// Looks at these services on these hosts, until a given moment at most, and judges. The connections stay open.
+/// Looks at these services on these hosts, as long as there is patience, and judges. The connections stay open.
 pub(super) async fn look(
     ground: &Arc<Ground>,
     (services, hosts): (&BTreeSet<ServiceName>, &BTreeSet<HostName>),
     library: &Library,
-    until: Option<Instant>,
+    patience: Patience,
 ) -> (Diagnosis, BTreeMap<HostName, Far>) {
-    let Observed { found, far } = observe(ground, services, hosts, until).await;
+    let Observed { found, far } = observe(ground, services, hosts, patience).await;
     let missed = |one: &Observation| one.sight != Sight::Unseen || !is_accepted(&ground.registry, one);
     let observations: Vec<_> = found.into_values().flatten().filter(missed).collect();
     (judge(ground, observations, library), far)

@@ -18,7 +18,7 @@ pub use diagnose::{Diagnosis, unknown_looks};
 pub use left::may_pass;
 pub use news::{News, word as news_word};
 pub use notify::{gives_up, notify};
-pub use observe::{Observed, look_names, observe};
+pub use observe::{Observed, Patience, look_names, observe};
 pub use sight::{Observation, Sight};
 pub use solve::{
     Cure, Fix, FixFault, Fixed, HealFault, Healing, Held, Refrained, Treated, WOULD, Wish, clear_way, diagnose, fix,

@@ -62,13 +62,22 @@ pub struct Observed {
     pub far: BTreeMap<HostName, Far>,
 }
 
-/// Looks at these services on these hosts, side by side. Every host has an answer, be it that it was not seen: at the given moment
+/// What ends a look before all hosts have answered, or have had their time to.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    /// Nothing: what was done is kept or undone by what is seen.
+    Whole,
+    /// The wish to stop, and this moment.
+    Pass(Option<Instant>),
+}
+
+/// Looks at these services on these hosts, side by side. Every host has an answer, be it that it was not seen: when patience is over
 /// whatever has not answered is.
 pub async fn observe(
     ground: &Arc<Ground>,
     services: &BTreeSet<ServiceName>,
     hosts: &BTreeSet<HostName>,
-    until: Option<Instant>,
+    patience: Patience,
 ) -> Observed {
     let mut tasks = JoinSet::new();
     for host in hosts.iter().filter_map(|name| ground.registry.hosts.get(name)) {
@@ -77,7 +86,7 @@ pub async fn observe(
             let (far, found) = tokio::select! {
                 biased;
                 found = one(&ground, &host, &services) => found,
-                why = over(&ground, until) => (None, blind(&scene(&ground, &host, &services), why)),
+                why = over(&ground, patience) => (None, blind(&scene(&ground, &host, &services), why)),
             };
             (host.name.clone(), far, found)
         });
@@ -97,7 +106,8 @@ pub async fn observe(
 }
 
 /// Comes when the time is over, or when who wished to stop has waited long enough for what would have answered soon.
-async fn over(ground: &Ground, until: Option<Instant>) -> &'static str {
+async fn over(ground: &Ground, patience: Patience) -> &'static str {
+    let Patience::Pass(until) = patience else { return pending().await };
     let late = async {
         match until {
             Some(until) => tokio::time::sleep_until(until.into()).await,

@@ -34,7 +34,7 @@ const SEATS: usize = 32;
 
 /// Why a remedy did not begin.
 const LATE: &str = "the time of this pass is over";
-const STOPPED: &str = "the run was stopped";
+pub(super) const STOPPED: &str = "the run was stopped";
 
 /// What the one who asks allows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -245,7 +245,8 @@ impl Healer {
             }
         }
         // Only hosts near the problems, and none that was silent, were looked at again; what was done may have been felt elsewhere.
-        if !treated.is_empty() && self.near(&last) != self.hosts && !self.cure.is_over() {
+        let over = self.cure.is_over() || self.ground.stop.is_cancelled();
+        if !treated.is_empty() && self.near(&last) != self.hosts && !over {
             last = self.look().await;
             refrained.retain(|one| last.roots().any(|root| root.is_same(&one.problem)));
         }
@@ -370,8 +371,8 @@ impl Healer {
             return Ok(Err(LATE.into()));
         }
         let late = !settles && asked.elapsed() > FRESH;
-        if late && !self.look_near(problem).await.roots().any(|root| root.is_same(problem)) {
-            return Ok(Err("it passed by itself".into()));
+        if late && let Some(why) = self.needless(problem).await {
+            return Ok(Err(why.into()));
         }
         let began = Instant::now();
         let place = place(problem, candidate);

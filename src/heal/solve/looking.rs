@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::heal::diagnose::{judge, look};
 use crate::heal::observe::silence;
-use crate::heal::solve::cycle::{Healer, Treated};
-use crate::heal::{Diagnosis, Observation, Problem};
+use crate::heal::solve::cycle::{Healer, STOPPED, Treated};
+use crate::heal::{Diagnosis, Observation, Patience, Problem};
 use crate::journal::Verdict;
 use crate::model::{HostName, ServiceName};
 use crate::plan::Graph;
@@ -22,17 +22,17 @@ const LONGEST_START: Duration = Duration::from_secs(120);
 impl Healer {
     /// Looks at all services on all hosts, until the time of the pass is over.
     pub(super) async fn look(&self) -> Diagnosis {
-        self.look_at(&self.services, &self.hosts, self.cure.until).await
+        self.look_at(&self.services, &self.hosts, Patience::Pass(self.cure.until)).await
     }
 
     async fn look_at(
         &self,
         services: &BTreeSet<ServiceName>,
         hosts: &BTreeSet<HostName>,
-        until: Option<Instant>,
+        patience: Patience,
     ) -> Diagnosis {
         let quiet = self.ground.hushed();
-        let (found, far) = look(&quiet, (services, hosts), &self.library, until).await;
+        let (found, far) = look(&quiet, (services, hosts), &self.library, patience).await;
         // Where something is wrong, more is asked soon; everybody else's connection ends.
         let wrong: BTreeSet<&HostName> = found.roots().map(|root| &root.host).collect();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,14 +56,23 @@ impl Healer {
         let needs = needs.filter_map(|name| registry.services.get(name)).flat_map(|service| service.hosts.clone());
         let mut hosts: BTreeSet<HostName> = needs.filter(|host| self.hosts.contains(host)).collect();
         hosts.insert(problem.host.clone());
-        self.look_at(&services, &hosts, None).await
+        self.look_at(&services, &hosts, Patience::Whole).await
+    }
+
+    /// Why nothing is to be done about a problem any more, if that is so.
+    pub(super) async fn needless(&self, problem: &Problem) -> Option<&'static str> {
+        match self.unless_stopped(self.look_near(problem)).await {
+            None => Some(STOPPED),
+            Some(seen) if seen.roots().any(|root| root.is_same(problem)) => None,
+            Some(_) => Some("it passed by itself"),
+        }
     }
 
     /// Looks again at the hosts that have problems, and at those of what is needed there. What was seen elsewhere still counts:
     /// it is as old as the last look at everything. The time of the pass does not end this either.
     pub(super) async fn look_again(&self, last: &Diagnosis) -> Diagnosis {
         let hosts = self.near(last);
-        let again = self.look_at(&self.services, &hosts, None).await;
+        let again = self.look_at(&self.services, &hosts, Patience::Whole).await;
         if hosts == self.hosts {
             return again;
         }
@@ -116,17 +125,23 @@ impl Healer {
             if self.cure.is_over() || !self.waits(Duration::from_secs(1)).await {
                 break;
             }
-            last = self.look_again(&last).await;
+            let Some(seen) = self.unless_stopped(self.look_again(&last)).await else { break };
+            last = seen;
         }
         last
     }
 
     /// Waits so long; not to the end where somebody wishes the run to stop.
     async fn waits(&self, time: Duration) -> bool {
+        self.unless_stopped(tokio::time::sleep(time)).await.is_some()
+    }
+
+    /// Does what changes nothing, as long as nobody wishes the run to stop.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.ground.stop.cancelled() => false,
-            () = tokio::time::sleep(time) => true,
+            () = self.ground.stop.cancelled() => None,
+            done = work => Some(done),
         }
     }
 
@@ -141,7 +156,8 @@ impl Healer {
             if !in_vain.iter().any(gone) || self.cure.is_over() || !self.waits(apart).await {
                 break;
             }
-            last = self.look_again(&last).await;
+            let Some(seen) = self.unless_stopped(self.look_again(&last)).await else { break };
+            last = seen;
         }
         last
     }
@@ -172,7 +188,8 @@ impl Healer {
             if !self.waits(apart).await {
                 return (Vec::new(), last);
             }
-            last = self.look_again(&last).await;
+            let Some(seen) = self.unless_stopped(self.look_again(&last)).await else { return (Vec::new(), last) };
+            last = seen;
             let still = |root: &Problem| last.roots().find(|other| root.is_same(other)).cloned();
             // The last look's own words and numbers are what is acted on.
             roots = roots.iter().filter_map(still).collect();

@@ -12,7 +12,7 @@ use crate::heal::diagnose::look;
 use crate::heal::left::cordons;
 use crate::heal::playbook::Library;
 use crate::heal::solve::deed::Way;
-use crate::heal::{Diagnosis, Observation, Problem, Sight};
+use crate::heal::{Diagnosis, Observation, Patience, Problem, Sight};
 use crate::host::run::Treatment;
 use crate::journal::Verdict;
 use crate::model::{Event, HostName, Outcome, RunId, ServiceName, Step, UnitChange};
@@ -295,7 +295,8 @@ fn second_look(
                 let there = drained.then(|| services_on(&ground.registry, &host)).into_iter().flatten();
                 let services = own.into_iter().chain([remedy.bearer.clone()]).chain(there).collect();
                 let (found, _) =
-                    look(&ground, (&services, &BTreeSet::from([host.clone(), seen_at])), &library, None).await;
+                    look(&ground, (&services, &BTreeSet::from([host.clone(), seen_at])), &library, Patience::Whole)
+                        .await;
                 let Some(amiss) = amiss(&found, &remedy, (&looks, named), &run) else {
                     // What runs for a moment after each start is good at any one look.
                     if std::mem::replace(&mut once, true) {
