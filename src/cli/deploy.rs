@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use crate::cli::bundle::leaver;
 use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
-use crate::deploy::{
-    Fault, Ground, Pace, Prepared, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict,
-};
-use crate::model::{Event, FailureKind, HostName, Outcome, RunId, ServiceName};
+use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
+use crate::model::{FailureKind, HostName, RunId, ServiceName};
 use crate::plan::{Action, RefusedAt, Target};
 use crate::registry::{Batch, Service, parse_duration};
 
@@ -153,60 +151,46 @@ pub(super) fn go(
         }
         let rescue = healers.as_ref().map(|healers| healers.rescue(&ground));
         let terms = Terms { run: run.clone(), pace, second_look: None, treatment: None, rescue };
-        let (mut wanted, plan) = (prepared.services.clone(), prepared.plan.clone());
-        wanted.retain(|service| plan.left.iter().all(|(left, ..)| left != service));
-        stayed(&ground, &prepared);
-        let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
+        let mut wanted = prepared.services.clone();
+        let (ended, walked) = deploy(&ground, prepared, &terms).await.map_err(fault)?;
+        wanted.retain(|service| walked.left.iter().all(|(left, ..)| left != service));
         let left = left_out(&ground, &request.selection, &wanted, &ended);
         // What went wrong elsewhere speaks louder.
         if verdict(&ended, ground.stop.is_cancelled()).is_some() {
             return Ok(ended);
         }
-        match (left.is_empty(), plan.left.is_empty()) {
-            (true, true) => Ok(ended),
-            (true, false) => Err(no_way_back(doing, &plan.left)),
-            (false, _) => Err(cordoned(doing, &request.selection, &left)),
+        if left.is_empty() && walked.left.is_empty() {
+            Ok(ended)
+        } else {
+            Err(not_all(doing, &request.selection, &left, &walked.left))
         }
     };
     block_on(async |stop| session::carry(face, &app, (&run, verb), said, stop, job).await)?
 }
 
-/// The rest is done; but a service of which nothing was done anywhere is not deployed.
-fn cordoned(doing: &str, selection: &Selection, left: &[&Service]) -> Failure {
-    let line = |service: &&Service| {
-        let hosts: Vec<String> = selection.meant(service).map(|host| format!("`{host}`")).collect();
-        format!("{}: of {}", service.name, hosts.join(", "))
+/// The rest is done; but of these services nothing was done anywhere: all their hosts are out of service, or they do not go back.
+fn not_all(doing: &str, selection: &Selection, cordoned: &[&Service], left: &[RefusedAt]) -> Failure {
+    let names = |names: BTreeSet<&ServiceName>| {
+        names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     };
-    let names: Vec<String> = left.iter().map(|service| format!("`{}`", service.name)).collect();
-    let says = format!("nothing was done for {}: all hosts that are meant are cordoned", names.join(", "));
-    Failure::say(FailureKind::Refused, says)
-        .doing(doing)
-        .lines(left.iter().map(line).collect())
-        .hint("the other services are done; take hosts in again with `portoser host uncordon`, and deploy again")
-}
-
-/// Tells of what has no way back that it ends as it was.
-fn stayed(ground: &Ground, prepared: &Prepared) {
-    for (service, host, _) in &prepared.plan.left {
-        let there = prepared.survey.seen.get(host).and_then(|seen| seen.services.get(service));
-        let release = there.and_then(|there| there.current.clone());
-        let (service, host, outcome) = (service.clone(), host.clone(), Outcome::NotTouched);
-        ground.tell(Event::Ended { host, service, outcome, release });
+    let (mut says, mut lines, mut hints) = (Vec::new(), Vec::new(), BTreeSet::new());
+    if !cordoned.is_empty() {
+        let all = names(cordoned.iter().map(|service| &service.name).collect());
+        says.push(format!("nothing was done for {all}: all hosts that are meant are cordoned"));
+        lines.extend(cordoned.iter().map(|service| {
+            let hosts: Vec<String> = selection.meant(service).map(|host| format!("`{host}`")).collect();
+            format!("{}: of {}", service.name, hosts.join(", "))
+        }));
+        hints.insert("take hosts in again with `portoser host uncordon`, and run the same command again".to_owned());
     }
-}
-
-/// The rest went back; but not all that was asked for.
-fn no_way_back(doing: &str, left: &[RefusedAt]) -> Failure {
-    let names: BTreeSet<&ServiceName> = left.iter().map(|(service, ..)| service).collect();
-    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    let says = format!(
-        "there is no way back for {}, and nothing was done for it; the other services are back",
-        names.join(", ")
-    );
-    Failure::say(FailureKind::Refused, says)
-        .doing(doing)
-        .lines(left.iter().map(|(service, host, why)| format!("{service} on {host}: {why}")).collect())
-        .hints(left.iter().filter_map(|(_, _, why)| why.hint.clone()).collect::<BTreeSet<_>>())
+    if !left.is_empty() {
+        let all = names(left.iter().map(|(service, ..)| service).collect());
+        says.push(format!("nothing was done for {all}: not every host that is meant has a way back"));
+        lines.extend(left.iter().map(|(service, host, why)| format!("{service} on {host}: {why}")));
+        hints.extend(left.iter().filter_map(|(_, _, why)| why.hint.clone()));
+    }
+    says.push("the other services are done".into());
+    Failure::say(FailureKind::Refused, says.join("; ")).doing(doing).lines(lines).hints(hints)
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String), String> {

@@ -133,7 +133,7 @@ pub(super) fn carry(
         }
         let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
         session::approve(face, &app, moving.map(|change| &change.service), &approve).await?;
-        let ended = deploy(&ground, prepared, &terms).await.map_err(fault)?;
+        let (ended, _) = deploy(&ground, prepared, &terms).await.map_err(fault)?;
         if skipped.is_empty() || verdict(&ended, ground.stop.is_cancelled()).is_some() {
             return Ok(ended);
         }

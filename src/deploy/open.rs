@@ -20,7 +20,7 @@ use crate::deploy::state::{HostEnd, Lock};
 use crate::deploy::walk::{Ended, Pace, Part, SecondLook, Walk};
 use crate::host::Layout;
 use crate::host::run::{Compression, HostRun, Order, Stage, Treatment, Tree, WORD_WITHIN, longest};
-use crate::model::{Event, HostName, OnLostContact, RunId, ServiceName};
+use crate::model::{Event, HostName, OnLostContact, Outcome, RunId, ServiceName};
 use crate::plan::{Change, Plan, Turn};
 
 /// How a plan is carried out.
@@ -48,8 +48,13 @@ const TIMES: usize = 40;
 /// The shortest pause after locks were given back: those who wait in a queue look several times in it.
 const PAUSE: Duration = Duration::from_millis(400);
 
-/// Carries a plan out. Every change of the plan ends in exactly one `Ended`; a `Fault` means that nothing was touched.
-pub async fn deploy(ground: &Arc<Ground>, mut prepared: Prepared, terms: &Terms) -> Result<Vec<Ended>, Fault> {
+/// Carries a plan out, and gives back the one that was carried out: where somebody else was at work meanwhile, it is another one. Every
+/// change of the plan ends in exactly one `Ended`; a `Fault` means that nothing was touched.
+pub async fn deploy(
+    ground: &Arc<Ground>,
+    mut prepared: Prepared,
+    terms: &Terms,
+) -> Result<(Vec<Ended>, Arc<Plan>), Fault> {
     let until = Instant::now() + ground.wait_lock;
     let (mut ticket, shelf) = (None, Arc::new(Shelf::default()));
     for _ in 0..TIMES {
@@ -71,14 +76,25 @@ pub async fn deploy(ground: &Arc<Ground>, mut prepared: Prepared, terms: &Terms)
                 continue;
             }
         };
+        stayed(ground, &prepared);
         let ended = walk.clone().go().await;
         close(&walk).await;
         ground.part(&prepared.survey.far).await;
-        return Ok(ended);
+        return Ok((ended, prepared.plan));
     }
     ground.part(&prepared.survey.far).await;
     let host = prepared.hosts.iter().next().cloned();
     Err(host.map_or(Fault::Interrupted, |host| Fault::Stale { host, times: TIMES }))
+}
+
+/// Tells of what has no way back that it ends as it was.
+fn stayed(ground: &Ground, prepared: &Prepared) {
+    for (service, host, _) in &prepared.plan.left {
+        let there = prepared.survey.seen.get(host).and_then(|seen| seen.services.get(service));
+        let release = there.and_then(|there| there.current.clone());
+        let (service, host, outcome) = (service.clone(), host.clone(), Outcome::NotTouched);
+        ground.tell(Event::Ended { host, service, outcome, release });
+    }
 }
 
 enum Opened {

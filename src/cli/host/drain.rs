@@ -49,7 +49,7 @@ impl Drain {
             let fault = |fault: Fault| session::failed("draining", &fault);
             session::approve(face, &app, &services_on(&app.registry, &name), &approve).await?;
             match drain(&ground, &name, &line, alone).await.map_err(fault)? {
-                Some(prepared) => deploy(&ground, prepared, &terms).await.map_err(fault),
+                Some(prepared) => Ok(deploy(&ground, prepared, &terms).await.map_err(fault)?.0),
                 None => Ok(Vec::new()),
             }
         };

@@ -233,7 +233,7 @@ impl Ready {
         while let Ok(event) = events.try_recv() {
             hear(event);
         }
-        let verdict = verdict(&ended?);
+        let verdict = verdict(&ended?.0);
         let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
         // No second look was taken where a step failed before.
         let step = || {
