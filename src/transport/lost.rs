@@ -21,8 +21,9 @@ pub enum Lost {
     /// The server showed a key that is not trusted.
     #[error("{0}")]
     HostKey(Box<ShownKey>),
-    #[error("authentication as `{user}` failed: tried {}; the server offers {}", join(.tried), join(.offered))]
-    Authentication { user: String, tried: Vec<String>, offered: Vec<String> },
+    /// The agent may have had the key, where it was mute for so long.
+    #[error("authentication as `{user}` failed: tried {}; the server offers {}{}", join(.tried), join(.offered), muted(.mute))]
+    Authentication { user: String, tried: Vec<String>, offered: Vec<String>, mute: Option<Duration> },
     #[error("the login shell of `{user}` does not run /bin/sh: {says}")]
     NoShell { user: String, says: String },
     #[error("the host has no sudo, and `{user}` is not root")]
@@ -63,14 +64,22 @@ impl Lost {
             Self::Resolve { .. } => "check `address` in the registry, or the name in ~/.ssh/config".into(),
             Self::Refused { .. } => "check that sshd runs on the host, and the port in the registry".into(),
             Self::Unreachable { .. } => "check `address` in the registry, and the network and routes on the way".into(),
-            Self::TimedOut { .. } | Self::Silent { .. } => {
+            Self::TimedOut { .. } => {
                 "the host may be down, overloaded or behind a firewall; try `ssh HOST true`".into()
+            }
+            Self::Silent { .. } => {
+                "the host may be down, overloaded or behind a firewall; once `ssh HOST true` answers, run the same command \
+                 again; what was running on the host went on by itself"
+                    .into()
             }
             Self::Overdue { .. } => {
                 "see on the host what it waits for; where the verb has `--timeout`, it can be given more time".into()
             }
             Self::HostKey(key) => key.hint(),
             Self::Config(_, hint) => hint.clone(),
+            Self::Authentication { mute: Some(_), .. } => {
+                "restart the ssh-agent, or do without it: unset SSH_AUTH_SOCK, and name a key file in `identity`".into()
+            }
             Self::Authentication { user, tried, .. } if tried.is_empty() => {
                 format!(
                     "give a key for `{user}`: `identity` in the registry, ssh-add, or IdentityFile in ~/.ssh/config"
@@ -123,6 +132,10 @@ impl Lost {
             _ => false,
         }
     }
+}
+
+fn muted(mute: &Option<Duration>) -> String {
+    mute.map_or(String::new(), |mute| format!("; the ssh-agent did not answer within {} s", mute.as_secs_f64()))
 }
 
 fn join(words: &[String]) -> String {

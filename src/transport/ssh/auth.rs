@@ -45,6 +45,8 @@ pub(super) struct Login<'a> {
     offered: MethodSet,
     tries: usize,
     rsa: Option<Option<HashAlg>>,
+    /// How long the agent did not answer.
+    mute: Option<Duration>,
 }
 
 impl<'a> Login<'a> {
@@ -56,7 +58,7 @@ impl<'a> Login<'a> {
         seen: &'a Mutex<Seen>,
     ) -> Self {
         let offered = MethodSet::client_supported();
-        Self { handle, target, keys, prompter, seen, tried: Vec::new(), offered, tries: 0, rsa: None }
+        Self { handle, target, keys, prompter, seen, tried: Vec::new(), offered, tries: 0, rsa: None, mute: None }
     }
 
     /// Tries each way in turn; returns the one that let us in.
@@ -89,8 +91,8 @@ impl<'a> Login<'a> {
         if self.prompter.is_some() && self.typed().await? {
             return Ok(());
         }
-        // Where the link was cut before anything was tried, nobody refused us.
-        Err(if self.tried.is_empty() && self.handle.is_closed() { self.gone() } else { self.failed() })
+        // Where the link was cut before anything was tried there, nobody refused us.
+        Err(if self.tries == 0 && self.handle.is_closed() { self.gone() } else { self.failed() })
     }
 
     fn failed(&self) -> Lost {
@@ -98,7 +100,7 @@ impl<'a> Login<'a> {
             0 => Vec::new(),
             _ => self.offered.iter().map(String::from).collect(),
         };
-        Lost::Authentication { user: self.target.user.clone(), tried: self.tried.clone(), offered }
+        Lost::Authentication { user: self.target.user.clone(), tried: self.tried.clone(), offered, mute: self.mute }
     }
 
     /// The connection is gone: by the server's word, which is its answer to too many tries, or without one.
@@ -126,7 +128,7 @@ impl<'a> Login<'a> {
         match timeout(ATTEMPT, agent.request_identities()).await {
             Ok(held) => held.unwrap_or_default(),
             Err(_) => {
-                self.tried.push(format!("agent (it did not answer within {} s)", ATTEMPT.as_secs()));
+                self.mute = Some(ATTEMPT);
                 Vec::new()
             }
         }

@@ -12,6 +12,7 @@ use crate::transport::Lost;
 
 use super::known_hosts::{KnownHosts, Verdict};
 use super::target::Target;
+use super::wire;
 
 /// So many times a silent server is asked whether it is there; when it is silent for as long once more, it is gone.
 const UNANSWERED: u32 = 2;
@@ -143,6 +144,9 @@ impl Handler for Client {
         let why = match reason {
             DisconnectReason::ReceivedDisconnect(told) => link(format!("the server said: {}", told.message.trim())),
             DisconnectReason::Error(russh::Error::KeepaliveTimeout) => Lost::Silent { after: self.alive },
+            DisconnectReason::Error(russh::Error::IO(error)) if wire::is_stalled(&error) => {
+                Lost::Silent { after: wire::STALLED }
+            }
             DisconnectReason::Error(russh::Error::Disconnect) => link("the connection was closed".into()),
             DisconnectReason::Error(error) => link(error.to_string()),
         };

@@ -23,7 +23,15 @@ const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// How long the other side may take no byte before the link counts as dead. The keepalives cannot tell: they wait behind
 /// the bytes.
-const STALLED: Duration = Duration::from_secs(14);
+pub(super) const STALLED: Duration = Duration::from_secs(14);
+
+/// What is said then.
+const STALLS: &str = "the server takes nothing that is sent";
+
+/// Whether the other side took nothing for too long. The system has an error of this kind, too, after a time of its own.
+pub(super) fn is_stalled(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
+}
 
 /// Connects to the first address of `name` that answers.
 pub(super) async fn connect(name: &str, port: u16, within: Duration) -> Result<TcpStream, Lost> {
@@ -144,10 +152,7 @@ impl<S> Guarded<S> {
         }
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + STALLED)));
         match stalled.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                let says = format!("the server has taken nothing that is sent for {} s", STALLED.as_secs());
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, says)))
-            }
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, STALLS))),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -182,6 +187,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The time that was waited is told only where it was ours.
+    #[tokio::test]
+    async fn who_takes_nothing_is_known_from_other_ends() {
+        use tokio::io::AsyncWriteExt as _;
+        let (near, _far) = tokio::io::duplex(1);
+        let mut guarded = Guarded::new(near, CancellationToken::new());
+        guarded.write_all(b"1").await.expect("there is room");
+        guarded.stalled = Some(Box::pin(sleep(Duration::ZERO)));
+        let stalls = guarded.write_all(b"2").await.expect_err("nobody reads");
+        assert!(is_stalled(&stalls), "{stalls}");
+        assert!(!is_stalled(&io::Error::from_raw_os_error(110)), "the system's own");
+        assert!(!is_stalled(&io::ErrorKind::ConnectionAborted.into()));
+    }
 
     /// Without it the first exec waits 40 ms for an acknowledgement: a trap that no trial without a clock can see.
     #[tokio::test]

@@ -8,7 +8,7 @@ use portoser::transport::ssh::Prompter;
 use portoser::transport::{End, Lost, Options, Pool};
 use russh::server::{Auth, Config, Handler, PublicKeyOffer, run_stream};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 
 use crate::fixture::delay_proxy::DelayProxy;
@@ -136,16 +136,36 @@ async fn mute() -> Outcome {
     Ok(())
 }
 
-/// As one that is forwarded over a link that is gone.
+/// As one that is forwarded over a link that is gone. Where the host's own link goes, too, nobody refused us.
 async fn mute_agent() -> Outcome {
     let sshd = Sshd::start("");
-    let socket = sshd.folder().join("agent");
-    let _silent = tokio::net::UnixListener::bind(&socket)?;
-    let options = Options { agent: Some(socket), ..sshd.options("") };
-    let mut host = sshd.host("web", sshd.port());
-    host.identity = vec![keygen(sshd.folder(), "stranger", &["-t", "ed25519"], "")];
-    let lost = Pool::new(options).connect(&host, &sshd::registry(&[&host])).await.err().ok_or("it was let in")?;
-    assert!(lost.to_string().contains("tried agent (it did not answer within 15 s), key "), "{lost}");
+    let proxy = DelayProxy::start(format!("127.0.0.1:{}", sshd.port()).parse()?, Duration::ZERO).await;
+    known_at(&sshd, proxy.port());
+    let [agent, asked] = ["agent", "asked"].map(|name| sshd.folder().join(name));
+    let (_mute, tells) = (UnixListener::bind(&agent)?, UnixListener::bind(&asked)?);
+    let stranger = keygen(sshd.folder(), "stranger", &["-t", "ed25519"], "");
+    let login = async |agent, port| {
+        let options = Options { agent: Some(agent), ..sshd.options("") };
+        let mut host = sshd.host("web", port);
+        host.identity = vec![stranger.clone()];
+        Pool::new(options).connect(&host, &sshd::registry(&[&host])).await.err()
+    };
+    let cut = async {
+        let held = tells.accept().await;
+        proxy.closed(true);
+        proxy.cut();
+        std::future::pending::<()>().await;
+        drop(held);
+    };
+    let gone = async {
+        tokio::select! { lost = login(asked, proxy.port()) => lost, () = cut => None }
+    };
+    let (lost, gone) = tokio::join!(login(agent, sshd.port()), gone);
+    assert!(gone.is_some() && !matches!(gone, Some(Lost::Authentication { .. })), "{gone:?}");
+    let lost = lost.ok_or("it was let in")?;
+    let says = lost.to_string();
+    assert!(says.contains("tried key ") && says.ends_with("; the ssh-agent did not answer within 15 s"), "{lost}");
+    assert!(lost.hint().contains("SSH_AUTH_SOCK"), "{}", lost.hint());
     Ok(())
 }
 
