@@ -230,11 +230,16 @@ fn show(face: &Face, healing: &Healing, news: bool) {
         line(format!("         not done: {}", undecided(healing)));
     }
     if healing.treated.is_empty() && healing.refrained.is_empty() && healing.unsure().next().is_none() {
-        line(match healing.first.problems.len() {
-            _ if healing.cut => "it was over before all was looked at".to_owned(),
-            0 => format!("nothing is wrong, score {} of 100", healing.last.score()),
-            _ => "what was wrong passed by itself".to_owned(),
-        });
+        line(calm(healing));
+    }
+}
+
+/// What is said where nothing is left to tell.
+fn calm(healing: &Healing) -> String {
+    match healing.first.problems.len() {
+        _ if healing.is_partial() => "it was over before all was looked at".to_owned(),
+        0 => format!("nothing is wrong, score {} of 100", healing.last.score()),
+        _ => "what was wrong passed by itself".to_owned(),
     }
 }
 
@@ -299,6 +304,20 @@ mod tests {
     use crate::heal::playbook::Library;
     use crate::heal::{Diagnosis, World, analyze};
     use crate::model::{HostName, ServiceName};
+
+    #[test]
+    fn what_was_looked_at_is_told_also_where_it_was_stopped() {
+        let host = HostName::try_from("web1").expect("a name");
+        let seen = |one: Observation| Diagnosis { observations: vec![one], problems: Vec::new() };
+        let stopped = |last: Diagnosis| {
+            let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
+            Healing { first: last.clone(), last, treated, refrained, aside, cut: true }
+        };
+        let disk = || Observation::host("disk", &host);
+        assert_eq!(calm(&stopped(seen(disk().good("there is room")))), "nothing is wrong, score 100 of 100");
+        let late = disk().unseen("the run was stopped before the host had answered");
+        assert_eq!(calm(&stopped(seen(late))), "it was over before all was looked at");
+    }
 
     #[test]
     fn what_ends_it_with_8_is_in_the_document() {

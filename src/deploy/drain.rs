@@ -10,7 +10,7 @@ use crate::deploy::ground::Ground;
 use crate::deploy::prepare::{Prepared, TurnRequest, prepare_turn};
 use crate::deploy::quiet::look;
 use crate::deploy::select::Selection;
-use crate::deploy::survey::{Depth, Survey, survey};
+use crate::deploy::survey::{Depth, Survey};
 use crate::model::{Event, HostName, ServiceName, UnitChange};
 use crate::plan::{Health, Turn, services_on};
 
@@ -28,10 +28,18 @@ pub async fn drain(ground: &Arc<Ground>, host: &HostName, line: &str, alone: boo
         return Err(unseen(why));
     }
     if !was_out {
-        match cordon(ground, host, Some(line)).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(Fault::Wordless { host: host.clone() }),
-            Err(Untold { why, .. }) => return Err(unseen(why)),
+        tokio::select! {
+            biased;
+            () = ground.stop.cancelled() => {
+                let text = format!("it may be cordoned by now; the way back is `portoser host uncordon {host}`");
+                ground.tell(Event::Note { host: Some(host.clone()), text });
+                return Err(Fault::Interrupted);
+            }
+            told = cordon(ground, host, Some(line)) => match told {
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(Fault::Wordless { host: host.clone() }),
+                Err(Untold { why, .. }) => return Err(unseen(why)),
+            },
         }
     }
     let text =
@@ -41,7 +49,7 @@ pub async fn drain(ground: &Arc<Ground>, host: &HostName, line: &str, alone: boo
         return Ok(None);
     }
     if !alone {
-        let lonely = lonely(ground, host, &services).await;
+        let lonely = lonely(ground, host, &services).await?;
         if !lonely.is_empty() {
             if !was_out && let Err(Untold { why, .. }) = cordon(ground, host, None).await {
                 let text = format!("it could not be taken in again, and is cordoned: {why}");
@@ -57,11 +65,15 @@ pub async fn drain(ground: &Arc<Ground>, host: &HostName, line: &str, alone: boo
 }
 
 /// The services that run on the host and were not seen to be well on another one that is in service; and why each.
-async fn lonely(ground: &Arc<Ground>, host: &HostName, services: &BTreeSet<ServiceName>) -> Vec<(ServiceName, String)> {
+async fn lonely(
+    ground: &Arc<Ground>,
+    host: &HostName,
+    services: &BTreeSet<ServiceName>,
+) -> Result<Vec<(ServiceName, String)>, Fault> {
     let all = |name: &ServiceName| ground.registry.services.get(name).map(|one| one.hosts.clone()).unwrap_or_default();
     let hosts: BTreeSet<HostName> = services.iter().flat_map(all).collect();
     // What is found elsewhere is no part of what is done.
-    let found = survey(&ground.hushed(), services, &hosts, Depth::Health).await;
+    let found = look(&ground.hushed(), services, &hosts, Depth::Health, Whom::All).await?;
     let mut lonely = Vec::new();
     for name in services.iter().filter(|name| runs(ground, &found, name, host)) {
         let others: Vec<HostName> = all(name).into_iter().filter(|other| other != host).collect();
@@ -72,7 +84,7 @@ async fn lonely(ground: &Arc<Ground>, host: &HostName, services: &BTreeSet<Servi
             lonely.push((name.clone(), none.unwrap_or_else(|| why.join("; "))));
         }
     }
-    lonely
+    Ok(lonely)
 }
 
 /// Whether it runs there, as far as can be told. What cannot be told is taken for running.

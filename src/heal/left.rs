@@ -57,6 +57,12 @@ impl Healing {
         self.last.roots().filter(move |problem| !decided(problem))
     }
 
+    /// Whether it was over before all was looked at.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.last.observations.iter().any(came_too_late)
+    }
+
     /// The looks that could not be taken in the end.
     pub fn unseen(&self) -> impl Iterator<Item = &Observation> {
         self.last.observations.iter().filter(|one| one.sight == Sight::Unseen)

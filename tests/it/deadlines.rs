@@ -182,6 +182,9 @@ impl Case {
     }
 }
 
+/// How soon a verb ends after Ctrl-C, as `docs/commands.md` tells it.
+const SOON: Duration = Duration::from_secs(10);
+
 /// So many begin at once: to begin is work, and a machine that is too busy for a handshake is no silent host.
 const BEGIN: usize = 6;
 
@@ -279,7 +282,9 @@ async fn run(
     }
     let signal = if matches!(case, Stopped) { "-INT" } else { "-TERM" };
     command("kill").args([signal, &pid]).status()?;
-    Ok(child.wait().await?.code())
+    let within = if matches!(case, Stopped) { SOON } else { case.within() };
+    let ended = tokio::time::timeout(within, child.wait()).await;
+    Ok(ended.map_err(|_| format!("{within:?} after {signal} it had not ended"))??.code())
 }
 
 /// The host, and what is on it.
