@@ -114,7 +114,9 @@ fn show(face: &Face, found: &Diagnosis, outlook: &[Refrained]) {
         if chosen(outlook, root).next().is_none() {
             line("  would  do nothing: only a person can mend it".into());
         }
-        root.fingerprint.iter().for_each(|print| line(format!("  fingerprint {print}: no playbook knows the cause")));
+        root.fingerprint
+            .iter()
+            .for_each(|print| line(format!("  fingerprint {print}: the failure is known, its cause is not")));
         root.hint.iter().for_each(|hint| line(format!("  hint: {hint}")));
     }
     let row = |one: &Observation, word: &str| {

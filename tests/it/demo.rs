@@ -10,7 +10,7 @@ use portoser::demo::{Sandbox, Server};
 use portoser::model::Cmd;
 use portoser::transport::{End, Lost, Options, Pool, Reply, Said, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::fixture::sshd;
 
@@ -167,8 +167,10 @@ async fn connects_to_ports() -> Outcome {
     let mut answer = Vec::new();
     far.read_to_end(&mut answer).await?;
     assert_eq!((heard.as_slice(), answer.as_slice()), (b"ping".as_slice(), b"pong".as_slice()));
-    drop(listener);
-    let refused = way.dial("127.0.0.1", port, within).await.map(|_| ());
+    // Held, so that nobody else listens there, and not listened at.
+    let held = TcpSocket::new_v4()?;
+    held.bind("127.0.0.1:0".parse()?)?;
+    let refused = way.dial("127.0.0.1", held.local_addr()?.port(), within).await.map(|_| ());
     assert!(matches!(refused, Err(Lost::Refused { .. } | Lost::Channel { .. })), "{refused:?}");
     let outside = way.dial("192.0.2.1", 80, within).await.map(|_| ());
     assert!(outside.is_err(), "the host of the demo reached out");

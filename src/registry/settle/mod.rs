@@ -119,5 +119,6 @@ impl Site<'_> {
 
 fn dangling(kind: &str, name: &str, place: Place, near: Option<&str>, at: &Trail<'_>, to: &mut Reader) {
     let fault = to.fault(place, at, format!("no {kind} named `{name}`"));
-    fault.hint = near.map(|near| format!("did you mean `{near}`?"));
+    let none = || format!("define it under `{kind}s`, or take its name away here");
+    fault.hint = Some(near.map_or_else(none, |near| format!("did you mean `{near}`?")));
 }
