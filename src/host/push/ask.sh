@@ -28,7 +28,7 @@ if [ -d "$folder" ]; then
 fi
 # Only Docker with a store of its own takes an archive that lacks the layers which it has; containerd's and Podman do not.
 engine=$($limit docker info --format '{{.DockerRootDir}}
-{{.Driver}} {{.DriverStatus}}' 2>/dev/null)
+{{.Driver}} {{.DriverStatus}} {{.SecurityOptions}}' 2>/dev/null)
 case ${engine#*
 }$platform in
 *containerd.snapshotter* | *'|Podman'*) ;;
@@ -44,9 +44,10 @@ room() { # NAME FOLDER: free bytes there, and which file system it is
   df -Pk "$at" 2>/dev/null | { read -r head && read -r device size used free part mount && printf 'room %s %s %s\n' "$1" $((free * 1024)) "$mount"; }
 }
 room base "$base"
-# containerd keeps its images where itself lies, which docker does not tell.
+# containerd keeps its images where itself lies, which docker does not tell: elsewhere for an engine without root.
+lies=${engine%%
+*}
 case ${engine#*
-} in *containerd.snapshotter*) [ ! -d /var/lib/containerd ] || engine=/var/lib/containerd ;; esac
-room engine "${engine%%
-*}"
+} in *containerd.snapshotter*name=rootless*) lies= ;; *containerd.snapshotter*) lies=/var/lib/containerd; [ -d $lies ] || lies= ;; esac
+[ -z "$lies" ] || room engine "$lies"
 printf 'end\n'
