@@ -27,9 +27,8 @@ pub(super) struct Compose {
 
 impl Compose {
     pub(super) fn run(self, face: &Face) -> Result<Exit, Failure> {
-        let given = source::read(face, &self.file)?;
+        let given = source::compose(face, &self.file)?;
         let hosts = source::hosts(face, self.host, &given)?;
-        let settings = source::settings(face, &given)?;
-        report::add(face, &Given { hosts, settings, whole: self.whole, ..given }, Origin::Compose, &self.manner)
+        report::add(face, &Given { hosts, whole: self.whole, ..given }, Origin::Compose, &self.manner)
     }
 }

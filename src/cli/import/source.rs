@@ -37,25 +37,31 @@ const WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Reads a file of this machine, `HOST:PATH`, or `-`.
 pub(super) fn read(face: &Face, name: &str) -> Result<Given, Failure> {
-    let remote = name.split_once(':').filter(|_| !Path::new(name).exists());
-    match remote.and_then(|(host, path)| Some((HostName::try_from(host).ok()?, path))) {
-        Some((host, path)) => {
-            let text = fetch(face, &host, path)?;
-            let there = path.rsplit_once('/').filter(|_| path.starts_with('/')).map(|(folder, _)| folder.to_owned());
-            let (folder, from) = (None, Some(host));
-            Ok(Given {
-                file: name.into(),
-                text,
-                folder,
-                there,
-                settings: None,
-                from,
-                hosts: Vec::new(),
-                variables: None,
-                whole: false,
-            })
-        }
+    match remote(name) {
+        Some((host, path)) => Ok(given(name, (host.clone(), path), fetch(face, &host, path)?)),
         None => read_here(name),
+    }
+}
+
+/// The host and the path there of `HOST:PATH`.
+fn remote(name: &str) -> Option<(HostName, &str)> {
+    let (host, path) = name.split_once(':').filter(|_| !Path::new(name).exists())?;
+    Some((HostName::try_from(host).ok()?, path))
+}
+
+/// A file of a host.
+fn given(name: &str, (host, path): (HostName, &str), text: String) -> Given {
+    let there = path.rsplit_once('/').filter(|_| path.starts_with('/')).map(|(folder, _)| folder.to_owned());
+    Given {
+        file: name.into(),
+        text,
+        folder: None,
+        there,
+        settings: None,
+        from: Some(host),
+        hosts: Vec::new(),
+        variables: None,
+        whole: false,
     }
 }
 
@@ -96,25 +102,45 @@ fn utf8(bytes: Vec<u8>, name: &str) -> Result<String, Failure> {
 
 /// The text of a file on a host.
 pub(in crate::cli) fn fetch(face: &Face, host: &HostName, path: &str) -> Result<String, Failure> {
-    printed(face, host, Cmd::new("cat").arg("--").arg(path), path)
+    utf8(printed(face, host, Cmd::new("cat").arg("--").arg(path), path)?, path)
 }
 
-/// What names the project of a compose file on a host in the `.env` beside it. The rest stays there, as it may hold secrets.
-pub(super) fn settings(face: &Face, given: &Given) -> Result<Option<String>, Failure> {
-    const LINES: &str = r#"[ ! -e "$1/.env" ] || sed -n '/COMPOSE_PROJECT_NAME/p' "$1/.env""#;
-    let path = given.file.to_str().and_then(|name| Some(name.split_once(':')?.1));
-    let Some((host, path)) = given.from.as_ref().zip(path) else { return Ok(None) };
-    let folder = match path.rsplit_once('/') {
-        Some(("", _)) => "/",
-        Some((folder, _)) => folder,
-        None => ".",
-    };
-    let lines = Cmd::new("sh").arg("-c").arg(LINES).arg("sh").arg(folder);
-    printed(face, host, lines, &format!("{folder}/.env")).map(Some)
+/// Prints what names the project in the `.env` beside a file, an empty line, and the file. The rest of the `.env` stays there, as it may
+/// hold secrets.
+const COMPOSE: &str = r#"case $1 in */*) env=${1%/*}/.env ;; *) env=.env ;; esac
+if [ -f "$env" ]; then
+  names=$({ LC_ALL=C sed -n '/^[[:blank:]]*\(export[[:blank:]]\{1,\}\)\{0,1\}COMPOSE_PROJECT_NAME[[:blank:]]*=/{
+    s//COMPOSE_PROJECT_NAME=/
+    s/[[:blank:]]#.*//
+    p
+  }' <"$env"; } 2>/dev/null) || names='# unread'
+  [ -z "$names" ] || printf '%s\n' "$names"
+fi
+echo
+exec cat -- "$1""#;
+
+/// A compose file, and of one on a host what names its project beside it there, in the same exec.
+pub(super) fn compose(face: &Face, name: &str) -> Result<Given, Failure> {
+    let Some((host, path)) = remote(name) else { return read_here(name) };
+    let both = printed(face, &host, Cmd::new("sh").arg("-c").arg(COMPOSE).arg("sh").arg(path), path)?;
+    let (settings, text) = parted(both);
+    if settings.starts_with('#') {
+        face.warn(format!("the `.env` beside {path} on `{host}` cannot be read, and may call the project otherwise"));
+    }
+    Ok(Given { settings: Some(settings), ..given(name, (host, path), utf8(text, path)?) })
+}
+
+/// What stands before the empty line, and what behind it.
+fn parted(mut both: Vec<u8>) -> (String, Vec<u8>) {
+    let end =
+        if both.starts_with(b"\n") { Some(0) } else { both.windows(2).position(|two| two == b"\n\n").map(|at| at + 1) };
+    let text = end.map(|end| both.split_off(end + 1)).unwrap_or_default();
+    both.pop();
+    (String::from_utf8_lossy(&both).into_owned(), text)
 }
 
 /// What a command on a host prints, which reads this.
-fn printed(face: &Face, host: &HostName, cmd: Cmd, path: &str) -> Result<String, Failure> {
+fn printed(face: &Face, host: &HostName, cmd: Cmd, path: &str) -> Result<Vec<u8>, Failure> {
     let app = session::look(face)?;
     if !app.registry.hosts.contains_key(host) {
         let known = app.registry.hosts.keys().map(HostName::as_str);
@@ -139,7 +165,7 @@ fn printed(face: &Face, host: &HostName, cmd: Cmd, path: &str) -> Result<String,
     })?;
     let doing = format!("reading {path} on `{host}`");
     match end {
-        Some(Ok(End::Code(0))) => utf8(out, path),
+        Some(Ok(End::Code(0))) => Ok(out),
         Some(Ok(_)) => {
             let why = String::from_utf8_lossy(&err).trim().to_owned();
             Err(Failure::say(FailureKind::Usage, why).doing(doing))
@@ -168,5 +194,41 @@ pub(super) fn hosts(face: &Face, named: Vec<HostName>, given: &Given) -> Result<
         [one] => Ok(vec![(*one).clone()]),
         _ => Err(Failure::say(FailureKind::Usage, "it is not known where the services run")
             .hint("name a host of the registry with `--host`; `portoser list --hosts` shows them")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a real shell reads the files")]
+    fn nothing_but_the_name_of_the_project_leaves_a_host() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, env) = (folder.path().join("-f/compose.yml"), folder.path().join("-f/.env"));
+        std::fs::create_dir(folder.path().join("-f")).expect("a folder");
+        std::fs::write(&file, "services:\n\n  a: {}").expect("a file");
+        let table: [(&[u8], &str); 6] = [
+            (b"", ""),
+            (b"A=secret\n# COMPOSE_PROJECT_NAME=secret\nB=secret COMPOSE_PROJECT_NAME=secret\n", ""),
+            (b"COMPOSE_PROJECT_NAME=one # secret\nCOMPOSE_PROJECT_NAMES=secret\n", "COMPOSE_PROJECT_NAME=one\n"),
+            (b" export\tCOMPOSE_PROJECT_NAME = 'a b'\t# secret", "COMPOSE_PROJECT_NAME= 'a b'\n"),
+            (b"S=\xff\xff\nCOMPOSE_PROJECT_NAME=a\xff\r\n", "COMPOSE_PROJECT_NAME=a\u{fffd}\r\n"),
+            (
+                b"COMPOSE_PROJECT_NAME=a\nS=secret\nCOMPOSE_PROJECT_NAME=b\n",
+                "COMPOSE_PROJECT_NAME=a\nCOMPOSE_PROJECT_NAME=b\n",
+            ),
+        ];
+        for (lines, told) in table {
+            std::fs::write(&env, lines).expect("a file");
+            for (at, path) in [("/", file.to_str().expect("text")), ("", "-f/compose.yml"), ("-f", "compose.yml")] {
+                let mut shell = std::process::Command::new("/bin/sh");
+                let output =
+                    shell.args(["-c", COMPOSE, "sh", path]).current_dir(folder.path().join(at.trim_matches('/')));
+                let output = output.output().expect("a shell");
+                assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+                assert_eq!(parted(output.stdout), (told.to_owned(), b"services:\n\n  a: {}".to_vec()));
+            }
+        }
     }
 }
