@@ -6,9 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::host::facts::{SeenContainer, SeenUnit};
+use crate::host::facts::{SeenContainer, SeenService, SeenUnit};
 use crate::host::look::made::Made;
-use crate::host::record::Record;
 
 /// The format for `docker inspect`: one JSON array for each container, a line each.
 pub const INSPECT: &str = concat!(
@@ -42,24 +41,41 @@ pub fn containers(text: &str) -> Result<BTreeMap<String, Vec<SeenContainer>>, St
     Ok(all)
 }
 
-/// Those of `NAME IMAGE` that are called like parts of a service which are not there, each with what is the matter.
+/// Those of `NAMES IMAGE` that have a name which compose would give to a container of the service that is gone, each with what is the
+/// matter. Of a part there are as many as were noted when they were made.
 pub(super) fn namesakes(
     all: &str,
-    record: Option<&Record>,
+    service: &SeenService,
     containers: &BTreeMap<String, Vec<SeenContainer>>,
 ) -> Vec<String> {
-    let units = record.into_iter().flat_map(|record| &record.units);
-    let parts = units.filter(|unit| !containers.contains_key(&unit.name)).filter_map(|unit| unit.name.split_once('/'));
-    let called = |line: &str, project: &str, part: &str| {
-        let (name, image) = line.split_once(' ')?;
-        // The two composes part the words of a name in ways of their own.
-        let rest = name.strip_prefix(project)?.strip_prefix(['-', '_'])?.strip_prefix(part)?;
-        rest.strip_prefix(['-', '_'])?.parse::<u32>().ok()?;
-        Some(format!(
-            "container {name}: has a name of the service's, and was not made by compose (of the image {image})"
-        ))
-    };
-    parts.flat_map(|(project, part)| all.lines().filter_map(move |line| called(line, project, part))).collect()
+    let units = service.readable().into_iter().flat_map(|record| &record.units);
+    let parts = units.filter_map(|unit| {
+        let (project, part) = unit.name.split_once('/')?;
+        let ours = containers.get(&unit.name).map(Vec::as_slice).unwrap_or_default();
+        let noted = service.made.iter().filter(|made| made.is_of(part)).count().max(1);
+        // Compose counts on from the highest that is there.
+        let highest = ours.iter().filter_map(|one| one.name.rsplit(['-', '_']).next()?.parse().ok()).max().unwrap_or(0);
+        Some((project, part, highest + 1..=highest + noted.saturating_sub(ours.len())))
+    });
+    parts
+        .flat_map(|(project, part, free)| {
+            all.lines().filter_map(move |line| {
+                let (names, image) = line.split_once(' ')?;
+                let name =
+                    names.split(',').find(|name| called(name, project, part).is_some_and(|no| free.contains(&no)))?;
+                let image: String = serde_json::from_str(image).unwrap_or_else(|_| image.to_owned());
+                Some(format!(
+                    "container {name}: has a name of the service's, and was not made by compose (of the image {image})"
+                ))
+            })
+        })
+        .collect()
+}
+
+/// The number in the name of a container of this part. The two composes part the words of a name in ways of their own.
+fn called(name: &str, project: &str, part: &str) -> Option<usize> {
+    let rest = name.strip_prefix(project)?.strip_prefix(['-', '_'])?.strip_prefix(part)?;
+    rest.strip_prefix(['-', '_'])?.parse().ok()
 }
 
 fn container(line: &str) -> Option<(String, SeenContainer)> {
@@ -196,6 +212,39 @@ mod tests {
     fn a_container_in_unknown_words_is_not_gone() {
         let text = format!("{}\n[\"p\",\"db\",7]\n", line("web", "running", "null", 0, "no"));
         assert_eq!(containers(&text), Err("[\"p\",\"db\",7]".to_owned()));
+    }
+
+    #[test]
+    fn only_what_takes_the_name_of_one_that_is_gone_is_in_the_way() {
+        let noted = |part: &str| format!("1 [\"{part}\",\"h\",\"2\",0,0,0,0,0,0,\"\",0,{{}}]\n");
+        let of = |text: &str, noted: &str, alike: &str| {
+            let record = serde_json::json!({
+                "format": 1, "service": "a", "release": "0123456789abcdef", "engine": "docker", "supervisor": "compose",
+                "scope": "system", "units": [{ "name": "p/web", "path": null, "enable": null, "text": "" }], "user": null,
+                "checks": [], "hooks": { "before": [], "after": [] }, "summary": {}, "files": {},
+            });
+            let service = SeenService {
+                record: Some(Ok(serde_json::from_value(record).expect("a record"))),
+                made: Made::noted(noted),
+                ..SeenService::default()
+            };
+            namesakes(alike, &service, &containers(text).expect("lines")).len()
+        };
+        let (one, two) = (noted("web"), noted("web").repeat(2));
+        let first = line("web", "running", "null", 0, "no");
+        let table = [
+            ("", one.as_str(), "p-web-1 \"i\"", 1),
+            ("", "", "p_web_1 \"i\"", 1),
+            ("", &one, "p-web-7 \"i\"", 0),
+            ("", &one, "q-db-1/x,p-web-1 \"i j\"", 1),
+            ("", &one, "p-web-1x \"i\"", 0),
+            (&first, &one, "p-web-2 \"i\"", 0),
+            (&first, &two, "p-web-2 \"i\"", 1),
+            (&first, &two, "p-web-3 \"i\"", 0),
+        ];
+        for (text, noted, alike, count) in table {
+            assert_eq!(of(text, noted, alike), count, "{text} {noted} {alike}");
+        }
     }
 
     proptest! {

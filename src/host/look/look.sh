@@ -242,15 +242,15 @@ containers() { # NEEDED: of the projects that were met; where there are none, on
 inspected() { # leaves in `all` why there is no answer; each question has its own time
   answers=
   tick
-  all=$($limit docker ps -a --no-trunc \
-    --format '{{.ID}} {{json (.Label "com.docker.compose.oneoff")}} {{.Names}} {{.Image}} {{json (.Label "com.docker.compose.project")}}' 2>&1) || return
+  # In JSON no field is empty, and none has a tab in it.
+  all=$($limit docker ps -a --no-trunc --format '{{.ID}}{{"\t"}}{{json (.Label "com.docker.compose.oneoff")}}{{"\t"}}{{json (.Label "com.docker.compose.project")}}{{"\t"}}{{json .Names}}{{"\t"}}{{json .Image}}' 2>&1) || return
   answers=yes
   [ -n "$projects" ] || return 0
   alike=
   set --
   # A label may hold any text, and in JSON none of it is a line of its own.
-  while read -r one once names image project; do
-    project=${project#\"} project=${project%\"}
+  while IFS=$(printf '\t') read -r one once project names image; do
+    project=${project#\"} project=${project%\"} names=${names#\"} names=${names%\"}
     [ -n "$project" ] || { namesake "$names" "$image"; continue; }
     case "$projects " in *" $project "*) [ "$once" = '"True"' ] || set -- "$@" "$one" ;; esac
   done <<END || { all='what docker answers cannot be kept for reading'; return 1; }
@@ -266,9 +266,9 @@ $inspect" "$@" 2>&1) || return
   say containers "$all"
 }
 
-namesake() { # NAME IMAGE: of a container that no compose made; in `alike` are those that are called as if one of ours had
+namesake() { # NAMES IMAGE: of a container that no compose made, the image in JSON; in `alike` are those that are called as if one of ours had
   for one in $projects; do
-    case $1 in "$one"[-_]*) alike="$alike$1 $2
+    case ,$1 in *,"$one"[-_]*) alike="$alike$1 $2
 " ;; esac
   done
 }

@@ -51,6 +51,11 @@ impl Made {
         text.lines().filter_map(line).collect()
     }
 
+    /// Whether it is a container of this part.
+    pub(super) fn is_of(&self, part: &str) -> bool {
+        self.part == part
+    }
+
     /// What differs in a container that was made from the same.
     fn changed(&self, now: &Self) -> Vec<&'static str> {
         let all = SETTINGS.iter().zip(self.settings.iter().zip(&now.settings));

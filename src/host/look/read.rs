@@ -73,7 +73,7 @@ pub(super) fn seen(parts: &[(String, String)]) -> Result<Seen, LookError> {
     if !seen.busy && seen.unfinished.is_empty() {
         for service in seen.services.values_mut() {
             let project = service.readable().and_then(Record::project).map(str::to_owned);
-            service.namesakes = namesakes(&alike, service.readable(), &seen.containers);
+            service.namesakes = namesakes(&alike, service, &seen.containers);
             service.altered =
                 project.map(|project| altered(&service.made, &seen.containers, &project)).unwrap_or_default();
         }
