@@ -1,5 +1,7 @@
 //! A service behind a proxy, Caddy, that holds the host's port: who asks the proxy notices no deploy, nor one that fails.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
@@ -61,16 +63,24 @@ fn proxy(machines: Vec<Machine>) -> Result<(), Failed> {
         let over = format!("/run/{}-over", bench.id);
         let told = std::thread::scope(|scope| {
             let asked = scope.spawn(|| machine.inside(&format!("python3 - {port} {over} <<'END'\n{ASK}END")));
-            for (file, code) in [("respond v2", 0), ("answers nothing", 5), ("respond v3", 0)] {
-                write(file);
-                let ran = bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(code);
-                assert!(ran.took < PATIENCE / 2, "what ends again and again is not waited for: {:?}", ran.took);
-                eprintln!("lab: {}: `{file}` behind a proxy: {:?}", machine.name, ran.took);
-            }
+            let deployed = catch_unwind(AssertUnwindSafe(|| {
+                let begun = machine
+                    .inside(&format!("timeout 60 sh -c 'until [ -e {over}.begun ]; do sleep 0.1; done' && echo begun"));
+                assert_eq!(begun.trim(), "begun", "nothing answered who asks");
+                for (file, code) in [("respond v2", 0), ("answers nothing", 5), ("respond v3", 0)] {
+                    write(file);
+                    let ran = bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(code);
+                    assert!(ran.took < PATIENCE / 2, "what ends again and again is not waited for: {:?}", ran.took);
+                    eprintln!("lab: {}: `{file}` behind a proxy: {:?}", machine.name, ran.took);
+                }
+            }));
+            // Whatever failed, who asks is not left to ask on.
             machine.inside(&format!("touch {over}"));
-            asked.join().expect("who asks")
+            let told = asked.join();
+            deployed.unwrap_or_else(|failed| resume_unwind(failed));
+            told.expect("who asks")
         });
-        machine.inside(&format!("rm {over}"));
+        machine.inside(&format!("rm {over} {over}.begun"));
         eprintln!("lab: {}: through the proxy: {told}", machine.name);
         let told: Value = serde_json::from_str(&told).expect("what was answered");
         assert_eq!(told["failed"], serde_json::json!([]), "{told}");
@@ -94,7 +104,9 @@ def ask(kept):
             link.request("GET", "/")
             answer = link.getresponse()
             body = answer.read().decode()
-            if answer.status == 200: answers[body] += 1
+            if answer.status == 200:
+                if not answers: open(over + ".begun", "w").close()
+                answers[body] += 1
             else: failed.append(f"{answer.status} {body}")
         except (OSError, http.client.HTTPException) as error:
             failed.append(repr(error)); link = None
