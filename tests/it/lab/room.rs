@@ -2,6 +2,7 @@
 //! as all that is on a host would feel it.
 
 use std::path::Path;
+use std::process::Output;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -20,8 +21,8 @@ pub fn trials() -> Vec<Trial> {
 
 /// A lab of one host. It goes when this goes.
 pub(super) struct Own {
-    id: String,
     pub machine: Machine,
+    _gone: Gone,
 }
 
 impl Own {
@@ -29,22 +30,31 @@ impl Own {
         let (id, folder) = (format!("own-{}", port()), tempfile::tempdir().expect("a folder"));
         let inventory = folder.path().join("inventory.json");
         let hosts = format!("{kind}=1");
-        script("up.sh", &["--id", &id, "--hosts", &hosts, "--inventory", &inventory.display().to_string()]);
-        let machine = machines_of(&inventory).remove(0);
-        Self { id, machine }
+        // What failed half-way goes, too.
+        let gone = Gone(id.clone());
+        let words = ["--id", &id, "--hosts", &hosts, "--inventory", &inventory.display().to_string()];
+        let output = script("up.sh", &words).expect("up.sh");
+        assert!(output.status.success(), "up.sh: {}", String::from_utf8_lossy(&output.stderr));
+        Self { machine: machines_of(&inventory).remove(0), _gone: gone }
     }
 }
 
-impl Drop for Own {
+/// The id of a lab that goes when this goes.
+struct Gone(String);
+
+impl Drop for Gone {
     fn drop(&mut self) {
-        script("down.sh", &["--id", &self.id]);
+        // A panic here would hide the one that it may follow, and end all trials.
+        match script("down.sh", &["--id", &self.0]) {
+            Ok(output) if output.status.success() => {}
+            failed => eprintln!("lab: {} was not removed: {failed:?}", self.0),
+        }
     }
 }
 
-fn script(name: &str, words: &[&str]) {
+fn script(name: &str, words: &[&str]) -> std::io::Result<Output> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab").join(name);
-    let output = command(&file.display().to_string()).args(words).output().expect(name);
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    command(&file.display().to_string()).args(words).output()
 }
 
 /// So many KiB are left where the engine keeps images and containers.
@@ -76,6 +86,7 @@ fn filled(machine: &Machine) {
         leave(machine, Some(room));
         let new = format!("room-{room}");
         write(&new);
+        let before = containers(machine, &bench);
         let ran = bench.run(&["deploy", "--all", "--no-auto-heal"]);
         assert!(ran.took < PATIENCE && matches!(ran.code, Some(0 | 5)), "{room} KiB: {ran:?}");
         if ran.code == Some(0) {
@@ -83,7 +94,10 @@ fn filled(machine: &Machine) {
             answers.clone_from(&new);
         } else {
             told(&ran);
+            assert_eq!(containers(machine, &bench), before, "{room} KiB: what ran was stopped: {}", ran.err);
         }
+        let ends = [(ROOM[0], Some(5)), (ROOM[ROOM.len() - 1], Some(0))];
+        assert!(ends.iter().all(|(end, code)| room != *end || ran.code == *code), "{room} KiB: {ran:?}");
         assert_eq!(bench.answer(machine, port), answers, "{room} KiB: {}", ran.err);
         leave(machine, None);
         bench.run(&["deploy", "--all"]).exits(0);

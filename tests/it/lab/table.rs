@@ -140,6 +140,8 @@ fn little_room(machine: &Machine, service: Service) -> Result<(), Failed> {
         } else {
             assert!(ran.err.contains("hint: see `df -h`"), "{room} KiB: {}", ran.err);
         }
+        let ends = [(ROOM[0], Some(5)), (ROOM[ROOM.len() - 1], Some(0))];
+        assert!(ends.iter().all(|(end, code)| room != *end || ran.code == *code), "{room} KiB: {ran:?}");
         assert_eq!(bench.answer(machine, port), answers, "{room} KiB: {}", ran.err);
         bench.run(&["deploy", "--all"]).exits(0);
         assert_eq!(bench.answer(machine, port), new, "with room again, after {room} KiB");
