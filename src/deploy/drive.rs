@@ -32,6 +32,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// How long the end of a run may take to be told, once all is decided.
 pub(super) const END: Duration = Duration::from_secs(60);
 
+/// A connection that held for so long was no dead one: that is noticed sooner.
+const DEAD: Duration = Duration::from_secs(15);
+
 /// How often a payload is sent at most.
 const SENDINGS: usize = 4;
 
@@ -212,7 +215,7 @@ impl Road {
                 return self.tale.lost(&lost.to_string());
             }
             tokio::time::sleep(AGAIN).await;
-            let (before, sent) = (self.tale.count(), sendings);
+            let (before, sent, mut held) = (self.tale.count(), sendings, false);
             let host = self.far.borrow().name.clone();
             leg = match self.ground.reach(&host).await {
                 Ok(far) => {
@@ -225,12 +228,15 @@ impl Road {
                         }
                         None => self.course.again(before),
                     };
-                    self.leg(opening).await
+                    let began = Instant::now();
+                    let leg = self.leg(opening).await;
+                    held = began.elapsed() > patience.max(DEAD);
+                    leg
                 }
                 Err(lost) => Leg::Lost(lost),
             };
-            // To send takes its time, too.
-            if self.tale.count() > before || sent < sendings {
+            // To send takes its time, too; and a long step says nothing while the link is well.
+            if self.tale.count() > before || sent < sendings || held {
                 give_up = Instant::now() + patience;
             }
         }
