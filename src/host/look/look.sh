@@ -246,10 +246,10 @@ inspected() { # leaves in `all` why there is no answer; each question has its ow
   all=$($limit docker ps -a --no-trunc --format '{{.ID}}{{"\t"}}{{json (.Label "com.docker.compose.oneoff")}}{{"\t"}}{{json (.Label "com.docker.compose.project")}}{{"\t"}}{{json .Names}}{{"\t"}}{{json .Image}}' 2>&1) || return
   answers=yes
   [ -n "$projects" ] || return 0
-  alike=
+  alike= tab=$(printf '\t')
   set --
   # A label may hold any text, and in JSON none of it is a line of its own.
-  while IFS=$(printf '\t') read -r one once project names image; do
+  while IFS=$tab read -r one once project names image; do
     project=${project#\"} project=${project%\"} names=${names#\"} names=${names%\"}
     [ -n "$project" ] || { namesake "$names" "$image"; continue; }
     case "$projects " in *" $project "*) [ "$once" = '"True"' ] || set -- "$@" "$one" ;; esac
@@ -274,7 +274,7 @@ namesake() { # NAMES IMAGE: of a container that no compose made, the image in JS
 }
 
 answers= lives= lived=
-life='{{.Id}} {{.State.StartedAt}} {{index .Config.Labels "com.docker.compose.project"}}'
+life='{{.Id}} {{.State.StartedAt}} {{json (index .Config.Labels "com.docker.compose.project")}}'
 
 stray() { # NAME: with the units that its record names, as nobody else knows them
   record=

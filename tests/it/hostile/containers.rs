@@ -128,7 +128,18 @@ pub(super) fn answers() -> Result<(), Failed> {
         assert_eq!(container.service.as_ref(), Some(value));
     }
 
-    let ours = lines(&|value| format!("0f \"\" {}", json!(value))) + "1e \"\" \"ours\"\n2d \"True\" \"ours\"\n";
+    let line = |id: &str, once: &str, project: &str| {
+        [
+            id.to_owned(),
+            json!(once).to_string(),
+            json!(project).to_string(),
+            json!("n").to_string(),
+            json!("i").to_string(),
+        ]
+        .join("\t")
+    };
+    let ours =
+        lines(&|value| line("0f", "", value)) + &line("1e", "", "ours") + "\n" + &line("2d", "True", "ours") + "\n";
     std::fs::write(folder.join("ps"), ours)?;
     let inspected = lines(&|value| {
         let restart = json!({ "Name": value });

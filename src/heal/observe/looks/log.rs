@@ -19,7 +19,7 @@ look_log() { # SERVICE SCOPE UNIT...
     IFS= read -r record <"$base/services/$name/current/.portoser/release.json"
     own=${record#*'{"name":"'}
     while read -r one from project; do
-      [ "$project" = "${own%%/*}" ] && [ "$most" -gt 0 ] || continue
+      [ "$project" = "\"${own%%/*}\"" ] && [ "$most" -gt 0 ] || continue
       most=$((most - 1))
       bounded docker logs --since "$from" "$one" 2>&1 | tail -n 40 | cut -c 1-500
     done <<END
