@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use crate::delay_proxy::DelayProxy;
 use crate::lab::{Host, Lab};
@@ -14,7 +15,7 @@ const TIMES: usize = 7;
 const COUNTED: u16 = 2299;
 const ONE_WAY: Duration = Duration::from_millis(25);
 
-const PROGRAM: &str = "import http.server, os
+pub const PROGRAM: &str = "import http.server, os
 class H(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(os.environ[\"GREETING\"].encode())
@@ -22,7 +23,7 @@ class H(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer((\"0.0.0.0\", int(os.environ[\"PORT\"])), H).serve_forever()
 ";
 
-const PLAIN: [&str; 2] = ["bookworm", "trixie"];
+pub const PLAIN: [&str; 2] = ["bookworm", "trixie"];
 
 pub fn run(inventory: &Value) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -30,16 +31,22 @@ pub fn run(inventory: &Value) {
     println!("\n{} hosts, user deploy, sudo", near.hosts.len());
     let mut first = 0;
     measure(&near, "loopback", &mut first);
+    let (far, _proxies) = far(inventory, &runtime);
+    measure(&far, "50 ms round trip", &mut first);
+    counted(inventory, &near, first);
+}
+
+/// The same hosts behind proxies that delay each direction, which live as long as they are held.
+pub fn far(inventory: &Value, runtime: &Runtime) -> (Lab, Vec<DelayProxy>) {
     let mut proxies = Vec::new();
-    let far = Lab::new(inventory, &PLAIN, |address, port| {
+    let lab = Lab::new(inventory, &PLAIN, |address, port| {
         let target = format!("{address}:{port}").parse().expect("an address");
         let proxy = runtime.block_on(DelayProxy::start(target, ONE_WAY));
         let at = std::net::SocketAddr::from(([127, 0, 0, 1], proxy.port()));
         proxies.push(proxy);
         (at.ip().to_string(), at.port())
     });
-    measure(&far, "50 ms round trip", &mut first);
-    counted(inventory, &near, first);
+    (lab, proxies)
 }
 
 /// What sshd itself says it was asked for, by one that runs beside the host's own and names every session.
@@ -90,7 +97,7 @@ fn measure(lab: &Lab, way: &str, first: &mut usize) {
 }
 
 /// A registry whose service was never on the hosts: one with another name and port.
-fn registry(lab: &Lab, number: usize) {
+pub fn registry(lab: &Lab, number: usize) {
     let names: Vec<&str> = lab.hosts.iter().map(|host| host.name.as_str()).collect();
     let (process, port) = (std::process::id(), 20_000 + number);
     let service = format!(
@@ -102,6 +109,6 @@ fn registry(lab: &Lab, number: usize) {
     std::fs::write(lab.file(&file(number)), lab.head() + &service).expect("written");
 }
 
-fn file(number: usize) -> String {
+pub fn file(number: usize) -> String {
     format!("registry-{number}.yml")
 }

@@ -9,15 +9,15 @@ use serde_json::Value;
 
 pub struct Lab {
     pub folder: tempfile::TempDir,
-    key: String,
+    pub key: String,
     pub hosts: Vec<Host>,
 }
 
 pub struct Host {
     pub name: String,
     /// Where its sshd is reached.
-    address: String,
-    port: u16,
+    pub address: String,
+    pub port: u16,
     pub image: String,
     pub container: String,
     /// Where its services are reached.

@@ -19,6 +19,7 @@ mod lab;
 mod large_registry;
 #[path = "../it/fixture/mixed.rs"]
 mod mixed;
+mod peers;
 mod push;
 mod python;
 mod registry;
@@ -47,8 +48,13 @@ fn main() {
     if part.as_deref() == Some("sweep") {
         sweep::run();
     }
-    let parts: [(&str, Part); 4] =
-        [("hosts", hosts::run), ("push", push::run), ("python", python::run), ("stacks", stacks::run)];
+    let parts: [(&str, Part); 5] = [
+        ("hosts", hosts::run),
+        ("push", push::run),
+        ("python", python::run),
+        ("stacks", stacks::run),
+        ("peers", peers::run),
+    ];
     for (name, part) in parts.into_iter().filter(|(name, _)| wanted(name)) {
         match std::env::var("PORTOSER_LAB") {
             Ok(inventory) => {
