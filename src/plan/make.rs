@@ -11,6 +11,7 @@ use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused, Subject, Wanted};
 use crate::plan::once;
+use crate::plan::projects;
 use crate::plan::render::Sources;
 use crate::plan::seal::{mark, seal};
 use crate::plan::texts::changed;
@@ -70,6 +71,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, Vec<RefusedAt>> {
         refused.extend(part.1);
     }
     refused.extend(room(inputs.seen, &changes));
+    refused.extend(projects::shared(inputs.seen, &changes));
     if refused.is_empty() { Ok(Plan { waves: inputs.waves.clone(), changes, ..Plan::default() }) } else { Err(refused) }
 }
 

@@ -13,6 +13,7 @@ mod mend;
 mod offer;
 mod once;
 mod parsed;
+mod projects;
 mod render;
 mod rest;
 mod seal;

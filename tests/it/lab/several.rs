@@ -6,10 +6,13 @@ use super::docker::{COMPOSE, containers, image, side_by_side};
 use super::kit::{Bench, Machine, full, port};
 use super::{engines, trial};
 
-/// With `PORTOSER_LAB_FULL`, as it takes two minutes.
+/// All with `PORTOSER_LAB_FULL`, as they take minutes.
 pub fn trials() -> Vec<Trial> {
-    let all = vec![trial("containers_on_several_hosts_come_back_together", canary)];
-    if full() { all } else { Vec::new() }
+    let mut all = vec![trial("a_project_is_of_one_service", one_service)];
+    if full() {
+        all.push(trial("containers_on_several_hosts_come_back_together", canary));
+    }
+    all
 }
 
 /// What an engine is told beside the image, as YAML of a service.
@@ -67,6 +70,50 @@ pub(super) fn named(machine: &Machine) {
     assert!(bench.run(&["status", &name]).exits(0).out.contains("active (running)"));
     bench.run(&["remove", &name, "--yes"]).exits(0);
     assert_eq!(machine.inside(&format!("cat {data}")).trim(), "alive");
+}
+
+/// Two services whose compose files name one project: the second would take the containers of the first for leftovers of its own.
+fn one_service(machines: Vec<Machine>) -> Result<(), Failed> {
+    // docker-compose 1.29 knows no `name` in its files.
+    let machines: Vec<Machine> = engines(&machines).into_iter().filter(|one| one.image.starts_with("trixie")).collect();
+    side_by_side(&machines, |machine| {
+        image(machine);
+        let bench = Bench::new("whose", std::slice::from_ref(machine));
+        let (own, host) = (format!("portoser-{}-own", bench.id), &machine.name);
+        let mut services = String::new();
+        for part in ["one", "two"] {
+            std::fs::create_dir(bench.at(part)).expect("a folder");
+            let text = format!(
+                "name: {own}\nservices: {{ {part}: {{ image: trial/http:1, command: [sleep, '1000'], init: true }} }}\n"
+            );
+            std::fs::write(bench.at(&format!("{part}/compose.yml")), text).expect("a compose file");
+            services += &format!(
+                "  {}-{part}:\n    type: docker\n    host: {host}\n    compose: {part}\n    pull: never\n",
+                bench.id
+            );
+        }
+        bench.registry(&services);
+        let [one, two] = ["one", "two"].map(|part| format!("{}-{part}", bench.id));
+        let both = bench.run(&["plan"]).exits(9);
+        assert!(
+            both.err.contains(&format!("its compose project `{own}` is that of `{one}` on this host")),
+            "{}",
+            both.err
+        );
+        bench.run(&["deploy", &one]).exits(0);
+        let before = containers(machine, &bench);
+        // Nobody looks at a service that is not asked for; what lies on the host is found there, before anything is done.
+        let second = bench.run(&["deploy", &two, "--no-auto-heal"]).exits(5);
+        assert!(
+            second.err.contains(&format!("and is of the service {one}, which `portoser remove` takes away")),
+            "{}",
+            second.err
+        );
+        assert_eq!(containers(machine, &bench), before, "the first one is untouched");
+        bench.run(&["remove", &one, "--yes"]).exits(0);
+        bench.run(&["deploy", &two]).exits(0);
+        bench.run(&["remove", &two, "--yes"]).exits(0);
+    })
 }
 
 /// A service on two hosts goes to one of them first; where the second one fails, both come back.

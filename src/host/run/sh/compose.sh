@@ -173,22 +173,28 @@ undo_network() { # others may use it by now
   ! noted made || bounded 60 docker network rm -- "$1" || :
 }
 
+owned_up() { # PROJECT SERVICE [adopt]: whether the containers in $run/ps are this service's: nobody could bring back another's
+  while read -r name rest; do
+    rest=${rest##* }
+    owner=$(bounded 10 docker inspect --format '{{index .Config.Labels "portoser.service"}}' "${rest%@*}") || return
+    case $owner in
+    "$2") continue ;;
+    '') [ -z "$3" ] || continue; set -- "$1" 'was not brought up by portoser' ;;
+    *) set -- "$1" "is of the service $owner, which \`portoser remove\` takes away but for its data" ;;
+    esac
+    printf 'the project %s is there already, and %s: container %s\n' "$1" "$2" "${name#/}"
+    return 1
+  done <"$run/ps"
+}
+
 do_hold_project() { # PROJECT CURRENT FOLDER [adopt]
   containers "$1" || return
   project_state
-  if [ $state != none ] && [ ! -L "$2" ] && [ -n "$4" ]; then
-    # It is only looked at; and there is no release yet that could bring it back.
-    state=foreign
-  elif [ $state != none ] && [ ! -L "$2" ]; then
-    # Nobody could bring back what another brought up; what a run of ours left behind need not come back.
-    while read -r name rest; do
-      rest=${rest##* }
-      owner=$(bounded 10 docker inspect --format '{{index .Config.Labels "portoser.service"}}' "${rest%@*}") || return
-      [ -z "$owner" ] || continue
-      printf 'the project %s is there already, and was not brought up by portoser: container %s\n' "$1" "${name#/}"
-      return 1
-    done <"$run/ps"
-    state=none
+  mine=${2%/*} mine=${mine##*/}
+  [ $state = none ] || [ -L "$2" ] || owned_up "$1" "$mine" "$4" || return
+  if [ $state != none ] && [ ! -L "$2" ]; then
+    # What is adopted is only looked at, as no release could bring it back; what a run of ours left behind need not come back.
+    [ -n "$4" ] && state=foreign || state=none
   fi
   # It tells what was there before: without it, none would be.
   [ $state != none ] || { own_networks "$1" >"$u.networks" && flush "$u.networks"; } || return
