@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::app::App;
 use crate::cli::{Exit, Face, Failure, block_on, render, safe, session};
-use crate::deploy::{Ground, Remembered, Unseen, Want, attach, records};
+use crate::deploy::{Ground, Remembered, Unseen, Want, attach, records, unless_stopped};
 use crate::model::{Event, FailureKind, HostName, RunId, ServiceName};
 
 /// Watch a run to its end, from this machine or another one
@@ -31,7 +31,7 @@ impl Attach {
         let own = app.run_id();
         block_on(async |stop| {
             let (ground, events) = app.ground(&own, "attach", stop.soon.clone());
-            let heard = stop.unless_stopped(records(&ground, hosts, Want::Runs)).await.ok_or_else(left)?;
+            let heard = unless_stopped(&stop.soon, records(&ground, hosts, Want::Runs)).await.ok_or_else(left)?;
             unseen(face, &heard);
             let Some(run) = chosen(&heard, self.run.as_deref())? else {
                 face.talk("no run is under way");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::{Exit, Face, Failure, session, stream};
-use crate::deploy::{Selection, exec};
+use crate::deploy::{Selection, exec, unless_stopped};
 use crate::model::{FailureKind, HostName, ServiceName};
 use crate::registry::parse_duration;
 
@@ -44,7 +44,8 @@ impl Exec {
         session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "exec", stop.soon.clone());
             events.close();
-            let all = stop.unless_stopped(exec(&ground, &selection, self.words)).await.ok_or_else(session::stopped)?;
+            let all =
+                unless_stopped(&stop.soon, exec(&ground, &selection, self.words)).await.ok_or_else(session::stopped)?;
             let mut all = all.map_err(|fault| session::failed("looking for the release", &fault))?;
             let Some(mut words) = all.pop() else {
                 return Err(Failure::say(FailureKind::Refused, format!("`{}` is not on the host", self.service))

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::deploy::Which;
 use crate::cli::stream::{Lines, code, print};
 use crate::cli::{Exit, Face, Failure, render, session};
-use crate::deploy::{Heard, LogTerms, Turns, logs, side_by_side};
+use crate::deploy::{Heard, LogTerms, Turns, logs, side_by_side, unless_stopped};
 use crate::model::FailureKind;
 use crate::registry::parse_duration;
 
@@ -36,7 +36,8 @@ impl Logs {
         session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "logs", stop.soon.clone());
             events.close();
-            let all = stop.unless_stopped(logs(&ground, &selection, terms)).await.ok_or_else(session::stopped)?;
+            let all =
+                unless_stopped(&stop.soon, logs(&ground, &selection, terms)).await.ok_or_else(session::stopped)?;
             let all = all.map_err(|fault| session::failed("looking for logs", &fault))?;
             session::tell_idle(face, &app.registry, &selection);
             if all.is_empty() {
@@ -58,11 +59,11 @@ impl Logs {
             };
             let (_tasks, mut heard) = side_by_side(&ground, all, Turns::ToTheStart);
             loop {
-                let Some(piece) = stop.unless_stopped(heard.recv()).await else {
+                let Some(piece) = unless_stopped(&stop.soon, heard.recv()).await else {
                     return Ok(Exit(FailureKind::Interrupted.code()));
                 };
                 let Some((number, piece)) = piece else { break };
-                let Some(_screen) = stop.unless_stopped(render::screen()).await else {
+                let Some(_screen) = unless_stopped(&stop.soon, render::screen()).await else {
                     return Ok(Exit(FailureKind::Interrupted.code()));
                 };
                 if face.data_closed() {

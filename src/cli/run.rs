@@ -9,7 +9,7 @@ use crate::cli::render::duration;
 use crate::cli::stream::{Lines, code, print};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure, Stop, render, safe, session};
-use crate::deploy::{Cut, Ground, Heard, Turns, Words, side_by_side};
+use crate::deploy::{Cut, Ground, Heard, Turns, Words, side_by_side, unless_stopped};
 use crate::model::{Cmd, FailureKind, HostName};
 use crate::registry::{Registry, parse_duration};
 use crate::transport::End;
@@ -104,9 +104,9 @@ pub(super) async fn gather(face: &Face, ground: &std::sync::Arc<Ground>, words: 
     let began = Instant::now();
     let (_tasks, mut heard) = side_by_side(ground, words, Turns::ToTheEnd);
     loop {
-        let Some(Some((number, piece))) = stop.unless_stopped(heard.recv()).await else { return results };
+        let Some(Some((number, piece))) = unless_stopped(&stop.soon, heard.recv()).await else { return results };
         // One host may be asked about while another one answers.
-        let Some(_screen) = stop.unless_stopped(render::screen()).await else { return results };
+        let Some(_screen) = unless_stopped(&stop.soon, render::screen()).await else { return results };
         let result = &mut results[number];
         let say = |line: &str| {
             if !json {

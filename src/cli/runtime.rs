@@ -16,18 +16,6 @@ pub struct Stop {
     pub typed: CancellationToken,
 }
 
-impl Stop {
-    /// What the work comes to; none when the user wished to stop. Where both come together, the wish wins: what was cut short may look
-    /// like a failure.
-    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            () = self.soon.cancelled() => None,
-            ended = work => Some(ended),
-        }
-    }
-}
-
 /// Runs asynchronous work to its end on a runtime of its own.
 ///
 /// # Errors

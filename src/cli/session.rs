@@ -9,7 +9,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::app::{App, record};
 use crate::cli::{Exit, Face, Failure, Stop, block_on, prompt, render, safe};
-use crate::deploy::{Ended, Fault, Ground, Selection, idle, verdict};
+use crate::deploy::{Ended, Fault, Ground, Selection, idle, unless_stopped, verdict};
 use crate::journal::Journal;
 use crate::model::{Event, FailureKind, RunId, Secret, ServiceName, SystemClock};
 use crate::registry::Registry;
@@ -120,7 +120,7 @@ pub(super) fn failed(doing: &str, fault: &Fault) -> Failure {
 /// Runs a verb that only looks: the first Ctrl-C ends it, and what it asks hosts ends there, too.
 pub(super) fn looking<T>(app: &App, work: impl AsyncFnOnce(&Stop) -> Result<T, Failure>) -> Result<T, Failure> {
     block_on(async |stop| {
-        let ended = stop.unless_stopped(work(&stop)).await.unwrap_or_else(|| Err(stopped()));
+        let ended = unless_stopped(&stop.soon, work(&stop)).await.unwrap_or_else(|| Err(stopped()));
         if stop.soon.is_cancelled() {
             leave(app, &stop).await;
         }

@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc::Sender;
 
 use crate::cli::{Exit, Face, Failure, Stop, safe};
-use crate::deploy::{Cut, Ground, Heard, Words, pass, start};
+use crate::deploy::{Cut, Ground, Heard, Words, pass, start, unless_stopped};
 use crate::model::FailureKind;
 use crate::transport::{End, Running};
 
@@ -66,8 +66,10 @@ pub(super) async fn through(
     stop: &Stop,
 ) -> Result<Exit, Failure> {
     let lost = |cut: Cut| Failure::say(cut.kind(), cut.why).hint(cut.hint);
-    let (far, Running { input, output }) =
-        stop.unless_stopped(start(ground, words)).await.ok_or_else(crate::cli::session::stopped)?.map_err(lost)?;
+    let (far, Running { input, output }) = unless_stopped(&stop.soon, start(ground, words))
+        .await
+        .ok_or_else(crate::cli::session::stopped)?
+        .map_err(lost)?;
     let feed = async {
         if !std::io::stdin().is_terminal() {
             forward(input).await;

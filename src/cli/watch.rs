@@ -17,7 +17,7 @@ use crate::cli::playbook::library;
 use crate::cli::sweep::lease;
 use crate::cli::watch::live::Board;
 use crate::cli::{Exit, Face, Failure, Flags, Stop, block_on, safe, session};
-use crate::deploy::Ground;
+use crate::deploy::{Ground, unless_stopped};
 use crate::heal::playbook::Library;
 use crate::heal::{Cure, Healing, News, heal, news_word, notify};
 use crate::model::FailureKind;
@@ -112,7 +112,7 @@ impl Watch {
                 tell(face, &board, &healing, &told);
                 board.stands(&healing, self.interval);
                 let next = tokio::time::sleep_until((began + self.interval).into());
-                if stop.unless_stopped(next).await.is_none() {
+                if unless_stopped(&stop.soon, next).await.is_none() {
                     return Ok(Vec::new());
                 }
                 let now = digest(&file);

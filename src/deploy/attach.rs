@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::deploy::drive::Drive;
-use crate::deploy::ground::Ground;
+use crate::deploy::ground::{Ground, unless_stopped};
 use crate::deploy::records::Remembered;
 use crate::deploy::select::Selection;
 use crate::deploy::state::{HostEnd, HostState, Phase};
@@ -51,11 +51,8 @@ pub async fn attach(ground: &Arc<Ground>, run: &RunId, heard: &Remembered) -> Wa
     let mut watched = Watched::default();
     let mut open = Vec::new();
     for (host, drive) in drives {
-        let state = tokio::select! {
-            state = drive.until(HostState::over) => state,
-            () = ground.stop.cancelled() => {
-                return Watched { also: vec![FailureKind::Interrupted], ..Watched::default() };
-            }
+        let Some(state) = unless_stopped(&ground.stop, drive.until(HostState::over)).await else {
+            return Watched { also: vec![FailureKind::Interrupted], ..Watched::default() };
         };
         watched.also.extend(odd_end(ground, run, host, &state));
         for (stage, about) in &state.abouts {

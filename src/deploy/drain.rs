@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::deploy::cordon::{Untold, Whom, cordon};
 use crate::deploy::fault::Fault;
-use crate::deploy::ground::Ground;
+use crate::deploy::ground::{Ground, unless_stopped};
 use crate::deploy::prepare::{Prepared, TurnRequest, prepare_turn};
 use crate::deploy::quiet::look;
 use crate::deploy::select::Selection;
@@ -28,18 +28,15 @@ pub async fn drain(ground: &Arc<Ground>, host: &HostName, line: &str, alone: boo
         return Err(unseen(why));
     }
     if !was_out {
-        tokio::select! {
-            biased;
-            () = ground.stop.cancelled() => {
+        match unless_stopped(&ground.stop, cordon(ground, host, Some(line))).await {
+            Some(Ok(Some(_))) => {}
+            Some(Ok(None)) => return Err(Fault::Wordless { host: host.clone() }),
+            Some(Err(Untold { why, .. })) => return Err(unseen(why)),
+            None => {
                 let text = format!("it may be cordoned by now; the way back is `portoser host uncordon {host}`");
                 ground.tell(Event::Note { host: Some(host.clone()), text });
                 return Err(Fault::Interrupted);
             }
-            told = cordon(ground, host, Some(line)) => match told {
-                Ok(Some(_)) => {}
-                Ok(None) => return Err(Fault::Wordless { host: host.clone() }),
-                Err(Untold { why, .. }) => return Err(unseen(why)),
-            },
         }
     }
     let text =

@@ -154,6 +154,16 @@ impl Ground {
     }
 }
 
+/// What the work comes to; none when somebody wishes the run to stop. Where both come together, the wish wins: what was cut short may
+/// look like a failure.
+pub async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        ended = work => Some(ended),
+    }
+}
+
 /// A host whose turn it is.
 pub(crate) struct Visit {
     /// When its turn came.

@@ -44,7 +44,7 @@ pub use drain::drain;
 pub use far::{Far, Unseen, subject};
 pub use fault::Fault;
 pub use git::GitFault;
-pub use ground::{Ground, Guest, Reach, Reaching};
+pub use ground::{Ground, Guest, Reach, Reaching, unless_stopped};
 pub use host_check::{Checked, check_hosts};
 pub use image::{ImageFault, is_sent};
 pub use lack::{lacks, needed};

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::check::gate;
 use crate::deploy::drive::{Drive, END, Start};
 use crate::deploy::fault::Fault;
-use crate::deploy::ground::Ground;
+use crate::deploy::ground::{Ground, unless_stopped};
 use crate::deploy::image::Shelf;
 use crate::deploy::login;
 use crate::deploy::prepare::{Prepared, by_host};
@@ -271,15 +271,11 @@ async fn locks(ground: &Ground, drives: &Drives) -> Locks {
     let mut ours = 0;
     let mut waiting = BTreeMap::new();
     loop {
-        let found = tokio::select! {
-            biased;
-            () = ground.stop.cancelled() => return Locks::Fault(Fault::Interrupted),
-            found = waits.join_next() => found,
-        };
-        let (host, state) = match found {
-            None => return Locks::Ours,
-            Some(Ok(found)) => found,
-            Some(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
+        let (host, state) = match unless_stopped(&ground.stop, waits.join_next()).await {
+            None => return Locks::Fault(Fault::Interrupted),
+            Some(None) => return Locks::Ours,
+            Some(Some(Ok(found))) => found,
+            Some(Some(Err(panicked))) => std::panic::resume_unwind(panicked.into_panic()),
         };
         match (&state.end, &state.lost, state.lock) {
             (Some(HostEnd::Stale), _, _) => return Locks::Stale,

@@ -8,7 +8,7 @@ use crate::deploy::compare::compare;
 use crate::deploy::cordon::{self, Whom};
 use crate::deploy::fault::Fault;
 use crate::deploy::git::{self, Hold};
-use crate::deploy::ground::Ground;
+use crate::deploy::ground::{Ground, unless_stopped};
 use crate::deploy::image;
 use crate::deploy::login;
 use crate::deploy::quiet::{look, quiet};
@@ -130,11 +130,8 @@ pub async fn prepare(ground: &Arc<Ground>, request: &Request) -> Result<Prepared
 /// Reads what the services are made of: from this machine's disk and its engine, and from repositories.
 async fn read(ground: &Ground, services: &BTreeSet<ServiceName>) -> Result<(Sources, Vec<Hold>), Fault> {
     let sources = async {
-        let fetched = tokio::select! {
-            biased;
-            () = ground.stop.cancelled() => return Err(Fault::Interrupted),
-            fetched = git::fetch(ground, services) => fetched.map_err(Fault::Git)?,
-        };
+        let fetched = unless_stopped(&ground.stop, git::fetch(ground, services)).await;
+        let fetched = fetched.ok_or(Fault::Interrupted)?.map_err(Fault::Git)?;
         let held = fetched.values().map(|checkout| checkout.hold.clone()).collect();
         let (registry, names) = (ground.registry.clone(), services.clone());
         let reading = tokio::task::spawn_blocking(move || {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::deploy::far::Far;
 use crate::deploy::fault::Fault;
-use crate::deploy::ground::Ground;
+use crate::deploy::ground::{Ground, unless_stopped};
 use crate::deploy::image::{self, Bundle, ImageFault, Shelf};
 use crate::deploy::prepare::Prepared;
 use crate::host::Layout;
@@ -118,11 +118,8 @@ pub(super) async fn push(ground: &Arc<Ground>, prepared: &mut Prepared, shelf: &
     }
     let mut first = Ok(());
     loop {
-        let ended = tokio::select! {
-            ended = tasks.join_next() => ended,
-            () = ground.stop.cancelled() => return Err(Fault::Interrupted),
-        };
-        match ended {
+        let ended = unless_stopped(&ground.stop, tasks.join_next()).await;
+        match ended.ok_or(Fault::Interrupted)? {
             None => return first,
             Some(Ok((far, Ok(())))) => _ = prepared.survey.far.insert(far.name.clone(), far),
             Some(Ok((far, Err((image, why))))) => {

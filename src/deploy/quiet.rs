@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::deploy::cordon::{Whom, set_aside};
 use crate::deploy::drive::{Drive, Start};
 use crate::deploy::fault::Fault;
-use crate::deploy::ground::Ground;
+use crate::deploy::ground::{Ground, unless_stopped};
 use crate::deploy::state::HostEnd;
 use crate::deploy::survey::{Depth, Survey, survey};
 use crate::host::run::{Compression, HostRun, Order};
@@ -28,11 +28,8 @@ pub(super) async fn look(
     depth: Depth,
     whom: Whom,
 ) -> Result<Survey, Fault> {
-    let mut found = tokio::select! {
-        biased;
-        () = ground.stop.cancelled() => return Err(Fault::Interrupted),
-        found = survey(ground, services, hosts, depth) => found,
-    };
+    let found = unless_stopped(&ground.stop, survey(ground, services, hosts, depth)).await;
+    let mut found = found.ok_or(Fault::Interrupted)?;
     set_aside(ground, &mut found, whom);
     Ok(found)
 }
@@ -72,13 +69,11 @@ pub(super) async fn quiet(
             }
         }
         for (host, drive, seen) in &drives {
-            let state = tokio::select! {
-                state = drive.finished_within(wait + SETTLE + stop * 2) => state,
-                () = ground.stop.cancelled() => {
-                    let drives: Vec<Drive> = drives.iter().map(|(_, drive, _)| drive.clone()).collect();
-                    abandon(&drives).await;
-                    return Err(Fault::Interrupted);
-                }
+            let end = drive.finished_within(wait + SETTLE + stop * 2);
+            let Some(state) = unless_stopped(&ground.stop, end).await else {
+                let drives: Vec<Drive> = drives.iter().map(|(_, drive, _)| drive.clone()).collect();
+                abandon(&drives).await;
+                return Err(Fault::Interrupted);
             };
             let host = HostName::clone(host);
             match (state.end, state.lost) {

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::cli::{Exit, Face, Failure, safe, session};
-use crate::deploy::{Untold, cordon};
+use crate::deploy::{Untold, cordon, unless_stopped};
 use crate::model::{FailureKind, HostName};
 
 /// Take hosts out of service: deploys and remedies leave them alone until `host uncordon`
@@ -66,7 +66,7 @@ fn carry(face: &Face, app: &App, names: &[HostName], line: Option<String>) -> Re
             tasks.spawn(async move { (cordon(&ground, &name, line.as_deref()).await, name) });
         }
         let left = || Failure::say(FailureKind::Interrupted, "stopped; hosts that had been told by then keep the word");
-        stop.unless_stopped(tasks.join_all()).await.ok_or_else(left)
+        unless_stopped(&stop.soon, tasks.join_all()).await.ok_or_else(left)
     })?;
     all.sort_by(|(_, one), (_, other)| one.cmp(other));
     let wanted = |kept: &Option<String>| kept.is_some() == line.is_some();

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use crate::cli::{Exit, Face, Failure, prompt, run, safe, session};
-use crate::deploy::{Words, lacks, needed};
+use crate::deploy::{Words, lacks, needed, unless_stopped};
 use crate::host::prepare::{Thing, bring};
 use crate::model::{FailureKind, HostName};
 use crate::transport::Lost;
@@ -57,7 +57,7 @@ impl Prepare {
         session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&id, "host prepare", stop.soon.clone());
             events.close();
-            let found = stop.unless_stopped(lacks(&ground, asked.clone())).await.ok_or_else(session::stopped)?;
+            let found = unless_stopped(&stop.soon, lacks(&ground, asked.clone())).await.ok_or_else(session::stopped)?;
             // Where nothing can be brought, a second look tells nothing new.
             let whole = found.values().flatten().all(BTreeSet::is_empty);
             if whole || self.only_look {

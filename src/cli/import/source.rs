@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Face, Failure, block_on, session};
-use crate::deploy::{Heard, Turns, Words, side_by_side};
+use crate::deploy::{Heard, Turns, Words, side_by_side, unless_stopped};
 use crate::model::{Cmd, FailureKind, HostName};
 use crate::transport::End;
 
@@ -154,7 +154,7 @@ fn printed(face: &Face, host: &HostName, cmd: Cmd, path: &str) -> Result<Vec<u8>
         let (_tasks, mut heard) = side_by_side(&ground, vec![words], Turns::ToTheEnd);
         let (mut out, mut err, mut end) = (Vec::new(), Vec::new(), None);
         loop {
-            match stop.unless_stopped(heard.recv()).await.flatten() {
+            match unless_stopped(&stop.soon, heard.recv()).await.flatten() {
                 Some((_, Heard::Out(bytes))) => out.extend(bytes),
                 Some((_, Heard::Err(bytes))) => err.extend(bytes),
                 Some((_, Heard::End(ended))) => end = Some(Ok(ended)),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use crate::deploy::unless_stopped;
 use crate::heal::diagnose::{judge, look};
 use crate::heal::observe::silence;
 use crate::heal::solve::cycle::{Healer, STOPPED, Treated};
@@ -61,7 +62,7 @@ impl Healer {
 
     /// Why nothing is to be done about a problem any more, if that is so.
     pub(super) async fn needless(&self, problem: &Problem) -> Option<&'static str> {
-        match self.unless_stopped(self.look_near(problem)).await {
+        match unless_stopped(&self.ground.stop, self.look_near(problem)).await {
             None => Some(STOPPED),
             Some(seen) if seen.roots().any(|root| root.is_same(problem)) => None,
             Some(_) => Some("it passed by itself"),
@@ -125,7 +126,7 @@ impl Healer {
             if self.cure.is_over() || !self.waits(Duration::from_secs(1)).await {
                 break;
             }
-            let Some(seen) = self.unless_stopped(self.look_again(&last)).await else { break };
+            let Some(seen) = unless_stopped(&self.ground.stop, self.look_again(&last)).await else { break };
             last = seen;
         }
         last
@@ -133,16 +134,7 @@ impl Healer {
 
     /// Waits so long; not to the end where somebody wishes the run to stop.
     async fn waits(&self, time: Duration) -> bool {
-        self.unless_stopped(tokio::time::sleep(time)).await.is_some()
-    }
-
-    /// Does what changes nothing, as long as nobody wishes the run to stop.
-    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            () = self.ground.stop.cancelled() => None,
-            done = work => Some(done),
-        }
+        unless_stopped(&self.ground.stop, tokio::time::sleep(time)).await.is_some()
     }
 
     /// What a remedy did not help against may be gone at one look and there at the next: to be well takes as many looks as to be ill.
@@ -156,7 +148,7 @@ impl Healer {
             if !in_vain.iter().any(gone) || self.cure.is_over() || !self.waits(apart).await {
                 break;
             }
-            let Some(seen) = self.unless_stopped(self.look_again(&last)).await else { break };
+            let Some(seen) = unless_stopped(&self.ground.stop, self.look_again(&last)).await else { break };
             last = seen;
         }
         last
@@ -188,7 +180,9 @@ impl Healer {
             if !self.waits(apart).await {
                 return (Vec::new(), last);
             }
-            let Some(seen) = self.unless_stopped(self.look_again(&last)).await else { return (Vec::new(), last) };
+            let Some(seen) = unless_stopped(&self.ground.stop, self.look_again(&last)).await else {
+                return (Vec::new(), last);
+            };
             last = seen;
             let still = |root: &Problem| last.roots().find(|other| root.is_same(other)).cloned();
             // The last look's own words and numbers are what is acted on.
