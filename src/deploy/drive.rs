@@ -13,12 +13,16 @@ use crate::deploy::far::Far;
 use crate::deploy::ground::Ground;
 use crate::deploy::state::{HostState, Phase};
 use crate::deploy::tale::Tale;
-use crate::host::run::{self, Compression, HostRun, Opening, Order, Reader, Tree};
+use crate::host::run::{self, Compression, HostRun, Opening, Order, Payload, Reader, Tree};
 use crate::model::{Event, RunId};
 use crate::transport::{Lost, Running, Said};
 
 /// The longest pause between two signs of life. Several fit into the time after which we count as lost.
 const SIGN: Duration = Duration::from_secs(5);
+
+/// How long a follower may say nothing. It tells every few seconds that it lives; one that reads from a disk that hangs does not. Longer
+/// than a dead link takes to be noticed, and shorter than the host usually waits for a sign of ours.
+const SILENT: Duration = Duration::from_secs(20);
 
 /// How long a lost host is tried again where the run itself does not say; by then it has noticed, too.
 const GIVE_UP: Duration = Duration::from_secs(30);
@@ -76,7 +80,8 @@ impl Drive {
             let name = far.borrow().name.clone();
             let tale = Tale::new(ground.clone(), name, &run.stages, state);
             let course = Course { run: run.id.clone(), base: run.base.clone(), contact: run.contact, watch: false };
-            let road = Road { ground, far, course, inbox, unsent: None, given: Vec::new(), tale };
+            let heard = Instant::now();
+            let road = Road { ground, far, course, inbox, unsent: None, heard, given: Vec::new(), tale };
             road.travel(run, trees, compression).await;
         });
         Self { run, orders, state: watch, far: link, _task: Arc::new(Mutex::new(task)) }
@@ -93,8 +98,8 @@ impl Drive {
         let mut task = JoinSet::new();
         task.spawn(async move {
             let tale = Tale::watching(ground.clone(), name, state);
-            let opening = course.again(0);
-            Road { ground, far, course, inbox, unsent: None, given: Vec::new(), tale }.follow(opening).await;
+            let (opening, heard) = (course.again(0), Instant::now());
+            Road { ground, far, course, inbox, unsent: None, heard, given: Vec::new(), tale }.follow(opening).await;
         });
         Self { run: run.clone(), orders, state: watch, far: link, _task: Arc::new(Mutex::new(task)) }
     }
@@ -162,6 +167,8 @@ struct Road {
     inbox: mpsc::UnboundedReceiver<Told>,
     /// What the host has not said that it has.
     unsent: Option<Opening>,
+    /// When something was heard last.
+    heard: Instant,
     /// All orders so far; given again when the link was lost, as the host takes each only once.
     given: Vec<Order>,
     tale: Tale,
@@ -230,12 +237,12 @@ impl Road {
                     };
                     let began = Instant::now();
                     let leg = self.leg(opening).await;
-                    held = began.elapsed() > patience.max(DEAD);
+                    held = self.heard.saturating_duration_since(began) > patience.max(DEAD);
                     leg
                 }
                 Err(lost) => Leg::Lost(lost),
             };
-            // To send takes its time, too; and a long step says nothing while the link is well.
+            // To send takes its time, too; and a long step has nothing to tell while the link is well.
             if self.tale.count() > before || sent < sendings || held {
                 give_up = Instant::now() + patience;
             }
@@ -252,21 +259,7 @@ impl Road {
         };
         // Orders may follow the payload only when the host said that it has it: until then they would be read as a part of it.
         let mut listening = opening.payload.is_empty() && !self.course.watch;
-        let mut sending = JoinSet::new();
-        sending.spawn_blocking({
-            let (sender, mut payload) = (input.clone(), opening.payload);
-            move || {
-                loop {
-                    let mut piece = vec![0; PIECE];
-                    // A payload that cannot be read to its end arrives cut, and the host refuses it.
-                    let Ok(read @ 1..) = payload.read(&mut piece) else { return };
-                    piece.truncate(read);
-                    if sender.blocking_send(piece).is_err() {
-                        return;
-                    }
-                }
-            }
-        });
+        let _sending = send(input.clone(), opening.payload);
         if listening {
             self.repeat(&input).await;
         }
@@ -275,13 +268,19 @@ impl Road {
         // A run that begins counts from its beginning; one that missed us needs a sign at once.
         let first = if listening { Instant::now() } else { Instant::now() + pause };
         let mut sign = tokio::time::interval_at(first, pause);
+        self.heard = Instant::now();
         loop {
             tokio::select! {
+                // To take in what is sent may take its time.
+                () = tokio::time::sleep_until(self.heard + SILENT), if listening || self.course.watch => {
+                    return Leg::Lost(Lost::TimedOut { what: "a sign of life of what tells of the run".into(), after: SILENT });
+                }
                 _ = sign.tick(), if listening => {
                     let _ = input.send(Order::Here.line().into_bytes()).await;
                 }
                 said = output.recv() => match said {
                     Some(Said::Out(bytes)) => {
+                        self.heard = Instant::now();
                         for report in reader.push(&bytes) {
                             if self.tale.hear(report) && !listening {
                                 (listening, self.unsent) = (true, None);
@@ -331,4 +330,21 @@ impl Road {
         self.tale.refused(if says.is_empty() { "the host did not take the run" } else { &says });
         Leg::Over
     }
+}
+
+/// Hands a payload over, beside everything else.
+fn send(to: mpsc::Sender<Vec<u8>>, mut payload: Payload) -> JoinSet<()> {
+    let mut sending = JoinSet::new();
+    sending.spawn_blocking(move || {
+        loop {
+            let mut piece = vec![0; PIECE];
+            // A payload that cannot be read to its end arrives cut, and the host refuses it.
+            let Ok(read @ 1..) = payload.read(&mut piece) else { return };
+            piece.truncate(read);
+            if to.blocking_send(piece).is_err() {
+                return;
+            }
+        }
+    });
+    sending
 }

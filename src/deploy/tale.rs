@@ -96,7 +96,7 @@ impl Tale {
             Report::Refused(why) => self.refused(&why),
             Report::Unknown => self.refused("the host has no such run any more"),
             Report::Orphaned => self.end(HostEnd::Orphaned),
-            Report::Noise(_) => {}
+            Report::Noise(_) | Report::Lives => {}
             Report::Told(entry) => {
                 // After a lost link the follower may repeat what we know. Line 0 is the host's record of the end.
                 if entry.line == 0 || entry.line > self.count {

@@ -45,6 +45,8 @@ impl Order {
 pub enum Report {
     /// The payload arrived whole. From now on orders may be sent.
     Received,
+    /// The follower lives, and has nothing to tell.
+    Lives,
     /// The host did not take the payload, and did nothing.
     Refused(String),
     /// There is no such run.
@@ -270,6 +272,7 @@ fn follower(text: &str) -> Option<Report> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     Some(match word {
         "received" => Report::Received,
+        "lives" => Report::Lives,
         "refused" => Report::Refused(rest.to_owned()),
         "unknown" => Report::Unknown,
         "orphaned" => Report::Orphaned,

@@ -14,6 +14,7 @@ mod fastapi;
 mod faults;
 mod flags;
 mod fleet;
+mod follower;
 mod garbage;
 mod group;
 mod harmless;
@@ -81,6 +82,7 @@ pub fn trials() -> Vec<Trial> {
         faults::trials(),
         flags::trials(),
         fleet::trials(),
+        follower::trials(),
         garbage::trials(),
         group::trials(),
         harmless::trials(),

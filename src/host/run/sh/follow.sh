@@ -44,6 +44,7 @@ follow() { # RUN SEEN
     # may have ended with its link.
     if { lives "$run/runner" || [ "$rest" = starting ]; } && [ "$rest $idle" != 'starting 20' ]; then heed; else last=yes; fi
     idle=$((idle + 1))
+    case $idle in *[05]) tell lives || exit 1 ;; esac # who hears nothing for long takes us for hung
   done
   kill $helpers 2>/dev/null
   [ -z "$ear" ] || rm -f "$ear"
