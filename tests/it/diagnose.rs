@@ -12,6 +12,7 @@ use crate::verbs::{Place, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("diagnose::it_says_what_heal_would_choose_and_what_holds_it", chosen),
+        trial("diagnose::what_breaks_nothing_yet_is_told_and_does_not_count", latent),
         trial("diagnose::a_silent_host_costs_a_pass_one_deadline", silent),
         trial("diagnose::a_deploy_that_gives_up_leaves_a_bundle_once", given_up),
         trial("diagnose::what_the_ladder_healed_is_known_the_next_time", ladder),
@@ -52,6 +53,25 @@ fn chosen(place: &Place<'_>) -> Result<(), Failed> {
     let problems = document["diagnosis"]["problems"].as_array().cloned().unwrap_or_default();
     let held: Vec<&Value> = problems.iter().flat_map(|one| one["remedies"].as_array()).flatten().collect();
     assert!(held.iter().any(|one| one["says"] == "restart the unit" && one["held_by"].is_null()), "{text}");
+    Ok(())
+}
+
+/// `diagnose`, `heal` and `sweep` end alike.
+fn latent(place: &Place<'_>) -> Result<(), Failed> {
+    let file = place.folder.join("registry.yml");
+    let text = std::fs::read_to_string(&file)?.replace("  down: { address: 127.0.0.1, port: 1 }\n", "");
+    std::fs::write(&file, format!("{text}defaults: {{ heal: {{ apart: 50ms, policy: observe }} }}\n"))?;
+    place.want(0, &["deploy", "--all"])?;
+    let release = place.folder.join("base/services/above/current").canonicalize()?;
+    std::fs::set_permissions(&release, std::fs::Permissions::from_mode(0o777))?;
+    for verb in ["diagnose", "heal", "sweep"] {
+        let said = place.want(0, &[verb, "-v"])?.out;
+        assert!(said.contains("LATENT") && said.contains("above on box"), "{verb}: {said}");
+    }
+    std::fs::remove_file(place.folder.join("good"))?;
+    for verb in ["diagnose", "heal", "sweep"] {
+        place.want(8, &[verb])?;
+    }
     Ok(())
 }
 
