@@ -14,15 +14,16 @@ use crate::cli::playbook::library;
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::{Ground, Selection};
 use crate::heal::playbook::Risk;
-use crate::heal::{Cure, HealFault, Healing, Observation, Problem, Refrained, Treated, heal, may_pass, notify};
+use crate::heal::{Cure, HealFault, Healing, Observation, Problem, Refrained, Sight, Treated, heal, may_pass, notify};
 use crate::journal::Verdict;
-use crate::model::FailureKind;
+use crate::model::{FailureKind, HostName};
 
 /// Find what is the matter with services and hosts, and mend what may be mended
 ///
 /// Looks as `diagnose` does, several times where something is wrong; then applies the remedy of the root problem as a
 /// transaction on its host, looks again, and undoes what did not help. `heal:` in the registry says what may be done without a
-/// person, how often, and when. Ends with 8 when something is still wrong, and else with 4 when something could not be seen.
+/// person, how often, and when. Ends with 8 when something is still wrong, and else with 4 when something could not be seen;
+/// what is LATENT breaks nothing yet, and does not count.
 #[derive(Debug, clap::Args)]
 pub(super) struct Heal {
     /// Services or hosts; everything, if none is named
@@ -180,26 +181,37 @@ pub(super) fn failed(fault: HealFault) -> Failure {
 fn judge(healing: &Healing, news: bool) -> Result<(), Failure> {
     let roots = healing.last.roots().filter(|problem| !(problem.latent || news && healing.is_aside(problem)));
     let left = roots.count();
+    let unseen: Vec<&Observation> = if news { healing.blind().collect() } else { healing.unseen().collect() };
     if left > 0 {
         let says = if left == 1 { "1 problem is left".to_owned() } else { format!("{left} problems are left") };
+        // That nothing is known of a host that cannot be reached is that problem; of others it is not to be missed beside what is left.
+        let lost = |host: &HostName| {
+            let mut reach = healing.last.observations.iter().filter(|one| one.look == "reach" && one.host == *host);
+            reach.any(|one| one.sight != Sight::Good)
+        };
+        let rest: Vec<&Observation> = unseen.into_iter().filter(|one| !lost(&one.host)).collect();
+        let says = if rest.is_empty() { says } else { format!("{says}, and {}", not_taken(healing, &rest)) };
         return Err(Failure::say(FailureKind::Unhealthy, says).hint("`portoser diagnose` shows all that was seen"));
     }
-    let unseen: Vec<&Observation> = if news { healing.blind().collect() } else { healing.unseen().collect() };
     if !unseen.is_empty() {
-        let which = unseen.iter().take(FEW).map(|one| {
-            let of = if one.of.is_empty() { String::new() } else { format!(" {}", one.of) };
-            format!("{}{of} of {}: {}", one.look, place(&one.host, one.service.as_ref()), one.says)
-        });
-        let more = if unseen.len() > FEW { format!(", and {} more", unseen.len() - FEW) } else { String::new() };
-        let which = which.collect::<Vec<_>>().join(", ");
-        let says =
-            format!("{} of {} looks could not be taken: {which}{more}", unseen.len(), healing.last.observations.len());
+        let says = not_taken(healing, &unseen);
         let shows = "`portoser diagnose` shows all that was seen";
         let lasts = format!("{shows}; what need not be seen there is named in `heal: {{ unseen: [LOOK] }}`");
         let hint = if unseen.iter().any(|one| may_pass(one)) { shows.to_owned() } else { lasts };
         return Err(Failure::say(FailureKind::Unreachable, says).hint(hint));
     }
     Ok(())
+}
+
+/// How many looks could not be taken, and the first of them.
+fn not_taken(healing: &Healing, unseen: &[&Observation]) -> String {
+    let which = unseen.iter().take(FEW).map(|one| {
+        let of = if one.of.is_empty() { String::new() } else { format!(" {}", one.of) };
+        format!("{}{of} of {}: {}", one.look, place(&one.host, one.service.as_ref()), one.says)
+    });
+    let which = which.collect::<Vec<_>>().join(", ");
+    let more = if unseen.len() > FEW { format!(", and {} more", unseen.len() - FEW) } else { String::new() };
+    format!("{} of {} looks could not be taken: {which}{more}", unseen.len(), healing.last.observations.len())
 }
 
 fn show(face: &Face, healing: &Healing, news: bool) {
@@ -288,12 +300,16 @@ pub(super) fn document(healing: &Healing) -> Value {
     let unsure = healing
         .unsure()
         .map(|problem| with(about(problem), json!({ "why": undecided(healing), "aside": healing.is_aside(problem) })));
+    let blind = healing.unseen().map(
+        |one| json!({ "look": one.look, "of": one.of, "host": one.host, "service": one.service, "why": one.says }),
+    );
     json!({
         "score": { "before": healing.first.score(), "after": healing.last.score() },
         "treated": treated.collect::<Vec<_>>(),
         "left": refrained.collect::<Vec<_>>(),
         "unsure": unsure.collect::<Vec<_>>(),
         "unseen": healing.unseen().count(),
+        "blind": blind.collect::<Vec<_>>(),
         "cordoned": healing.aside,
     })
 }
@@ -303,7 +319,7 @@ mod tests {
     use super::*;
     use crate::heal::playbook::Library;
     use crate::heal::{Diagnosis, World, analyze};
-    use crate::model::{HostName, ServiceName};
+    use crate::model::ServiceName;
 
     #[test]
     fn what_was_looked_at_is_told_also_where_it_was_stopped() {
@@ -339,5 +355,30 @@ mod tests {
             let (one, why) = (&told["unsure"][0], if healing.cut { CUT } else { APART });
             assert_eq!((&one["host"], &one["service"], &one["why"]), (&json!("web1"), &json!("api"), &json!(why)));
         }
+    }
+
+    #[test]
+    fn what_was_not_seen_is_named_beside_what_is_left() {
+        let (host, away) = ["web1", "web2"].map(|name| HostName::try_from(name).expect("a name")).into();
+        let (api, db) = ["api", "db"].map(|name| ServiceName::try_from(name).expect("a name")).into();
+        let failed = Observation::service("unit", &host, &api).with("unit", "api.service").with("active", "failed");
+        let observations = vec![
+            failed.bad("api.service is failed"),
+            Observation::service("check", &host, &db).of("http :80/").unseen("the host did not answer within 2 s"),
+            // Of a host that cannot be reached that is all that is to be said.
+            Observation::host("reach", &away).with("kind", "silent").bad("it did not answer"),
+            Observation::host("disk", &away).unseen("it did not answer"),
+        ];
+        let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
+        let problems = analyze(&World::default(), &observations, &library);
+        let last = Diagnosis { observations, problems };
+        let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let healing = Healing { first: last.clone(), last, treated, refrained, aside, cut: false };
+        let ended = judge(&healing, true).expect_err("it is not well");
+        assert_eq!(ended.kind(), FailureKind::Unhealthy);
+        let says = "2 problems are left, and 1 of 4 looks could not be taken: check http :80/ of db on web1: the host did not answer";
+        assert!(ended.text().starts_with(says), "{}", ended.text());
+        let told = document(&healing);
+        assert_eq!(told["blind"][0]["service"], json!("db"), "{told}");
     }
 }
