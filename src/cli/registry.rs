@@ -103,7 +103,11 @@ pub(super) fn unknown<'a>(kind: &str, name: &str, names: impl Iterator<Item = &'
     let failure = Failure::say(FailureKind::Usage, format!("no {kind} named `{name}`"));
     match registry::nearest(name, names) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
-        None => failure,
+        None => failure.hint(match kind {
+            "host" => "`portoser list --hosts` shows them",
+            "playbook" => "`portoser playbook list` shows them",
+            _ => "`portoser list` shows the services, and with --hosts the hosts",
+        }),
     }
 }
 

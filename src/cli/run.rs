@@ -88,6 +88,11 @@ impl Run {
             self.all || self.host.contains(&host.name) || (!self.label.is_empty() && carries)
         };
         let hosts: Vec<_> = registry.hosts.values().filter(labelled).map(|host| host.name.clone()).collect();
+        if hosts.is_empty() && !self.label.is_empty() {
+            let all: Vec<String> = self.label.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let says = format!("no host carries the labels {}", all.join(", "));
+            return Err(Failure::say(FailureKind::Usage, says).hint("see `portoser list --hosts`"));
+        }
         if hosts.is_empty() {
             return Err(Failure::say(FailureKind::Usage, "no host is meant")
                 .hint("give --host, --label or --all; `portoser list --hosts` shows the hosts"));

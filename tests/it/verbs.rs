@@ -278,7 +278,7 @@ fn a_host_that_is_down_is_unseen(place: &Place) -> Outcome {
     let table = place.want(4, &["host", "check"])?;
     assert!(table.out.lines().all(|line| line.chars().count() <= 100), "{}", table.out);
     assert!(
-        table.out.contains("NO LOGIN") && table.err.contains("down: ") && table.out.lines().count() == 3,
+        table.out.contains("UNREACHABLE") && table.err.contains("down: ") && table.out.lines().count() == 3,
         "{}",
         table.out
     );

@@ -9,6 +9,7 @@ use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::deploy::{Checked, check_hosts};
 use crate::host::{Facts, Init};
 use crate::model::{FailureKind, HostName};
+use crate::transport::Lost;
 
 /// Show what works on hosts: login and by what, sudo, init system, tools and their versions, disk, clock, base folder
 ///
@@ -78,7 +79,9 @@ fn row(one: &Checked) -> [String; 6] {
 /// What is the matter, in a word or two; the lines below the table tell it in full.
 fn state(one: &Checked) -> &'static str {
     match (&one.login, &one.sudo, &one.facts) {
-        (Err(_), ..) => "NO LOGIN",
+        (Err(Lost::HostKey(_)), ..) => "HOST KEY",
+        (Err(Lost::Authentication { .. } | Lost::NoShell { .. }), ..) => "NO LOGIN",
+        (Err(_), ..) => "UNREACHABLE",
         (_, Some(Err(_)), _) => "NO SUDO",
         (_, _, None) => "NOT SEEN",
         (_, _, Some(facts)) if facts.unwritable.is_some() => "NOT WRITABLE",

@@ -29,7 +29,9 @@ impl Trust {
             let known = app.registry.hosts.keys().map(|name| name.as_str());
             return Err(crate::cli::registry::unknown("host", self.name.as_str(), known));
         };
-        let key = session::looking(&app, async |_| app.host_key(host).await.map_err(|lost| failed(&lost)))?;
+        let key = session::looking(&app, async |_| {
+            app.host_key(host).await.map_err(|lost| failed(&lost).doing(format!("asking `{}` for its key", self.name)))
+        })?;
         match key.verdict {
             Verdict::Trusted => face.talk(safe(&key.to_string())),
             Verdict::Unknown => {

@@ -99,7 +99,7 @@ impl From<&Host> for Wanted {
 }
 
 /// One word of `ProxyJump`: `[user@]host[:port]`, or the same as `ssh://`.
-fn hop_word(word: &str) -> Wanted {
+fn hop_word(word: &str) -> Result<Wanted, Lost> {
     let word = word.trim();
     let word = word.strip_prefix("ssh://").unwrap_or(word);
     let (user, rest) = match word.rsplit_once('@') {
@@ -108,12 +108,19 @@ fn hop_word(word: &str) -> Wanted {
     };
     let bracketed = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (alias, port) = match (bracketed, rest.rsplit_once(':')) {
-        (Some((inside, after)), _) => (inside, after.strip_prefix(':').and_then(|port| port.parse().ok())),
+        (Some((inside, after)), _) => (inside, after.strip_prefix(':')),
         // More than one colon is a bare IPv6 address.
-        (None, Some((name, port))) if !name.contains(':') => (name, port.parse().ok()),
+        (None, Some((name, port))) if !name.contains(':') => (name, Some(port)),
         (None, _) => (rest, None),
     };
-    Wanted { label: word.to_owned(), alias: alias.to_owned(), user, port, identity: Vec::new() }
+    // Another host than the one that is meant may listen at the usual port.
+    let port = port.map(|port| port.parse().ok().filter(|port| *port > 0));
+    if alias.is_empty() || port == Some(None) {
+        let hint = "a hop is written as [user@]host[:port]; mend it in the SSH configuration".to_owned();
+        return Err(Lost::Config(format!("`{word}` in ProxyJump names no host, or no port"), hint));
+    }
+    let (label, alias, port) = (word.to_owned(), alias.to_owned(), port.flatten());
+    Ok(Wanted { label, alias, user, port, identity: Vec::new() })
 }
 
 /// How many hops may follow from hops of hops.
@@ -130,7 +137,7 @@ async fn at_depth(wanted: Wanted, config: &Config, options: &Options, depth: usi
     let alias = wanted.alias.clone();
     let mut target = merge(wanted, &said, options);
     for word in said.jump.iter().flat_map(|words| words.split(',')) {
-        let hop = hop_word(word);
+        let hop = hop_word(word)?;
         if hop.alias.eq_ignore_ascii_case(&alias) {
             continue;
         }
@@ -259,7 +266,7 @@ mod tests {
     #[test]
     fn the_words_of_proxy_jump_are_read() {
         let read = |word: &str| {
-            let hop = hop_word(word);
+            let hop = hop_word(word).unwrap_or_else(|lost| panic!("{lost}"));
             (hop.user, hop.alias, hop.port)
         };
         assert_eq!(read("bastion"), (None, "bastion".into(), None));
@@ -268,6 +275,9 @@ mod tests {
         assert_eq!(read("[::1]:22"), (None, "::1".into(), Some(22)));
         assert_eq!(read("::1"), (None, "::1".into(), None));
         assert_eq!(read("me@corp@b"), (Some("me@corp".into()), "b".into(), None));
+        for wrong in ["a@b:port", "b:0", "b:70000", "b:", "[::1]:x", "a@", ""] {
+            assert!(matches!(hop_word(wrong), Err(Lost::Config(..))), "{wrong}");
+        }
     }
 
     #[test]
