@@ -8,7 +8,7 @@ use crate::cli::bundle::leaver;
 use crate::cli::{Exit, Face, Failure, block_on, plan, said, session};
 use crate::deploy::{Fault, Ground, Pace, Request, Selection, Terms, deploy, left_out, prepare, prepare_back, verdict};
 use crate::model::{FailureKind, HostName, RunId, ServiceName};
-use crate::plan::{Action, RefusedAt, Target};
+use crate::plan::{RefusedAt, Target};
 use crate::registry::{Batch, Service, parse_duration};
 
 /// Which services, and where.
@@ -140,8 +140,8 @@ pub(super) fn go(
             prepared = planned().await;
         }
         let mut prepared = prepared.map_err(fault)?;
-        let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
-        session::approve(face, &app, moving.map(|change| &change.service), &manner.approve).await?;
+        let moving = prepared.plan.moving().map(|change| &change.service);
+        session::approve(face, &app, moving, &manner.approve).await?;
         if let Some(healers) = healers.as_ref().filter(|_| prepared.is_troubled(&ground)) {
             healers.clear_way(&ground, &request.selection).await;
             prepared = prepared.again(&ground).await.map_err(fault)?;

@@ -203,19 +203,7 @@ pub(super) async fn approve<'a>(
     names: impl IntoIterator<Item = &'a ServiceName>,
     approved: &[String],
 ) -> Result<(), Failure> {
-    let mut names = names.into_iter().peekable();
-    if names.peek().is_none() {
-        return Ok(());
-    }
-    let protected = names.filter(|name| app.registry.services.get(*name).is_some_and(|service| service.protected));
-    let mut wanted: Vec<String> = protected.map(ToString::to_string).collect();
-    if app.registry.protected
-        && let Some(environment) = &app.registry.environment
-    {
-        wanted = vec![environment.clone()];
-    }
-    wanted.dedup();
-    for name in wanted.into_iter().filter(|name| !approved.contains(name)) {
+    for name in app.registry.guarded(names).into_iter().filter(|name| !approved.contains(name)) {
         let refuse = || {
             Failure::say(FailureKind::Refused, format!("`{name}` is protected")).hint(format!("give --approve {name}"))
         };

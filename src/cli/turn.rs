@@ -10,7 +10,7 @@ use crate::deploy::{
     Fault, Ground, Pace, Prepared, SelectFault, Selection, Terms, TurnRequest, deploy, prepare_turn, select, verdict,
 };
 use crate::model::{FailureKind, HostName, RunId, ServiceName, UnitChange};
-use crate::plan::{Action, Turn};
+use crate::plan::Turn;
 use crate::registry::{Batch, parse_duration};
 
 /// What the five verbs take.
@@ -131,8 +131,7 @@ pub(super) fn carry(
         if turn == Turn::Remove {
             confirm(face, &prepared).await?;
         }
-        let moving = prepared.plan.changes.iter().filter(|change| change.action != Action::Nothing);
-        session::approve(face, &app, moving.map(|change| &change.service), &approve).await?;
+        session::approve(face, &app, prepared.plan.moving().map(|change| &change.service), &approve).await?;
         let (ended, _) = deploy(&ground, prepared, &terms).await.map_err(fault)?;
         if skipped.is_empty() || verdict(&ended, ground.stop.is_cancelled()).is_some() {
             return Ok(ended);

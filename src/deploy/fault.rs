@@ -60,6 +60,9 @@ pub enum Fault {
     /// Services of which no other host was seen to be able to take the place of this one, and why each.
     #[error("draining `{host}` would end what no other host carries")]
     Alone { host: HostName, services: Vec<(ServiceName, String)> },
+    /// What is protected would change only by the plan that was made anew.
+    #[error("`{0}` is protected, and would change only since somebody else was at work meanwhile")]
+    Unapproved(String),
     /// The host does not write down what it is to keep.
     #[error("`{host}` did not keep the word that it is out of service: its base folder cannot be written")]
     Wordless { host: HostName },
@@ -105,7 +108,9 @@ impl Fault {
             Self::Push { why, .. } => why.kind(),
             Self::Unseen(_) | Self::Gone { .. } => FailureKind::Unreachable,
             Self::Begin { .. } => FailureKind::RolledBack,
-            Self::Refused(_) | Self::Cordoned(_) | Self::Closed(_) | Self::Alone { .. } => FailureKind::Refused,
+            Self::Refused(_) | Self::Cordoned(_) | Self::Closed(_) | Self::Alone { .. } | Self::Unapproved(_) => {
+                FailureKind::Refused
+            }
             Self::Locked { .. } | Self::Stale { .. } => FailureKind::Locked,
             Self::Payload { .. } | Self::Wordless { .. } => FailureKind::Internal,
             Self::Secret { .. } => FailureKind::Secret,
@@ -148,6 +153,7 @@ impl Fault {
             }
             Self::Cordoned(_) => vec!["take it in again with `portoser host uncordon`".into()],
             Self::Alone { .. } => vec!["nothing was stopped; bring them to other hosts first, or give --alone".into()],
+            Self::Unapproved(name) => vec![format!("see `portoser plan`, and give --approve {name}")],
             Self::Gone { host, .. } | Self::Wordless { host } => vec![format!("see `portoser host check {host}`")],
             Self::Git(fault) => fault.hints(),
             Self::Image(fault) => vec![fault.hint().into()],

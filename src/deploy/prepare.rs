@@ -204,7 +204,6 @@ impl Prepared {
     /// Whether the first look shows that something is wrong where something is to change, though not why.
     #[must_use]
     pub fn is_troubled(&self, ground: &Ground) -> bool {
-        let moving = || self.plan.changes.iter().filter(|change| change.action != Action::Nothing);
         let ill = |change: &Change| {
             let health = self.survey.health.get(&(change.service.clone(), change.host.clone()));
             let engine = ground.engines.iter().find(|engine| engine.name() == change.record.engine);
@@ -214,14 +213,22 @@ impl Prepared {
             let host = |seen: &Seen| seen.blind.is_some() || seen.facts.disk.is_some_and(|(free, _)| free < SPARE);
             matches!(health, Some(Health::Bad(_))) || seen.is_some_and(|seen| host(seen) || !runs(seen))
         };
-        moving().any(ill)
+        self.plan.moving().any(ill)
     }
 
-    /// Looks again and plans again, because somebody else was on a host in between.
+    /// Looks again and plans again, because somebody else was on a host in between. What is protected and would change only now was
+    /// approved by nobody.
     pub async fn again(self, ground: &Arc<Ground>) -> Result<Self, Fault> {
+        let guarded = |plan: &Plan| ground.registry.guarded(plan.moving().map(|change| &change.service));
+        let approved = guarded(&self.plan);
         let Self { services, hosts, aim, .. } = self;
         let survey = quiet(ground, &services, &hosts, aim.depth(), aim.whom()).await?;
-        conclude(ground, services, hosts, survey, aim).await
+        let now = conclude(ground, services, hosts, survey, aim).await?;
+        if let Some(name) = guarded(&now.plan).into_iter().find(|name| !approved.contains(name)) {
+            ground.part(&now.survey.far).await;
+            return Err(Fault::Unapproved(name));
+        }
+        Ok(now)
     }
 }
 

@@ -155,7 +155,12 @@ impl Plan {
     /// Whether all is in place.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.changes.iter().all(|change| change.action == Action::Nothing)
+        self.moving().next().is_none()
+    }
+
+    /// What changes something.
+    pub fn moving(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.action != Action::Nothing)
     }
 
     /// The changes of each service, in the registry's order of hosts.

@@ -36,6 +36,18 @@ pub struct Registry {
     pub at_once: Option<usize>,
 }
 
+impl Registry {
+    /// The names by which a person has to approve that these services change; none where none does.
+    pub fn guarded<'a>(&self, moving: impl IntoIterator<Item = &'a ServiceName>) -> BTreeSet<String> {
+        let mut moving = moving.into_iter().peekable();
+        if let (true, Some(environment)) = (self.protected && moving.peek().is_some(), &self.environment) {
+            return BTreeSet::from([environment.clone()]);
+        }
+        let protected = |name: &&ServiceName| self.services.get(*name).is_some_and(|service| service.protected);
+        moving.filter(protected).map(ToString::to_string).collect()
+    }
+}
+
 /// How a host is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Connection {

@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("terminal::an_unknown_host_key_is_asked_about", unknown_key),
         trial("terminal::nothing_is_written_over_a_question", undisturbed),
         trial("terminal::what_is_protected_wants_its_name_typed", protected),
+        trial("terminal::what_goes_back_is_told_by_the_plan_that_is_carried_out", raced),
         trial("terminal::what_is_removed_wants_its_name_typed", removed),
         trial("terminal::a_watch_tells_how_it_stands_and_leaves_the_screen_in_order", watched),
         passphrase.with_ignored_flag(reason.is_some()),
@@ -94,6 +95,35 @@ fn protected(place: &Place) -> Outcome {
     terminal.ends(0);
     place.want(0, &["status"])?;
     place.want(0, &["remove", "--all", "--yes", "--approve", "below"])?;
+    Ok(())
+}
+
+/// While the question stands, somebody else gives a way back to what had none: it goes back with the rest, unless nobody approved that.
+fn raced(place: &Place) -> Outcome {
+    let file = place.at("registry.yml");
+    let plain = std::fs::read_to_string(&file)? + "defaults: { deploy: { soak: 0s } }\n";
+    let write = |plain: &str, version: &str| {
+        let text = plain.replace("  above:\n", "  above:\n    protected: true\n").replace("it's $(me)", version);
+        std::fs::write(&file, text.replacen("echo up;", &format!("echo {};", &version[..1]), 1))
+    };
+    let deploy =
+        |words: &[&str]| place.want(0, &[&["deploy", "--approve", "above", "--approve", "below"], words].concat());
+    let greets = || place.want(0, &["exec", "above", "--", "sh", "-c", "echo $GREETING"]).map(|said| said.out);
+    for (plain, code) in [(plain.clone(), 0), (plain.replace("  below:\n", "  below:\n    protected: true\n"), 9)] {
+        write(&plain, "1")?;
+        deploy(&["--all"])?;
+        write(&plain, "12")?;
+        deploy(&["above"])?;
+        let mut back = Terminal::start(&place.command(&["rollback", "--all"]));
+        back.shows("`above` is protected; type its name to go on");
+        write(&plain, "2")?;
+        deploy(&["--all"])?;
+        let said = back.types("above\n").ends(code);
+        assert!(!said.contains("nothing was done for"), "{said}");
+        assert_eq!(said.contains("`below` is protected, and would change only since"), code == 9, "{said}");
+        assert_eq!(greets()?, if code == 0 { "12\n" } else { "2\n" }, "{said}");
+        place.want(0, &["remove", "--all", "--yes", "--approve", "above", "--approve", "below"])?;
+    }
     Ok(())
 }
 
