@@ -17,6 +17,7 @@ mod git;
 mod heal;
 mod hostile;
 mod import;
+mod interrupted;
 mod journal;
 mod lab;
 mod notify;
@@ -55,6 +56,7 @@ fn main() {
         heal::trials(),
         hostile::trials(),
         import::trials(),
+        interrupted::trials(),
         journal::trials(),
         lab::trials(),
         notify::trials(),
