@@ -9,8 +9,10 @@ pub mod prepare;
 pub mod push;
 mod record;
 pub mod run;
+mod store;
 
 pub use facts::{Facts, Init, Seen, SeenContainer, SeenService, SeenUnit, TOOLS};
 pub use layout::{Layout, OURS};
 pub use look::{Fetch, Fetches, room_for};
 pub use record::{FORMAT, Hooks, Once, Record, Supervisor, UnitFile, Venv};
+pub(crate) use store::STORE;

@@ -64,7 +64,7 @@ pub struct Place<'a> {
 pub fn ask(place: &Place<'_>, image: &Image) -> Cmd {
     let words = ["ask", place.base, place.folder, place.tag, image.id.as_str()];
     Cmd::new("/bin/sh")
-        .args(["-c", concat!(include_str!("push/arrived.sh"), include_str!("push/ask.sh"))])
+        .args(["-c", concat!(include_str!("store.sh"), include_str!("push/arrived.sh"), include_str!("push/ask.sh"))])
         .args(words)
         .within(ASK)
 }

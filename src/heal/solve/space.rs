@@ -1,6 +1,7 @@
 //! What makes room on a disk that is full: each step takes only what lies on the very file system that is full, and nothing else.
 
 use crate::heal::solve::deed::{Found, Way, run};
+use crate::host::STORE;
 use crate::model::{Cmd, Step};
 use crate::plan::Mend;
 
@@ -20,7 +21,7 @@ pub(super) fn prune(what: &str, found: &Found<'_>) -> Option<Way> {
 const LIBRARY: &str = include_str!("space.sh");
 
 fn script(name: &str, call: &str, mount: &str) -> Step {
-    run(Cmd::new("/bin/sh").args(["-c", &format!("mount=$1\n{LIBRARY}{call}"), name, mount]), None)
+    run(Cmd::new("/bin/sh").args(["-c", &format!("mount=$1\n{STORE}{LIBRARY}{call}"), name, mount]), None)
 }
 
 #[cfg(test)]

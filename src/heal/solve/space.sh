@@ -60,8 +60,9 @@ caches() { # each package tool empties its own cache, which knows no half
 
 images() { # those without a name that no container uses; ours have names as long as their release is there
   command -v docker >/dev/null || return 0
-  root=$(docker info --format '{{.DockerRootDir}}') || return 0
-  on "$root" || on /var/lib/containerd || return 0
+  info=$(docker info --format "$store_words") || return 0
+  store "$info"
+  on "$root" || on "$lies" || return 0
   for one in $(docker images --quiet --no-trunc --filter dangling=true); do
     ! enough || return 0
     docker rmi "$one" || :

@@ -68,11 +68,7 @@ pick='/"digest":/ { digest = $0; gsub(/.*"digest": *"|".*/, "", digest) } /"arch
   /"os":/ { os = $0; gsub(/.*: *"|".*/, "", os) } /}/ { if (arch != "" && os "/" arch == wanted && !found) { found = 1; print digest }; arch = os = "" }'
 
 held() { # which of the offered layers the engine has: by what it wrote down when it fetched them, which only root may read
-  root=$($limit docker info --format '{{.DockerRootDir}}|{{.Driver}}|{{.DriverStatus}}|{{.SecurityOptions}}')
-  kept=${root#*|} root=${root%%|*}
-  driver=${kept%%|*} lies=$root
-  # containerd keeps its images where itself lies, which docker does not tell: elsewhere for an engine without root.
-  case $kept in *containerd.snapshotter*name=rootless*) lies= ;; *containerd.snapshotter*) lies=/var/lib/containerd ;; esac
+  store "$($limit docker info --format "$store_words")"
   [ ! -d "$lies" ] || df -Pk "$lies" | { read -r head && read -r device size used free part mount && say images/room "$((free * 1024)) $mount"; }
   book=$root/image/$driver/distribution/diffid-by-digest/sha256
   all=$($limit docker images -aq --no-trunc | sort -u)

@@ -12,7 +12,7 @@ mod records;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::facts::TOOLS;
-use crate::host::run;
+use crate::host::{STORE, run};
 use crate::model::{Login, Pull, ReleaseId, Scope, ServiceName, quote};
 
 pub use beside::{Beside, ENDED, MUTE, late, read_beside};
@@ -133,6 +133,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
     script.push_str(if question.docker { "containers needed\n" } else { "containers ''\n" });
     if !question.images.is_empty() {
         script.push_str(run::sign::SIGN);
+        script.push_str(STORE);
         script.push_str(IMAGES);
         if !question.logins.is_empty() {
             script.push_str("sign_place\n");

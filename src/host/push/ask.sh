@@ -27,12 +27,10 @@ if [ -d "$folder" ]; then
   done
 fi
 # Only Docker with a store of its own takes an archive that lacks the layers which it has; containerd's and Podman do not.
-engine=$($limit docker info --format '{{.DockerRootDir}}
-{{.Driver}} {{.DriverStatus}} {{.SecurityOptions}}' 2>/dev/null)
-case ${engine#*
-}$platform in
+store "$($limit docker info --format "$store_words" 2>/dev/null)"
+case $kept$platform in
 *containerd.snapshotter* | *'|Podman'*) ;;
-overlay2\ * | overlay\ * | vfs\ * | btrfs\ * | zfs\ * | aufs\ * | fuse-overlayfs\ * | devicemapper\ *)
+overlay2\|* | overlay\|* | vfs\|* | btrfs\|* | zfs\|* | aufs\|* | fuse-overlayfs\|* | devicemapper\|*)
   printf 'partial\n'
   all=$($limit docker images -aq --no-trunc | sort -u)
   # The ids are words of ours: hexadecimal digits.
@@ -44,10 +42,5 @@ room() { # NAME FOLDER: free bytes there, and which file system it is
   df -Pk "$at" 2>/dev/null | { read -r head && read -r device size used free part mount && printf 'room %s %s %s\n' "$1" $((free * 1024)) "$mount"; }
 }
 room base "$base"
-# containerd keeps its images where itself lies, which docker does not tell: elsewhere for an engine without root.
-lies=${engine%%
-*}
-case ${engine#*
-} in *containerd.snapshotter*name=rootless*) lies= ;; *containerd.snapshotter*) lies=/var/lib/containerd; [ -d $lies ] || lies= ;; esac
 [ -z "$lies" ] || room engine "$lies"
 printf 'end\n'

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tar::{Builder, EntryType, Header};
 use tempfile::SpooledTempFile;
 
+use crate::host::STORE;
 use crate::host::run::render::{Rendered, render};
 use crate::host::run::{HostRun, Tree, TreeKind, sign};
 use crate::model::Hash;
@@ -18,10 +19,11 @@ use crate::model::Hash;
 const IN_MEMORY: usize = 16 << 20;
 
 const IDENTITY: &str = include_str!("sh/identity.sh");
-const RUNNER: [&str; 10] = [
+const RUNNER: [&str; 11] = [
     include_str!("sh/files.sh"),
     include_str!("sh/units.sh"),
     include_str!("sh/sign.sh"),
+    STORE,
     include_str!("sh/compose.sh"),
     include_str!("sh/mounts.sh"),
     include_str!("sh/images.sh"),

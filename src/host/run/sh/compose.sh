@@ -247,11 +247,9 @@ awaken() { # lets go on what is paused in $run/ps, which compose leaves as it is
 }
 
 roomy() { # whether the engine can make a container: the older compose stops what runs before it finds out
-  kept=$(bounded 60 docker info --format '{{.DockerRootDir}}|{{.DriverStatus}}|{{.SecurityOptions}}') || return 0
-  set -- "${kept%%|*}"
-  # Where containerd lies, docker does not tell; that of an engine without root lies elsewhere.
-  case $kept in *name=rootless*) ;; *containerd.snapshotter*) set -- "$1" /var/lib/containerd ;; esac
-  for one in "$@"; do
+  info=$(bounded 60 docker info --format "$store_words") || return 0
+  store "$info"
+  for one in "$root" "$lies"; do
     [ -d "$one" ] || continue
     free=$(df -Pk "$one" | awk 'END { print $4 }')
     case $free in '' | *[!0-9]*) continue ;; esac
