@@ -57,6 +57,9 @@ const OF_THE_HOST: [&str; 12] = [
     "avahi-daemon.service",
 ];
 
+/// Programs that listen for containers.
+const CONTAINERS: [&str; 6] = ["docker-proxy", "conmon", "rootlessport", "aardvark-dns", "pasta", "slirp4netns"];
+
 /// What of this can be taken into the registry: units that did not come with the distribution, and those of the distribution
 /// that listen on a port.
 #[must_use]
@@ -179,8 +182,8 @@ fn listeners(registry: &Registry, host: &HostName, found: &Discovered) -> Vec<Le
         });
         let explained = listener.unit.as_ref().is_some_and(|unit| found.units.contains_key(unit) || of_the_host(unit));
         let (who, why) = match &listener.process {
-            // It holds the ports of containers.
-            Some((_, name)) if name == "docker-proxy" => continue,
+            // They hold the ports of containers: Docker's, Podman's, and the latter's names.
+            Some((_, name)) if CONTAINERS.contains(&name.as_str()) => continue,
             Some((1, _)) => ("the init system".to_owned(), "it begins a unit when somebody connects"),
             Some((pid, name)) => (format!("{name}, pid {pid}"), "no unit runs it"),
             None => ("an unknown process".to_owned(), "whose it is cannot be seen"),

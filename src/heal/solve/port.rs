@@ -33,6 +33,7 @@ const PROGRAMS: &[&str] = &[
     "dockerd",
     "containerd",
     "containerd-shim",
+    "aardvark-dns",
     "sshd",
     "dropbear",
     "cron",
@@ -56,7 +57,7 @@ pub(super) fn take(found: &Found<'_>) -> Result<Step, String> {
     let unknown = || "nobody saw who holds the port".to_owned();
     let (unit, name) = (found.value("holder_unit").unwrap_or_default(), found.value("holder").unwrap_or_default());
     let stem = unit.strip_suffix(".service").unwrap_or(unit).split('@').next().unwrap_or_default();
-    if name == "docker-proxy" || name == "rootlessport" {
+    if matches!(name, "docker-proxy" | "conmon" | "rootlessport") {
         let port = found.value("port").unwrap_or("PORT");
         return Err(format!("a container holds it; `docker ps --filter publish={port}` there names it"));
     }
@@ -124,6 +125,7 @@ mod tests {
         };
         for (name, unit, says) in [
             ("docker-proxy", "docker.service", "--filter publish=80"),
+            ("conmon", "", "--filter publish=80"),
             ("dockerd", "docker.service", "never stopped"),
             ("sshd", "ssh.service", "never stopped"),
             ("sshd", "", "never ended"),

@@ -104,7 +104,7 @@ fn container(line: &str) -> Option<(String, SeenContainer)> {
 }
 
 /// `{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}`; a port without a host's one is `null`.
-fn ports(value: &Value) -> Vec<String> {
+pub(super) fn ports(value: &Value) -> Vec<String> {
     let mut all = Vec::new();
     for (inner, bound) in value.as_object().into_iter().flatten() {
         for one in bound.as_array().into_iter().flatten() {

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::host::Facts;
 use crate::host::look::read::{LookError, facts, framed};
 use crate::host::look::{LIBRARY, call, host_words};
@@ -243,22 +245,30 @@ fn listening(line: &str) -> Option<(u16, bool, &str)> {
 }
 
 fn container(line: &str) -> Option<Container> {
-    let [name, image, state, ports, project, part, files, folder, service]: [String; 9] =
-        serde_json::from_str(line).ok()?;
-    let compose = (!project.is_empty()).then_some(Part { project, name: part, files, folder });
-    let service = Some(service).filter(|service| !service.is_empty());
-    Some(Container { name, image, state, compose, ports: published(&ports), service })
+    let fields: [Value; 9] = serde_json::from_str(line).ok()?;
+    let text = |at: usize| fields[at].as_str().unwrap_or_default().to_owned();
+    let name = text(0).trim_start_matches('/').to_owned();
+    let part = Part { project: text(4), name: text(5), files: text(6), folder: text(7) };
+    let compose = (!part.project.is_empty()).then_some(part);
+    let service = Some(text(8)).filter(|service| !service.is_empty());
+    let ports = published(&super::containers::ports(&fields[3]));
+    (!name.is_empty()).then_some(Container { name, image: text(1), state: text(2), compose, ports, service })
 }
 
-/// The ports of the host in `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 9000/tcp`. A range counts by its first.
-fn published(text: &str) -> Vec<u16> {
-    let outer = |one: &str| {
+/// The TCP ports of the host in `8080->80/tcp`, `127.0.0.1:53->53/udp`. A range counts by its first.
+fn published(ports: &[String]) -> Vec<u16> {
+    let pair = |one: &String| {
         let (outer, inner) = one.split_once("->")?;
-        let port = outer.rsplit_once(':').filter(|_| inner.ends_with("/tcp"))?.1;
-        port.split('-').next()?.parse().ok()
+        let outer: u16 = outer.rsplit(':').next()?.parse().ok()?;
+        Some((outer, inner.strip_suffix("/tcp")?.parse::<u16>().ok()?))
     };
-    let all: BTreeSet<u16> = text.split(", ").filter_map(outer).collect();
-    all.into_iter().collect()
+    let all: BTreeSet<_> = ports.iter().filter_map(pair).collect();
+    let goes_on = |&(outer, inner): &(u16, u16)| match (outer.checked_sub(1), inner.checked_sub(1)) {
+        (Some(outer), Some(inner)) => all.contains(&(outer, inner)),
+        _ => false,
+    };
+    let first: BTreeSet<u16> = all.iter().filter(|one| !goes_on(one)).map(|one| one.0).collect();
+    first.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -302,8 +312,11 @@ mod tests {
             ("discover/processes", "/proc/9/comm:postgres\n/proc/9/cgroup:0::/system.slice/system-pg.slice/pg@15.service\n"),
             (
                 "discover/containers",
-                "[\"a-1\",\"i\",\"running\",\"0.0.0.0:81->80/tcp, [::]:81->80/tcp, 1:53->53/udp, 9/tcp\",\"a\",\"x\",\"/srv/a.yml\",\"/srv\",\"\"]\n\
-                 [\"b\",\"j\",\"exited\",\"\",\"\",\"\",\"\",\"\",\"shop\"]\nbroken\n[\"b\"]\n",
+                r#"["/a-1","i","running",{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"81"},{"HostIp":"::","HostPort":"81"}],"81/tcp":[{"HostPort":"82"}],"53/udp":[{"HostPort":"53"}],"9/tcp":null},"a","x","/srv/a.yml","/srv",""]
+["/b","j","exited",{},null,"","","","shop"]
+broken
+["b"]
+"#,
             ),
         ]))
         .expect("an answer");
@@ -322,7 +335,8 @@ mod tests {
         assert_eq!(containers.len(), 2);
         let [project, name, files, folder] = ["a", "x", "/srv/a.yml", "/srv"].map(str::to_owned);
         assert_eq!(containers[0].compose, Some(Part { project, name, files, folder }));
-        assert_eq!((containers[0].ports.as_slice(), containers[1].service.as_deref()), (&[81][..], Some("shop")));
+        assert_eq!((containers[0].name.as_str(), containers[0].ports.as_slice()), ("a-1", &[81][..]));
+        assert_eq!((containers[1].compose.as_ref(), containers[1].service.as_deref()), (None, Some("shop")));
     }
 
     #[test]

@@ -25,13 +25,16 @@ discover() {
   fi
   listeners
   if command -v docker >/dev/null; then
-    # A label may hold any text, so each part is told as JSON.
-    all='{{json .Names}},{{json .Image}},{{json .State}},{{json .Ports}}'
+    # A label may hold any text, so each part is told as JSON. Podman tells no ports in its list.
+    all='{{json .Name}},{{json .Config.Image}},{{json .State.Status}},{{json .NetworkSettings.Ports}}'
     for one in com.docker.compose.project com.docker.compose.service com.docker.compose.project.config_files \
       com.docker.compose.project.working_dir portoser.service; do
-      all="$all,{{json (.Label \"$one\")}}"
+      all="$all,{{json (index .Config.Labels \"$one\")}}"
     done
-    all=$(docker ps -a --no-trunc --format "[$all]" </dev/null) &&
-      say discover/containers "$all"
+    ids=$(docker ps -aq --no-trunc </dev/null) && {
+      # One may go between the two questions. The ids are words of ours: hexadecimal digits.
+      [ -z "$ids" ] || ids=$(docker inspect --type container --format "[$all]" $ids </dev/null) || :
+      say discover/containers "$ids"
+    }
   fi
 }
