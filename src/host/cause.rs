@@ -26,6 +26,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "see `df -h` and `docker system df` on the host; `docker image prune` there takes away what has no name and no container",
     ),
     (
+        r#"invalid symlink "[^"\n]*/build/([^"\n]+)""#,
+        "Podman builds nothing where a link leads out of the folder, as `$1` does",
+        "name it in `.dockerignore`: a folder of data is no part of an image",
+    ),
+    (
         // GNU tar's words for a file of which only the beginning was written.
         r"(?i)no space left on device|: Wrote only \d+ of \d+ bytes",
         "the file system is full, of bytes or of inodes",

@@ -117,10 +117,16 @@ do_part() { # TAG PULL FOLDER PART: the same for a part of the user's compose fi
     END { if (build) print "build"; else print image }' "$run/config")
   rm -f "$run/config" # it has the values of variables in it
   case $reference in
-  build) note made && signed_all && minded "$pull_within" ${settings:+env "DOCKER_CONFIG=$settings"} sh "$3/.portoser/compose.sh" build "$4" ;;
+  build) note made && signed_all && classic &&
+    minded "$pull_within" env ${settings:+"DOCKER_CONFIG=$settings"} $classic sh "$3/.portoser/compose.sh" build "$4" ;;
   '') printf 'the compose file names neither image nor build for %s\n' "$4"; return 1 ;;
   *) do_image "$1" "$2" "$reference" ;;
   esac
+}
+
+classic() { # sets $classic: Podman has no BuildKit, and compose would fetch one from Docker's registry
+  classic=$(bounded 60 docker version --format '{{range .Server.Components}}|{{.Name}}{{end}}') || return
+  case $classic in *'|Podman'*) classic=DOCKER_BUILDKIT=0 ;; *) classic= ;; esac
 }
 
 signed_all() { # with every registry that we know, as a build may begin from an image of any
