@@ -49,7 +49,8 @@ struct Fault {
     /// What is undone by hand; the services are started again after it.
     #[serde(default)]
     undo: String,
-    /// The roots, as `PLAYBOOK WHERE`: the part of the stack, or host.
+    /// The roots, as `PLAYBOOK WHERE`: the part of the stack, `host` for its host, or the name of another host; a part that lies on
+    /// another host as `PART@HOST`.
     roots: BTreeSet<String>,
     /// What must be done, as `REMEDY WHERE`: the remedies that have to help, and those of the roots' own playbooks where it does not
     /// say which and does not last. Whatever else is done is a wrong act.

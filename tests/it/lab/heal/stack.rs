@@ -283,9 +283,13 @@ impl Stack {
     }
 
     fn name(&self, problem: &Value, key: &str) -> String {
-        let service =
-            problem["service"].as_str().map_or("host", |service| service.rsplit('-').next().unwrap_or_default());
-        format!("{} {service}", problem[key].as_str().unwrap_or_default())
+        let elsewhere = problem["host"].as_str().filter(|host| *host != self.machine.name);
+        let part = problem["service"].as_str().map(|service| service.rsplit('-').next().unwrap_or_default());
+        let at = match (part, elsewhere) {
+            (Some(part), Some(host)) => format!("{part}@{host}"),
+            (part, host) => part.or(host).unwrap_or("host").to_owned(),
+        };
+        format!("{} {at}", problem[key].as_str().unwrap_or_default())
     }
 
     /// Waits until all is well, which is itself a look that must name nothing.
