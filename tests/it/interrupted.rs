@@ -42,26 +42,27 @@ fn interrupt(child: Child) -> Result<(Option<i32>, String, String, Duration), Fa
     Ok((output.status.code(), text(output.stdout), text(output.stderr), began.elapsed()))
 }
 
-/// To start it anew helps, and the first check after that takes longer than other looks may after the wish to stop.
+/// To start it anew helps, and from then on each look takes longer than others may after the wish to stop.
 fn judged(place: &Place<'_>) -> Result<(), Failed> {
     let file = place.folder.join("registry.yml");
-    let (good, slow, at) = (place.at("good"), place.at("slow"), place.at("at"));
+    let [good, slow, at, armed] = ["good", "slow", "at", "armed"].map(|name| place.at(name));
     let text = std::fs::read_to_string(&file)?.replace("  down: { address: 127.0.0.1, port: 1 }\n", "");
     let starts = "'echo up; exec sleep 600']\n    env";
-    let anew = starts.replace("echo up", &format!("[ -e {at} ] || touch {good} {slow}; echo up"));
+    let anew = starts.replace("echo up", &format!("[ ! -e {armed} ] || touch {good} {slow}; echo up"));
     let asks = format!("command: [test, -e, {good}], interval: 200ms,");
-    let slowly = format!("if rm {slow} 2>/dev/null; then touch {at}; sleep 5; fi; test -e {good}");
+    let slowly = format!("if [ -e {slow} ]; then touch {at}; sleep 4; fi; test -e {good}");
     let slowly = format!("command: [sh, -c, '{slowly}'], interval: 200ms, timeout: 20s,");
     assert!(text.contains(starts) && text.contains(&asks), "{text}");
     let text = text.replace(starts, &anew).replace(&asks, &slowly);
     std::fs::write(&file, format!("{text}defaults: {{ heal: {{ policy: full, apart: 50ms }} }}\n"))?;
     place.want(0, &["deploy", "--all"])?;
-    [&good, &at].into_iter().try_for_each(std::fs::remove_file)?;
+    std::fs::rename(&good, &armed)?;
     let mut healing = start(place.command(&["heal", "above", "--json"]));
     let asked = || std::fs::exists(&at).unwrap_or_default();
     wait("the check after the remedy", || asked() || healing.try_wait().is_ok_and(|ended| ended.is_some()));
     assert!(asked(), "it ended before: {:?}", healing.wait_with_output());
     let (code, out, err, took) = interrupt(healing)?;
+    std::fs::remove_file(&slow)?;
     let told: Value = serde_json::from_str(&out)?;
     assert_eq!((code, &told["treated"][0]["verdict"]), (Some(130), &json!("helped")), "{told}{err}");
     assert!(took > Duration::from_secs(4), "the look was over after {took:?}");
