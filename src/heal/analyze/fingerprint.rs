@@ -60,7 +60,9 @@ impl Pattern {
             looks.remove("check");
         }
         let engine = problem.service.as_ref().and_then(|service| world.engines.get(service));
-        let lines = || here().filter(|one| one.look == "log").flat_map(|one| &one.lines);
+        // The last words of what ended are among all that it said.
+        let whole = |one: &&Observation| one.look == "log" && one.values.get("part").is_none_or(|part| part != "end");
+        let lines = || here().filter(whole).flat_map(|one| &one.lines);
         // What systemd says of a unit is the same for all failures.
         let own = |line: &&String| !line.contains(".service: ") && !SYSTEMD.iter().any(|begin| line.starts_with(begin));
         let telling = |line: &&String| TELLING.as_ref().is_some_and(|telling| telling.is_match(line));

@@ -1,10 +1,17 @@
 //! One condition of a playbook against one observation.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::heal::{Observation, Sight};
+
+/// A request, as logs of access tell it.
+static REQUEST: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let verb = "(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE)";
+    Regex::new(&format!(r#"\b{verb}["']?,? +["']?/|(?i:\bmethod)["']?\s*[:=]\s*["']?{verb}\b"#)).ok()
+});
 
 /// What must have been observed.
 #[derive(Clone, Debug)]
@@ -79,11 +86,13 @@ impl Condition {
             capture(pattern, &seen.says, &mut captured)?;
         }
         if let Some(pattern) = &self.lines {
+            // What a client asked for is its word, and not the service's.
+            let asked = |line: &&String| REQUEST.as_ref().is_some_and(|request| request.is_match(line));
+            let lines: Vec<&str> = seen.lines.iter().filter(|line| !asked(line)).map(String::as_str).collect();
             // The newest line that fits tells how it is now.
-            let found = seen.lines.iter().rev().find(|line| pattern.is_match(line));
-            match found {
+            match lines.iter().rev().find(|line| pattern.is_match(line)) {
                 Some(line) => capture(pattern, line, &mut captured)?,
-                None => capture(pattern, &seen.lines.join("\n"), &mut captured)?,
+                None => capture(pattern, &lines.join("\n"), &mut captured)?,
             }
         }
         Some(captured)
