@@ -54,8 +54,15 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     } else {
         "the kernel killed processes, as memory ran out"
     };
-    let good = lines.is_empty();
-    vec![scene.of_host(&LOOK).with("kills", lines.len()).saying(lines).judged(good, says)]
+    // Each is told twice, mostly: with its control group, and with its name.
+    let names: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_once("Out of memory: ")?.1.split(['(', ')']).nth(1)).collect();
+    let tasks = || lines.iter().filter_map(|line| line.split_once(",task=")?.1.split(',').next()).collect();
+    let names: Vec<&str> = if names.is_empty() { tasks() } else { names };
+    let (kills, killed) = (if names.is_empty() { lines.len() } else { names.len() }, names.join(", "));
+    let killed = if killed.is_empty() { "its log names none".to_owned() } else { killed };
+    let one = scene.of_host(&LOOK).with("kills", kills).with("killed", killed);
+    vec![one.judged(lines.is_empty(), says).saying(lines)]
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ fn one(scene: &Scene<'_>, placed: &Placed<'_>, instance: &Instance<'_>, gone: bo
             one = one.with(name, get(key));
         }
     }
+    // Where the unit has no limit of its own, the host's memory was the limit.
+    one = one.with("bound", if get("MemoryMax") == "infinity" { "none" } else { "memory" });
     // systemd.exec(5): 1 is an exit, 2 and 3 are signals (with a core dump).
     let signal = matches!(get("ExecMainCode"), "2" | "3");
     one = one.with("end", if signal { "signal" } else { "exit" });
