@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::heal::playbook::draft;
+use crate::heal::playbook::grave::is_grave;
 use crate::model::quote;
 use crate::registry::number::Named;
 use crate::registry::read::{List, Read, Reader};
@@ -149,27 +150,6 @@ const ROWS: &[Row] = {
 /// Words that a person found to help. Only what was learned has them.
 const WORDS: Row = ("run", "words", Risk::Safe, "run", "the words of `undo`, where there are any");
 
-/// Words that may take away what nobody brings back: such a step is never done without a person.
-const GRAVE: &[&str] = &[
-    "volume",
-    "prune",
-    "--volumes",
-    "mkfs",
-    "dd",
-    "shred",
-    "wipefs",
-    "dropdb",
-    "drop",
-    "truncate",
-    "unlink",
-    "clean",
-    "flushall",
-    "flushdb",
-    "reboot",
-    "shutdown",
-    "poweroff",
-];
-
 impl Deed {
     /// The verb.
     #[must_use]
@@ -186,27 +166,7 @@ impl Deed {
     /// What it risks at least.
     #[must_use]
     pub fn risk(&self) -> Risk {
-        // What stands in the text of a script counts like a word.
-        let parts =
-            || self.words.iter().flat_map(|word| word.split(|c: char| c.is_whitespace() || ";&|()\"'".contains(c)));
-        let recursive = |word: &str| {
-            word == "--recursive" || word.starts_with('-') && !word.starts_with("--") && word.contains(['r', 'R'])
-        };
-        let name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-        // A removal is plain when it names its files: no folder, no pattern, nothing that another program gives it.
-        let wide = |word: &str| {
-            recursive(word)
-                || word.contains(['*', '?', '[', '$', '`', '+'])
-                || matches!(&*name(word), "xargs" | "-exec" | "-execdir" | "-ok" | "docker" | "podman")
-        };
-        let removes = parts().any(|word| name(word) == "rm") && parts().any(wide);
-        let takes_volumes = parts().any(|word| word == "down") && parts().any(|word| word == "-v");
-        let named = |word: &str| {
-            let word = name(word).to_ascii_lowercase();
-            GRAVE.contains(&word.as_str()) || word.contains("delete")
-        };
-        let grave = removes || takes_volumes || parts().any(named);
-        if grave { Risk::Ask } else { self.row.2 }
+        if is_grave(&self.words) { Risk::Ask } else { self.row.2 }
     }
 
     /// Words of a person as a deed; `undo` takes them back.
@@ -372,23 +332,6 @@ mod tests {
             assert!(!row.3.is_empty() && !row.4.is_empty(), "{row:?}");
             assert!(!ROWS[..number].iter().any(|other| (other.0, other.1) == (row.0, row.1)), "{row:?}");
         }
-    }
-
-    #[test]
-    fn words_that_may_destroy_are_for_persons_only() {
-        let risk =
-            |words: &[&str]| Deed::of_words(words.iter().map(|word| (*word).to_owned()).collect(), Vec::new()).risk();
-        for words in [
-            &["rm", "-rf", "/x"][..],
-            &["/bin/rm", "x", "--recursive"],
-            &["sh", "-c", "cd /x && rm -fr *"],
-            &["docker", "volume", "rm", "x"],
-            &["/sbin/mkfs", "/dev/sda"],
-        ] {
-            assert_eq!(risk(words), Risk::Ask, "{words:?}");
-        }
-        assert_eq!(risk(&["rm", "-f", "/x/lock"]), Risk::Safe);
-        assert_eq!(risk(&["systemctl", "restart", "x"]), Risk::Safe);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod condition;
 mod deed;
 mod draft;
 mod example;
+mod grave;
 mod learned;
 mod library;
 mod settle;
