@@ -3,6 +3,7 @@
 
 use crate::heal::learn::Terms;
 use crate::heal::playbook::Deed;
+use crate::heal::solve::aside::left;
 use crate::heal::solve::port::{free, take};
 use crate::heal::solve::space::prune;
 use crate::heal::{Observation, Problem};
@@ -54,7 +55,7 @@ impl Found<'_> {
         self.seen.iter().filter(here)
     }
 
-    fn evidence(&self) -> impl Iterator<Item = &Observation> {
+    pub(super) fn evidence(&self) -> impl Iterator<Item = &Observation> {
         self.problem.evidence.iter().filter_map(|number| self.seen.get(*number))
     }
 
@@ -170,13 +171,7 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("restore", "owner") if rests_on("owners") => {
             steps(found.value("should").filter(|user| *user == "0").and_then(|_| handed_over(found, "owners", OWN))?)
         }
-        ("restore", "mode") => {
-            let path = found.ours("path")?;
-            // A program lost its x, a folder its rx for others; the bits from before come back with the undo.
-            let back = found.value("mode").and_then(octal).unwrap_or_else(|| "a-x".to_owned());
-            let chmod = |mode: &str| Cmd::new("chmod").args([mode, "--", path.as_str()]);
-            steps(vec![run(chmod("a+rx"), Some(chmod(&back)))])
-        }
+        ("restore", "mode") => steps(vec![open(found)?]),
         ("restore", "owner") => steps(owners(found)?),
         ("hook", name) => Some(Way::Mend(Mend::Hook(name.to_owned()))),
         ("renew", "certificate") => Some(Way::Mend(Mend::Hook(RENEW.to_owned()))),
@@ -194,6 +189,16 @@ fn cordoned(found: &Found<'_>) -> Option<Step> {
     let why: String = found.problem.because.chars().filter(|c| !c.is_control()).take(300).collect();
     let (path, content) = (Layout::new(found.base()?).cordon(), Content::open(format!("by a playbook: {why}\n")));
     Some(Step::Put { path, content, mode: 0o644, owner: None })
+}
+
+/// A program lost its x, a folder of the service its rx for others; the bits from before come back with the undo.
+fn open(found: &Found<'_>) -> Option<Step> {
+    let (path, folder) = (found.ours("path")?, found.folder()?);
+    let back = found.value("mode").and_then(octal).unwrap_or_else(|| "a-x".to_owned());
+    let own = path.strip_prefix(&folder)?;
+    let top = if own.is_empty() { found.base()? } else { own.strip_prefix('/').map(|_| folder.as_str())? };
+    let chmod = |mode: &str| at_place("set-mode", MODE, &path, (top, mode));
+    Some(run(chmod("a+rx"), Some(chmod(&back))))
 }
 
 /// Each file goes back to the service's user, and with the undo to the owner that was found.
@@ -254,16 +259,6 @@ fn top(found: &Found<'_>, path: &str) -> Option<String> {
     (units && name.starts_with("portoser")).then(|| parent.to_owned())
 }
 
-/// A file that tells of a process that is gone is moved aside, and back with the undo.
-fn left(found: &Found<'_>) -> Option<Step> {
-    let (path, folder) = (found.value("path")?, found.folder()?);
-    let within = path.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'));
-    let aside = format!("{}.left-behind", path.rsplit('/').next().unwrap_or_default());
-    let script = |name, text| at_place(name, text, path, (&folder, &aside));
-    let good = within && !path.split('/').any(|part| part == "..");
-    good.then(|| run(script("move-aside", ASIDE), Some(script("move-back", BACK))))
-}
-
 /// A limit of the unit is doubled until the host starts again; the registry's `limits` are the place for good.
 fn raise(what: &str, found: &Found<'_>) -> Option<Vec<Step>> {
     let (key, least) = match what {
@@ -319,7 +314,7 @@ fn flag(scope: Scope) -> &'static str {
 }
 
 /// A script of ours that does something to the file at a path within a folder; the last word is its own.
-fn at_place(name: &str, text: &str, path: &str, (folder, word): (&str, &str)) -> Cmd {
+pub(super) fn at_place(name: &str, text: &str, path: &str, (folder, word): (&str, &str)) -> Cmd {
     Cmd::new("/bin/sh").args(["-c", &[STAND, text].concat(), name, path, folder, word])
 }
 
@@ -340,16 +335,8 @@ macro_rules! lone {
 }
 
 /// A file or folder that is no link, and no second name of a file elsewhere: PATH FOLDER OWNER (or MODE)
-const OWN: &str = concat!(lone!(), "chown -h -- \"$3\" \"$it\"");
+pub(super) const OWN: &str = concat!(lone!(), "chown -h -- \"$3\" \"$it\"");
 const MODE: &str = concat!(lone!(), "chmod -- \"$3\" \"$it\"");
-
-/// A small plain file that nobody has open and that names no process that lives: PATH FOLDER NAME
-const ASIDE: &str = "[ -f \"$it\" ] && [ ! -L \"$it\" ] || exit 0; [ ! -e \"./$3\" ] && [ ! -L \"./$3\" ] || { echo \"$3 is there already\"; exit 1; }; \
-                     [ -z \"$(find \"$it\" -prune -size +1)\" ] || { echo \"$1 is no small file\"; exit 1; }; \
-                     read -r pid rest <\"$it\"; case $pid in ''|*[!0-9]*) ;; *) [ ! -d \"/proc/$pid\" ] || { echo \"process $pid lives\"; exit 1; } ;; esac; \
-                     if ls -l /proc/[0-9]*/fd 2>/dev/null | grep -qF -- \" -> $here/${it#./}\"; then echo \"$1 is open\"; exit 1; fi; mv -- \"$it\" \"./$3\"";
-
-const BACK: &str = "[ ! -f \"./$3\" ] || [ -L \"./$3\" ] || [ -e \"$it\" ] || [ -L \"$it\" ] || mv -- \"./$3\" \"$it\"";
 
 #[cfg(test)]
 mod tests {
@@ -371,30 +358,24 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the scripts of the deeds are tried on real files")]
-    fn what_lies_elsewhere_is_left_alone() {
+    #[expect(clippy::disallowed_methods, reason = "the script of the deed is tried on real files")]
+    fn a_mode_is_set_through_no_link() {
         let place = tempfile::tempdir().expect("a folder");
         let at = |rest: &str| place.path().join(rest).to_string_lossy().into_owned();
-        for folder in ["web/shared/data", "other"] {
-            std::fs::create_dir_all(at(folder)).expect("made");
-        }
-        std::fs::write(at("web/shared/data/app.pid"), "999999999\n").expect("written");
-        std::fs::write(at("other/app.pid"), "secret\n").expect("written");
-        std::os::unix::fs::symlink(at("other"), at("web/shared/d")).expect("linked");
-        let done = |text: &str, path: &str, word: &str| {
-            let cmd = at_place("trial", text, &at(path), (&at("web"), word));
-            let (program, words) = cmd.words().split_first().expect("words");
-            std::process::Command::new(program).args(words).output().expect("ran").status.success()
+        let mode = |rest: &str| {
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(at(rest)).expect("there").permissions()) & 0o777
         };
-        assert!(!done(ASIDE, "web/shared/d/app.pid", "app.pid.left-behind"), "a link on the way");
-        assert!(!done(OWN, "web/shared/d/app.pid", "0"), "a link on the way");
-        assert!(std::path::Path::new(&at("other/app.pid")).exists());
-        let held = std::fs::File::open(at("web/shared/data/app.pid")).expect("open");
-        assert!(!done(ASIDE, "web/shared/data/app.pid", "app.pid.left-behind"), "it is open");
-        drop(held);
-        assert!(done(ASIDE, "web/shared/data/app.pid", "app.pid.left-behind"));
-        assert!(!std::path::Path::new(&at("web/shared/data/app.pid")).exists());
-        assert!(done(BACK, "web/shared/data/app.pid", "app.pid.left-behind"));
-        assert!(std::path::Path::new(&at("web/shared/data/app.pid")).exists());
+        std::fs::create_dir_all(at("web/current/bin")).expect("made");
+        for file in ["shadow", "web/current/bin/run"] {
+            std::fs::write(at(file), "").expect("written");
+            std::fs::set_permissions(at(file), std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a mode");
+        }
+        std::os::unix::fs::symlink(at("shadow"), at("web/current/bin/x")).expect("linked");
+        for path in ["web/current/bin/x", "web/current/bin/run"] {
+            let cmd = at_place("set-mode", MODE, &at(path), (&at("web"), "a+rx"));
+            let (program, words) = cmd.words().split_first().expect("words");
+            assert!(std::process::Command::new(program).args(words).status().expect("ran").success());
+        }
+        assert_eq!((mode("shadow"), mode("web/current/bin/run")), (0o600, 0o755));
     }
 }

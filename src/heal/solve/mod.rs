@@ -1,6 +1,7 @@
 //! Solve: from a root problem to a remedy that is allowed, as a transaction on the host; a second look says whether it helped,
 //! and what did not help is undone. What is not allowed, or cannot be done from here, is said and left.
 
+mod aside;
 mod choose;
 mod cycle;
 mod deed;

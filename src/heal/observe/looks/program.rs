@@ -15,7 +15,11 @@ look_program() { # SERVICE PROGRAM
   esac
   if [ ! -e "$program" ]; then printf 'missing %s\n' "$program"; return; fi
   if [ -d "$program" ]; then printf 'folder %s\n' "$program"; return; fi
-  if [ ! -x "$program" ]; then printf 'not-executable %s\n' "$program"; return; fi
+  if [ ! -x "$program" ]; then
+    mode=$(ls -ld -- "$program")
+    printf 'not-executable %s %s\n' "${mode%% *}" "$program"
+    return
+  fi
   read -r first rest <"$program"
   case $first in
     '#!') first=$rest ;;
@@ -54,7 +58,8 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             Err(why) => one.unseen(why),
             Ok(("ok", path)) => one.with("path", path).good(format!("{path} can be executed")),
             Ok((state, path)) => {
-                let one = one.with("state", state).with("path", path);
+                let (mode, path) = path.split_once(' ').filter(|_| state == "not-executable").unwrap_or(("", path));
+                let one = one.with("state", state).with("path", path).with("mode", mode);
                 match state {
                     "missing" => one.bad(format!("{path} is missing")),
                     "folder" => one.bad(format!("{path} is a folder")),
