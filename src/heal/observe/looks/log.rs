@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn last_words_are_those_before_the_end() {
         let hostile = "SyntaxError: Unexpected token } in JSON at position 3";
-        let served = vec!["served"; 12];
+        let served = ["served"; 12];
         let lines = [
             &["Started a.service.", hostile],
             &served[..],
