@@ -16,7 +16,8 @@ pub const INSPECT: &str = concat!(
     r#"{{with index .State "Health"}}{{json .Status}}{{else}}null{{end}},{{.RestartCount}},{{.State.ExitCode}},"#,
     r#"{{.State.OOMKilled}},{{json .State.StartedAt}},{{json .State.Error}},{{json .Image}},{{json .Config.Image}},"#,
     r#"{{json .HostConfig.RestartPolicy.Name}},{{json .NetworkSettings.Ports}},{{.State.Pid}},"#,
-    r#"{{len .NetworkSettings.Networks}},"#,
+    // What lives in the network of another container is joined to none of its own.
+    r#"{{if eq (printf "%.10s" (index .HostConfig "NetworkMode")) "container:"}}null{{else}}{{len .NetworkSettings.Networks}}{{end}},"#,
     r#"[{{json (index .Config.Labels "com.docker.compose.service")}},{{json (index .Config.Labels "com.docker.compose.config-hash")}},"#,
     r#"{{json (index .Config.Labels "com.docker.compose.version")}},{{json (index .HostConfig "Memory")}},"#,
     r#"{{json (index .HostConfig "MemorySwap")}},{{json (index .HostConfig "MemoryReservation")}},"#,
@@ -206,6 +207,18 @@ mod tests {
         assert_eq!(told("p/dead"), ("failed", "exited", false));
         assert_eq!(told("p/loop"), ("activating", "auto-restart", false));
         assert!(units["p/once"].rests() && units["p/dead"].rests() && !units["p/loop"].rests());
+    }
+
+    #[test]
+    fn the_networks_of_a_guest_in_anothers_are_not_counted() {
+        assert!(
+            INSPECT
+                .contains(r#"{{if eq (printf "%.10s" (index .HostConfig "NetworkMode")) "container:"}}null{{else}}"#)
+        );
+        let text = line("web", "running", "null", 0, "no");
+        let guest = text.replace("},7,[", "},7,null,[");
+        let networks = |text: &str| containers(text).expect("a line")["p/web"][0].networks;
+        assert_eq!((networks(&text.replace("},7,[", "},7,0,[")), networks(&guest)), (Some(0), None));
     }
 
     #[test]

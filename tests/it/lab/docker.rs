@@ -205,7 +205,8 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         std::fs::create_dir(&folder).expect("a folder");
         std::fs::write(folder.join("compose.yml"), COMPOSE.replace("PORT", &port.to_string())).expect("a compose file");
         // What compose finds beside the file is laid over it, as compose does it by itself.
-        let over = "version: \"3.7\"\nservices: { web: { environment: { OVER: laid } } }\n";
+        let over = "version: \"3.7\"\nservices:\n  web: { environment: { OVER: laid } }\n  \
+                    beside: { image: trial/http:1, command: [sleep, \"100000\"], network_mode: \"service:web\", stop_grace_period: 1s }\n";
         std::fs::write(folder.join("compose.override.yml"), over).expect("an override");
         let index = |text: &str| std::fs::write(folder.join("index"), text).expect("a file");
         let write = |more: &str| {
@@ -219,6 +220,8 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         index("one");
         bench.run(&["deploy", "--all"]).exits(0);
         assert_eq!(bench.answer(machine, port), "one");
+        // A part that lives in the network of another is in none of its own, and well.
+        bench.run(&["diagnose"]).exits(0);
         let kept = |part: &str| {
             let all = containers(machine, &bench);
             all.lines()
