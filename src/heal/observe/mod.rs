@@ -207,7 +207,10 @@ async fn hear(ground: &Ground, scene: &Scene<'_>, far: &Far) -> Result<Heard, Un
     let script = script(scene);
     let (tell, down) = watch::channel(BTreeSet::new());
     let early = early(scene, far, &down);
-    let (found, ways) = tokio::join!(far.look_beside(&question, &script), ways(scene, far));
+    let now = || ground.clock.now().as_second();
+    let began = now();
+    let told = async { (far.look_beside(&question, &script).await, now()) };
+    let ((found, now), ways) = tokio::join!(told, ways(scene, far));
     let found = found?;
     // Of what has no release here nobody wants to know it.
     let known =
@@ -218,7 +221,7 @@ async fn hear(ground: &Ground, scene: &Scene<'_>, far: &Far) -> Result<Heard, Un
     let verdicts = verdicts(scene, far, &found, early).await;
     // Of most hosts nothing more is asked; to be ended later would cost a command of its own.
     far.hush().await;
-    Ok(Heard { found, verdicts, ways, now: ground.clock.now().as_second() })
+    Ok(Heard { found, verdicts, ways, began, now })
 }
 
 /// The shell text of all looks, and their calls.

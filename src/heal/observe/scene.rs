@@ -67,7 +67,9 @@ pub(super) struct Heard {
     /// What the services' checks say, in the registry's order.
     pub(super) verdicts: Vec<(ServiceName, Check, Verdict)>,
     pub(super) ways: Vec<Way>,
-    /// Our clock when the answer came, in seconds since 1970.
+    /// Our clock when the host was asked, in seconds since 1970.
+    pub(super) began: i64,
+    /// Our clock when the answer came, before the checks that are asked behind it.
     pub(super) now: i64,
 }
 

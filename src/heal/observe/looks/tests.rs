@@ -30,7 +30,7 @@ pub(super) fn host_look(look: &Look, parts: &[(&str, &str)]) -> Vec<Observation>
     };
     let seen = Seen { facts, ..Seen::default() };
     let found = Beside { seen, listeners: None, parts };
-    let heard = Heard { found, verdicts: Vec::new(), ways: Vec::new(), now: 0 };
+    let heard = Heard { found, verdicts: Vec::new(), ways: Vec::new(), began: 0, now: 0 };
     (look.judge)(&Scene { registry: &registry, host, services: Vec::new() }, &heard)
 }
 
@@ -119,7 +119,7 @@ fn service_as(
     let parts = parts.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect();
     let verdicts = spread(&service.checks, service.port, service.instances).into_iter();
     let verdicts = verdicts.map(|check| (service.name.clone(), check, verdict.clone())).collect();
-    let heard = Heard { found: Beside { seen, listeners, parts }, verdicts, ways: Vec::new(), now: 0 };
+    let heard = Heard { found: Beside { seen, listeners, parts }, verdicts, ways: Vec::new(), began: 0, now: 0 };
     let placed = Placed { service, units: Vec::new() };
     (look.judge)(&Scene { registry: &registry, host, services: vec![placed] }, &heard)
 }
@@ -161,7 +161,7 @@ fn who_was_not_asked_as_a_folder_hangs_says_so() {
     let there = SeenService { hangs: Some(why.into()), ..SeenService::default() };
     let seen = Seen { services: [(api, there)].into(), ..Seen::default() };
     let found = Beside { seen, listeners: None, parts: BTreeMap::new() };
-    let heard = Heard { found, verdicts: Vec::new(), ways: Vec::new(), now: 0 };
+    let heard = Heard { found, verdicts: Vec::new(), ways: Vec::new(), began: 0, now: 0 };
     let user = ALL.iter().find(|look| look.name == "user").expect("a look");
     assert_eq!(heard.answer(user, "api"), Err(why.to_owned()));
     assert_eq!(heard.whole(user, "api"), Err(why.to_owned()));
