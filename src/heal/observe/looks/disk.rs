@@ -32,7 +32,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         let one = scene.of_host(&LOOK).of(mount).with("mount", mount).with("free", free).with("free_percent", share);
         one.judged(!full, says)
     };
-    table.into_iter().map(one).collect()
+    table.into_iter().filter(|(mount, _)| !super::mounts::is_read_only(heard, mount)).map(one).collect()
 }
 
 #[cfg(test)]
@@ -45,6 +45,9 @@ mod tests {
         let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n                  overlay 1000000 1000000 0 100% /\ntmpfs 100000 50000 50000 50% /tmp\noverlay 1000000 1000000 0 100% /\n";
         let found = host_look(&LOOK, &[("heal/disk ", df)]);
         assert_eq!(says(&found), ["bad / has 0 B of 976.5 MiB free", "good /tmp has 48.8 MiB of 97.6 MiB free"]);
+        // The image of an immutable root is always full.
+        let found = host_look(&LOOK, &[("heal/disk ", df), ("heal/mounts ", "/ overlay ro\n/var xfs rw\n")]);
+        assert_eq!(says(&found), ["good /tmp has 48.8 MiB of 97.6 MiB free"]);
         let found = host_look(&LOOK, &[("heal/disk ", "\n!late 5 df")]);
         assert_eq!(says(&found), ["unseen `df` did not answer within 5 s"]);
         assert_eq!(says(&host_look(&LOOK, &[])), ["unseen the host did not answer this"]);

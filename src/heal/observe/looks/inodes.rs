@@ -21,7 +21,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     } else {
         super::table(text)
     };
-    let counted = rows.into_iter().filter(|(_, [all, ..])| *all > 0);
+    let counted = rows.into_iter().filter(|(mount, [all, ..])| *all > 0 && !super::mounts::is_read_only(heard, mount));
     let one = |(mount, [all, _, free]): (&str, [u64; 3])| {
         let gone = free < 16 || free.saturating_mul(1000) / all < 5;
         let says = format!("{mount} has {free} of {all} inodes free");
@@ -57,6 +57,8 @@ mod tests {
     fn inodes_run_out() {
         let df = "Filesystem Inodes IUsed IFree IUse% Mounted on\nnone 100 100 0 100% /opt x\nbtrfs 0 0 0 - /\n";
         assert_eq!(says(&host_look(&LOOK, &[("heal/inodes ", df)])), ["bad /opt x has 0 of 100 inodes free"]);
+        let frozen = [("heal/inodes ", df), ("heal/mounts ", "/ ext4 rw\n/opt\\040x squashfs ro\n")];
+        assert_eq!(says(&host_look(&LOOK, &frozen)), ["good no file system here counts inodes"]);
         // As the manual page of macOS has it; written by us, and never seen on a Mac.
         let df = "Filesystem   512-blocks      Used Available Capacity iused     ifree %iused  Mounted on\n\
                   /dev/disk3s1s1  965595304  20159472 385146240     5%  404167 1925731200    0%   /\n\

@@ -19,21 +19,16 @@ look_mounts() {
 "#;
 
 fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
-    let text = match heard.answer(&LOOK, "") {
-        Ok("") => return vec![scene.of_host(&LOOK).unseen("the list of mounts is empty")],
-        Ok(text) => text,
+    let mounts = match told(heard) {
+        Ok(mounts) if mounts.is_empty() => return vec![scene.of_host(&LOOK).unseen("the list of mounts is empty")],
+        Ok(mounts) => mounts,
         Err(why) => return vec![scene.of_host(&LOOK).unseen(why)],
-    };
-    let mounts: Vec<(String, bool)> = match text.strip_prefix("= mount") {
-        Some(text) => of_macos(text),
-        None => text.lines().filter_map(mount).collect(),
     };
     let base = Layout::new(&heard.seen().facts.base);
     let mut found: Vec<Observation> = Vec::new();
-    for path in [base.base(), "/", "/var", "/var/log", "/tmp"] {
-        // The last of those that lie deepest is the one that is seen there.
-        let holds = mounts.iter().filter(|(at, _)| path == at || at == "/" || path.starts_with(&format!("{at}/")));
-        let Some((at, read_only)) = holds.max_by_key(|(at, _)| at.len()) else { continue };
+    // Of the root itself nothing is asked: on an immutable system it is read-only by intent.
+    for path in [base.base(), "/var", "/var/log", "/tmp"] {
+        let Some((at, read_only)) = holding(&mounts, path) else { continue };
         if found.iter().any(|one| one.of == *at) {
             continue;
         }
@@ -41,6 +36,26 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         found.push(scene.of_host(&LOOK).of(at).with("mount", at).judged(!read_only, says));
     }
     found
+}
+
+/// Whether nobody can write to this mount point, as far as the host tells: what is there fills up no more.
+pub(super) fn is_read_only(heard: &Heard, mount: &str) -> bool {
+    let mounts = told(heard).unwrap_or_default();
+    holding(&mounts, mount).is_some_and(|(at, read_only)| at == mount && *read_only)
+}
+
+fn told(heard: &Heard) -> Result<Vec<(String, bool)>, String> {
+    let text = heard.answer(&LOOK, "")?;
+    Ok(match text.strip_prefix("= mount") {
+        Some(text) => of_macos(text),
+        None => text.lines().filter_map(mount).collect(),
+    })
+}
+
+/// The mount that is seen at a path: the last of those that lie deepest.
+fn holding<'m>(mounts: &'m [(String, bool)], path: &str) -> Option<&'m (String, bool)> {
+    let holds = mounts.iter().filter(|(at, _)| path == at || at == "/" || path.starts_with(&format!("{at}/")));
+    holds.max_by_key(|(at, _)| at.len())
 }
 
 /// The same, from `DEVICE on POINT (TYPE, OPTION, ...)` of `mount` of macOS. What is written to its sealed root goes to the volume of data.
@@ -74,6 +89,12 @@ mod tests {
         let text = "/ overlay rw,relatime\n/sys sysfs ro\n/opt ext4 rw\n/opt/portoser tmpfs ro,nosuid\n";
         let found = host_look(&LOOK, &[("heal/mounts ", text)]);
         assert_eq!(says(&found), ["bad /opt/portoser is read-only", "good / is writable"]);
+        // As Fedora CoreOS and openSUSE MicroOS have it.
+        let text = "/ overlay ro,relatime\n/etc xfs rw\n/var xfs rw\n/opt btrfs rw\n/tmp tmpfs rw\n";
+        let found = host_look(&LOOK, &[("heal/mounts ", text)]);
+        assert_eq!(says(&found), ["good /opt is writable", "good /var is writable", "good /tmp is writable"]);
+        let found = host_look(&LOOK, &[("heal/mounts ", "/ ext4 ro\n/var xfs rw\n/tmp tmpfs rw\n")]);
+        assert_eq!(says(&found), ["bad / is read-only", "good /var is writable", "good /tmp is writable"]);
         // As the manual page of macOS has it; written by us, and never seen on a Mac.
         let text = "= mount\n/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)\ndevfs on /dev (devfs, local, nobrowse)\n\
                     /dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse, protect)\n\
