@@ -68,10 +68,9 @@ pub fn offer(registry: &Registry, host: &HostName, found: &Discovered) -> Offer 
     let mut names: BTreeSet<ServiceName> = registry.services.keys().cloned().collect();
     let known = known(registry, host);
     let mut ports: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
-    for (port, listener) in found.listeners.iter().flatten() {
-        if let Some(unit) = listener.unit.as_deref() {
-            ports.entry(unit).or_default().push(*port);
-        }
+    for (port, all) in found.listeners.iter().flatten() {
+        let units: BTreeSet<&str> = all.iter().filter_map(|one| one.unit.as_deref()).collect();
+        units.into_iter().for_each(|unit| ports.entry(unit).or_default().push(*port));
     }
     for (unit, file) in &found.units {
         let ports = ports.remove(unit.as_str()).unwrap_or_default();
@@ -176,7 +175,8 @@ fn listens(registry: &Registry, host: &HostName, ports: &[u16], service: &mut Ma
 /// Listeners that no unit above explains.
 fn listeners(registry: &Registry, host: &HostName, found: &Discovered) -> Vec<Left> {
     let mut left = Vec::new();
-    for (port, listener) in found.listeners.iter().flatten() {
+    let all = found.listeners.iter().flatten().flat_map(|(port, all)| all.iter().map(move |one| (port, one)));
+    for (port, listener) in all {
         let in_registry = registry.services.values().any(|service| {
             service.hosts.contains(host) && (service.port == Some(*port) || service.ports.contains(port))
         });
@@ -196,7 +196,7 @@ fn listeners(registry: &Registry, host: &HostName, found: &Discovered) -> Vec<Le
             Some(_) => Some("run it as a service: `portoser service add ... -- COMMAND`".to_owned()),
             None => Some("look again as root: `become: sudo`".to_owned()),
         };
-        let reach = if listener.local { ", reached from the host only" } else { "" };
+        let reach = if listener.local() { ", reached from the host only" } else { "" };
         left.push(Left { what: format!("port {port} ({who}{reach})"), why: why.to_owned(), hint });
     }
     left
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn listener(pid: u32, name: &str, unit: Option<&str>) -> Listener {
-        Listener { local: false, process: Some((pid, name.to_owned())), unit: unit.map(str::to_owned) }
+        Listener { at: BTreeSet::new(), process: Some((pid, name.to_owned())), unit: unit.map(str::to_owned) }
     }
 
     fn found() -> Discovered {
@@ -255,7 +255,7 @@ mod tests {
         Discovered {
             facts: Facts { init: Init::Systemd, ..Facts::default() },
             units: units.into_iter().map(|(name, unit)| (name.to_owned(), unit)).collect(),
-            listeners: Some(listeners.into_iter().collect()),
+            listeners: Some(listeners.map(|(port, one)| (port, vec![one])).into_iter().collect()),
             containers: Some(vec![
                 container("shop-b-1", shop("b"), &[8080]),
                 container("shop-a-1", shop("a"), &[]),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use crate::host::Seen;
-use crate::host::look::discover::{Listener, read_listeners};
+use crate::host::look::discover::{Listeners, read_listeners};
 use crate::host::look::read::{LookError, framed, seen};
 
 /// What such a look found.
@@ -12,7 +12,7 @@ use crate::host::look::read::{LookError, framed, seen};
 pub struct Beside {
     pub seen: Seen,
     /// Who listens on TCP ports; none where the host does not tell.
-    pub listeners: Option<BTreeMap<u16, Listener>>,
+    pub listeners: Option<Listeners>,
     /// The answers to what was asked besides, by their keys.
     pub parts: BTreeMap<String, String>,
 }

@@ -2,6 +2,7 @@
 //! outside; a line that cannot be read is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 
@@ -17,8 +18,8 @@ pub struct Discovered {
     pub facts: Facts,
     /// The units of the host's init system, by name.
     pub units: BTreeMap<String, FoundUnit>,
-    /// Who listens on TCP ports, by port; none where the host does not tell.
-    pub listeners: Option<BTreeMap<u16, Listener>>,
+    /// Who listens on TCP ports; none where the host does not tell.
+    pub listeners: Option<Listeners>,
     /// The containers; none where there is no docker, or it does not answer.
     pub containers: Option<Vec<Container>>,
 }
@@ -34,15 +35,33 @@ pub struct FoundUnit {
     pub packaged: bool,
 }
 
+/// Who listens on TCP ports, by port. Each address of the host has ports of its own, so there may be several of one.
+pub type Listeners = BTreeMap<u16, Vec<Listener>>;
+
 /// Who listens on a port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listener {
-    /// Whether only the host itself can reach it.
-    pub local: bool,
+    /// The addresses that it listens on; one that cannot be read is missing.
+    pub at: BTreeSet<IpAddr>,
     /// The process's id and name; not known without the right to look.
     pub process: Option<(u32, String)>,
     /// The unit that the process belongs to.
     pub unit: Option<String>,
+}
+
+impl Listener {
+    /// Whether only the host itself can reach it.
+    #[must_use]
+    pub fn local(&self) -> bool {
+        !self.at.is_empty() && self.at.iter().all(IpAddr::is_loopback)
+    }
+
+    /// Whether it listens on few addresses of its own only, so that others may have this port on the usual ones.
+    #[must_use]
+    pub fn apart(&self) -> bool {
+        let usual = |at: &IpAddr| at.is_unspecified() || *at == Ipv4Addr::LOCALHOST || *at == Ipv6Addr::LOCALHOST;
+        !self.at.is_empty() && !self.at.iter().any(usual)
+    }
 }
 
 /// A container.
@@ -108,7 +127,7 @@ pub fn read_discovered(answer: &[u8]) -> Result<Discovered, LookError> {
 }
 
 /// Who listens on TCP ports, from the parts that the shell function `listeners` says; none where the host does not tell.
-pub(super) fn read_listeners<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<BTreeMap<u16, Listener>> {
+pub(super) fn read_listeners<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Option<Listeners> {
     if let Some(text) = get("discover/netstat") {
         return Some(of_macos(text, get("discover/lsof").unwrap_or_default()));
     }
@@ -120,33 +139,31 @@ pub(super) fn read_listeners<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Optio
 /// The names and the units of processes.
 type Processes<'a> = (BTreeMap<u32, &'a str>, BTreeMap<u32, &'a str>);
 
-/// The listeners of `/proc/net/tcp`, each with the process that holds its socket.
-fn listeners(text: &str, holders: &BTreeMap<&str, u32>, (names, groups): &Processes<'_>) -> BTreeMap<u16, Listener> {
-    let mut listeners = BTreeMap::new();
-    for (port, local, inode) in text.lines().filter_map(listening) {
+/// The listeners of `/proc/net/tcp`, each with the process that holds its sockets.
+fn listeners(text: &str, holders: &BTreeMap<&str, u32>, (names, groups): &Processes<'_>) -> Listeners {
+    let mut listeners = Listeners::new();
+    for (port, at, inode) in text.lines().filter_map(listening) {
         let pid = holders.get(inode).copied();
         let process = pid.and_then(|pid| Some((pid, (*names.get(&pid)?).to_owned())));
         let unit = pid.and_then(|pid| groups.get(&pid)).map(|unit| (*unit).to_owned());
-        let one: &mut Listener = listeners.entry(port).or_insert(Listener { local, ..Listener::default() });
-        one.local &= local;
-        one.process = one.process.take().or(process);
-        one.unit = one.unit.take().or(unit);
+        heard(&mut listeners, port, Listener { at: at.into_iter().collect(), process, unit });
     }
     listeners
 }
 
+/// Whoever listens on several addresses is one.
+fn heard(listeners: &mut Listeners, port: u16, one: Listener) {
+    let all = listeners.entry(port).or_default();
+    match all.iter_mut().find(|other| other.process == one.process && other.unit == one.unit) {
+        Some(other) => other.at.extend(one.at),
+        None => all.push(one),
+    }
+}
+
 /// The listeners of macOS: `tcp4 0 0 127.0.0.1.5432 *.* LISTEN` of `netstat`; and of `lsof -F pcn` a process as `pPID`, its name as
 /// `cNAME`, and each of its addresses as `n127.0.0.1:5432`.
-fn of_macos(netstat: &str, lsof: &str) -> BTreeMap<u16, Listener> {
-    let mut listeners = BTreeMap::new();
-    for address in netstat.lines().filter_map(|line| line.split_ascii_whitespace().nth(3)) {
-        let Some((address, Ok(port))) = address.rsplit_once('.').map(|(at, port)| (at, port.parse::<u16>())) else {
-            continue;
-        };
-        let local = address == "::1" || address.starts_with("127.");
-        let one: &mut Listener = listeners.entry(port).or_insert(Listener { local, ..Listener::default() });
-        one.local &= local;
-    }
+fn of_macos(netstat: &str, lsof: &str) -> Listeners {
+    let mut listeners = Listeners::new();
     let mut process = None;
     for line in lsof.lines() {
         let Some((kind, value)) = line.split_at_checked(1) else { continue };
@@ -154,16 +171,30 @@ fn of_macos(netstat: &str, lsof: &str) -> BTreeMap<u16, Listener> {
             "p" => process = value.parse().ok().map(|pid: u32| (pid, String::new())),
             "c" => process = process.map(|(pid, _)| (pid, value.to_owned())),
             "n" => {
-                let port = value.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-                let one = port.and_then(|port| listeners.get_mut(&port)).filter(|one| one.process.is_none());
-                if let Some(one) = one {
-                    one.process.clone_from(&process);
-                }
+                let Some((at, Ok(port))) = value.rsplit_once(':').map(|(at, port)| (at, port.parse())) else {
+                    continue;
+                };
+                heard(&mut listeners, port, Listener { at: named(at), process: process.clone(), unit: None });
             }
             _ => {}
         }
     }
+    // Those whose process was not told.
+    for at in netstat.lines().filter_map(|line| line.split_ascii_whitespace().nth(3)) {
+        let Some((at, Ok(port))) = at.rsplit_once('.').map(|(at, port)| (at, port.parse::<u16>())) else { continue };
+        let at = named(at);
+        if !listeners.get(&port).is_some_and(|all| all.iter().any(|one| one.at.is_superset(&at))) {
+            heard(&mut listeners, port, Listener { at, ..Listener::default() });
+        }
+    }
     listeners
+}
+
+/// An address as `netstat` and `lsof` write it; `*` is all.
+fn named(text: &str) -> BTreeSet<IpAddr> {
+    let text = text.trim_start_matches('[').trim_end_matches(']');
+    let text = if text == "*" { "0.0.0.0" } else { text.split('%').next().unwrap_or_default() };
+    text.parse().into_iter().collect()
 }
 
 fn is_of_the_administrator(path: &str) -> bool {
@@ -235,13 +266,25 @@ fn processes(text: &str) -> Processes<'_> {
     (names, units)
 }
 
-/// Port, whether it is the loopback's, and inode of a line of `/proc/net/tcp` (proc(5)).
-fn listening(line: &str) -> Option<(u16, bool, &str)> {
+/// Port, address, and inode of a line of `/proc/net/tcp` (proc(5)).
+fn listening(line: &str) -> Option<(u16, Option<IpAddr>, &str)> {
     let mut words = line.split_ascii_whitespace();
     let (address, port) = words.nth(1)?.rsplit_once(':')?;
-    // 127.0.0.0/8 and ::1, as the kernel prints them on a little-endian machine.
-    let local = address.len() == 8 && address.ends_with("7F") || address == "00000000000000000000000001000000";
-    Some((u16::from_str_radix(port, 16).ok()?, local, words.nth(7)?))
+    Some((u16::from_str_radix(port, 16).ok()?, printed(address), words.nth(7)?))
+}
+
+/// An address as the kernel prints it: in words of 32 bits, each as a little-endian machine has it.
+fn printed(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| Some(u32::from_str_radix(text.get(at..at + 8)?, 16).ok()?.to_le_bytes());
+    match text.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let words = [word(0)?, word(8)?, word(16)?, word(24)?];
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            Some(IpAddr::from(bytes).to_canonical())
+        }
+        _ => None,
+    }
 }
 
 fn container(line: &str) -> Option<Container> {
@@ -272,96 +315,4 @@ fn published(ports: &[String]) -> Vec<u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn answer(parts: &[(&str, &str)]) -> Vec<u8> {
-        let facts = [
-            ("uid", "0"),
-            ("user", "root"),
-            ("home", "/root"),
-            ("base", "/opt/portoser"),
-            ("init", "systemd"),
-            ("tools", "docker"),
-            ("system", "Linux x86_64"),
-            ("clock", "1"),
-            ("disk", ""),
-            ("writable", "yes"),
-        ];
-        let all = facts.iter().chain(parts).chain(&[("end", "")]);
-        let all: String = all.map(|(key, value)| format!("@{key} {}\n{value}\n", value.len())).collect();
-        format!("welcome\n\n@portoser-look 1\n\n{all}").into_bytes()
-    }
-
-    #[test]
-    fn what_runs_is_joined_with_who_listens() {
-        let found = read_discovered(&answer(&[
-            (
-                "discover/units",
-                "Id=app.service\nFragmentPath=/etc/systemd/system/app.service\nActiveState=active\nUnitFileState=enabled\n\n\
-                 Id=pg@15.service\nFragmentPath=/lib/systemd/system/pg@.service\nActiveState=active\nUnitFileState=enabled-runtime\n\n\
-                 Id=own.service\nFragmentPath=/lib/systemd/system/own.service\nActiveState=inactive\nUnitFileState=disabled\n\n\
-                 Id=gone.service\nFragmentPath=\nActiveState=inactive\n\nId=run-1.service\nFragmentPath=/run/x\n",
-            ),
-            ("discover/files", "/etc/systemd/system/idle.service\n/etc/systemd/system/t@.service\n"),
-            ("discover/packaged", "pg-common: /lib/systemd/system/pg@.service\n"),
-            ("discover/listening", "  0: 0100007F:1538 00000000:0000 0A 0:0 0:0 0 0 0 77 1\n  1: 00000000:0050 0:0 0A 0:0 0:0 0 0 0 88 1\n"),
-            ("discover/sockets", "/proc/9/fd:\nl 1 r r 64 d 5 -> socket:[77]\n/proc/12/fd:\nl 1 r r 64 d 5 -> socket:[77]\n"),
-            ("discover/processes", "/proc/9/comm:postgres\n/proc/9/cgroup:0::/system.slice/system-pg.slice/pg@15.service\n"),
-            (
-                "discover/containers",
-                r#"["/a-1","i","running",{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"81"},{"HostIp":"::","HostPort":"81"}],"81/tcp":[{"HostPort":"82"}],"53/udp":[{"HostPort":"53"}],"9/tcp":null},"a","x","/srv/a.yml","/srv",""]
-["/b","j","exited",{},null,"","","","shop"]
-broken
-["b"]
-"#,
-            ),
-        ]))
-        .expect("an answer");
-        let unit = |name: &str| found.units.get(name).map(|unit| (unit.active, unit.enabled, unit.packaged));
-        assert_eq!(unit("app.service"), Some((true, true, false)));
-        assert_eq!(unit("pg@15.service"), Some((true, true, true)));
-        assert_eq!(unit("own.service"), Some((false, false, false)));
-        assert_eq!(unit("idle.service"), Some((false, false, false)));
-        assert_eq!(found.units.len(), 4);
-        let listeners = found.listeners.expect("they are told");
-        let listener = &listeners[&5432];
-        assert!(listener.local && listener.process == Some((9, "postgres".into())));
-        assert_eq!(listener.unit.as_deref(), Some("pg@15.service"));
-        assert_eq!(listeners[&80], Listener::default());
-        let containers = found.containers.expect("docker answers");
-        assert_eq!(containers.len(), 2);
-        let [project, name, files, folder] = ["a", "x", "/srv/a.yml", "/srv"].map(str::to_owned);
-        assert_eq!(containers[0].compose, Some(Part { project, name, files, folder }));
-        assert_eq!((containers[0].name.as_str(), containers[0].ports.as_slice()), ("a-1", &[81][..]));
-        assert_eq!((containers[1].compose.as_ref(), containers[1].service.as_deref()), (None, Some("shop")));
-    }
-
-    #[test]
-    fn who_listens_on_macos_is_read() {
-        // As the manual pages of macOS have them; written by us, and never seen on a Mac.
-        let netstat = "tcp4       0      0  127.0.0.1.5432         *.*                    LISTEN     \n\
-                       tcp6       0      0  ::1.5432               *.*                    LISTEN     \n\
-                       tcp46      0      0  *.8080                 *.*                    LISTEN     \n\
-                       tcp4       0      0  *.22                   *.*                    LISTEN     \n";
-        let lsof = "p312\ncpostgres\nf7\nn127.0.0.1:5432\nf8\nn[::1]:5432\np501\ncjava\nf6\nn*:8080\n";
-        let found =
-            read_discovered(&answer(&[("discover/netstat", netstat), ("discover/lsof", lsof)])).expect("an answer");
-        let found = found.listeners.expect("they are told");
-        let one = |port: u16| found.get(&port).map(|one| (one.local, one.process.clone()));
-        assert_eq!(one(5432), Some((true, Some((312, "postgres".into())))));
-        assert_eq!(one(8080), Some((false, Some((501, "java".into())))));
-        assert_eq!((one(22), found.len()), (Some((false, None)), 3), "its process was not told");
-    }
-
-    proptest! {
-        #[test]
-        fn any_answer_is_read(which in 0..9_usize, text in "(?s)[ -~\n\t]{0,200}") {
-            let keys = ["units", "files", "packaged", "listening", "sockets", "processes", "containers", "netstat", "lsof"];
-            let key = format!("discover/{}", keys[which]);
-            prop_assert!(read_discovered(&answer(&[(&key, &text)])).is_ok());
-        }
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ use crate::model::{Login, Pull, ReleaseId, Scope, ServiceName, quote};
 
 pub use beside::{Beside, ENDED, MUTE, late, read_beside};
 pub use containers::{INSPECT, container_units, containers};
-pub use discover::{Container, Discovered, FoundUnit, Listener, Part, discover_script, read_discovered};
+pub use discover::{Container, Discovered, FoundUnit, Listener, Listeners, Part, discover_script, read_discovered};
 pub use fetch::{Fetch, Fetches, room_for};
 pub use made::Made;
 pub(in crate::host) use made::REMADE;

@@ -68,7 +68,7 @@ mod tests {
             let parts = [("heal/environment api", text)];
             let more = "env: { TOKEN: a, PORT: b }";
             says(&match kind {
-                "" => service_told(&LOOK, more, 0, None, &parts),
+                "" => service_told(&LOOK, more, 0, &[], &parts),
                 kind => service_of(kind, &LOOK, more, &parts),
             })
             .concat()

@@ -129,7 +129,7 @@ mod tests {
     fn a_resolver_that_was_ended_early_is_not_called_bad() {
         let told = |part: &str| {
             let env = "env: { DB: \"postgres://db.lan/x\" }";
-            says(&service_told(&LOOK, env, 0, None, &[("heal/names api", part)])).concat()
+            says(&service_told(&LOOK, env, 0, &[], &[("heal/names api", part)])).concat()
         };
         assert_eq!(told("db.lan 0"), "good db.lan is resolved");
         assert_eq!(told("db.lan gone"), "bad db.lan cannot be resolved on the host");

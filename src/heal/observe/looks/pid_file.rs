@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_pid_file_that_was_left_is_told() {
-        let found = |text: &str| says(&service_told(&LOOK, "", 0, None, &[("heal/pid_file api", text)])).concat();
+        let found = |text: &str| says(&service_told(&LOOK, "", 0, &[], &[("heal/pid_file api", text)])).concat();
         let good = "good no pid file of it names a process that is not its own";
         assert_eq!(found(""), good);
         assert_eq!(found("own 7 /s/a.pid\nunknown 8 /s/b.pid"), good);

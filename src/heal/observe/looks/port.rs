@@ -46,7 +46,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 None if runs => one.with("state", "closed").bad(format!("nobody listens on port {port}")),
                 // What does not run does not listen; the look `unit` says that.
                 None => one.with("state", "closed").good(format!("nobody holds port {port}")),
-                Some(listener) => held(scene, heard, placed, (port, listener), one, family.as_ref()),
+                Some(listeners) => held(scene, heard, placed, (port, listeners), one, family.as_ref()),
             });
         }
     }
@@ -60,36 +60,33 @@ fn ports(placed: &Placed<'_>) -> BTreeSet<u16> {
     main.chain(service.ports.iter().copied()).collect()
 }
 
-/// Somebody listens.
+/// Somebody listens. Where several do, each has addresses of its own, and the service is well when one of them is of it.
 fn held(
     scene: &Scene<'_>,
     heard: &Heard,
     placed: &Placed<'_>,
-    (port, listener): (u16, &Listener),
+    (port, listeners): (u16, &[Listener]),
     one: Observation,
     family: Result<&Family<'_>, &String>,
 ) -> Observation {
-    let one = one.with("local", if listener.local { "yes" } else { "no" });
-    let Some((pid, name)) = &listener.process else {
-        return one.unseen(format!("somebody listens on port {port}, and this user may not see who"));
+    let whole = |one: Observation, listener: &Listener| {
+        let (pid, name) = listener.process.clone().unwrap_or_default();
+        let one = one.with("local", if listener.local() { "yes" } else { "no" }).with("pid", pid);
+        one.with("holder", name).with("holder_unit", listener.unit.as_deref().unwrap_or_default())
     };
-    let instances = heard.instances(placed);
-    let unit = listener.unit.as_deref().unwrap_or_default();
-    let ours = |main: u32| *pid == main || family.is_ok_and(|family| family.descends(*pid, main));
-    let own = instances
-        .iter()
-        .any(|instance| instance.name == unit || instance.unit.is_some_and(|unit| unit.pid > 0 && ours(unit.pid)));
-    // Docker listens for its containers; which one, their own ports tell.
-    let published = || {
-        heard
-            .containers(placed)
-            .any(|one| matches!(one.state.as_str(), "running" | "paused") && publishes(&one.ports, port))
-    };
-    let own = own || (placed.service.kind.is_docker() && published());
-    let one = one.with("pid", pid).with("holder", name).with("holder_unit", unit);
-    if own {
-        return one.with("state", "own").good(format!("it listens on port {port}"));
+    if let Some(own) = listeners.iter().find(|listener| is_own(heard, placed, port, listener, family)) {
+        return whole(one, own).with("state", "own").good(format!("it listens on port {port}"));
     }
+    if listeners.iter().any(|listener| listener.process.is_none()) {
+        return one.unseen(format!("somebody listens on port {port}, and this user may not see who"));
+    }
+    // What holds the usual addresses is in the way before what holds one of its own.
+    let Some(listener) = listeners.iter().min_by_key(|listener| listener.apart()) else {
+        return one.unseen(format!("who listens on port {port} was not told"));
+    };
+    let (pid, name) = listener.process.clone().unwrap_or_default();
+    let unit = listener.unit.as_deref().unwrap_or_default();
+    let one = whole(one, listener);
     if let Some(why) = heard.seen().blind.as_ref().filter(|_| placed.service.kind.is_docker()) {
         return one.unseen(format!("pid {pid} ({name}) listens on port {port}; whether for a container of it: {why}"));
     }
@@ -99,8 +96,14 @@ fn held(
         Err(why) => return one.unseen(format!("pid {pid} ({name}) listens on port {port}; whose child it is: {why}")),
     };
     let folder = Layout::new(&heard.seen().facts.base).service(&placed.service.name);
-    let stands = family.folders.get(pid).is_some_and(|at| at.starts_with(&format!("{folder}/")));
+    let stands = family.folders.get(&pid).is_some_and(|at| at.starts_with(&format!("{folder}/")));
     let other = scene.services.iter().find(|other| other.units.iter().any(|(_, name)| name == unit));
+    if listener.apart() && !stands {
+        let at: Vec<String> = listener.at.iter().map(ToString::to_string).collect();
+        let at = at.join(" and ");
+        return one
+            .unseen(format!("pid {pid} ({name}) listens on port {port} of {at} only; whether that is in its way"));
+    }
     let (state, who) = match (stands, other) {
         (true, _) => ("left-behind", format!("pid {pid} ({name}), a process of it that was left behind")),
         (_, Some(other)) => ("service", format!("the service {}", other.service.name)),
@@ -108,6 +111,28 @@ fn held(
         _ => ("stranger", format!("pid {pid} ({name}, {unit})")),
     };
     one.with("state", state).with("who", &who).bad(format!("port {port} is held by {who}"))
+}
+
+/// Whether this is a process of the service, or docker that listens for a container of it; which one, their own ports tell.
+fn is_own(
+    heard: &Heard,
+    placed: &Placed<'_>,
+    port: u16,
+    listener: &Listener,
+    family: Result<&Family<'_>, &String>,
+) -> bool {
+    let Some((pid, _)) = &listener.process else { return false };
+    let ours = |main: u32| *pid == main || family.is_ok_and(|family| family.descends(*pid, main));
+    let published = || {
+        heard
+            .containers(placed)
+            .any(|one| matches!(one.state.as_str(), "running" | "paused") && publishes(&one.ports, port))
+    };
+    let own = heard.instances(placed).iter().any(|instance| {
+        listener.unit.as_ref() == Some(&instance.name)
+            || instance.unit.is_some_and(|unit| unit.pid > 0 && ours(unit.pid))
+    });
+    own || (placed.service.kind.is_docker() && published())
 }
 
 /// Whether one of these ports of containers, as `8080->80/tcp`, is this port of the host.
@@ -163,8 +188,8 @@ mod tests {
     #[test]
     fn a_child_of_the_service_is_no_stranger_where_the_host_did_not_say_whose_it_is() {
         let held = |pid: u32, part: &str| {
-            let listener = Listener { process: Some((pid, "w".into())), unit: None, local: false };
-            says(&service_told(&LOOK, "", 0, Some(listener), &[("heal/port ", part)])).concat()
+            let listener = Listener { process: Some((pid, "w".into())), ..Listener::default() };
+            says(&service_told(&LOOK, "", 0, &[listener], &[("heal/port ", part)])).concat()
         };
         let family = "/proc/9/status:PPid:\t7\n/proc/12/status:PPid:\t1";
         assert_eq!(held(9, family), "good it listens on port 80");
@@ -173,6 +198,27 @@ mod tests {
         assert_eq!(held(7, late), "good it listens on port 80");
         let why = "unseen pid 9 (w) listens on port 80; whose child it is: `ls` did not answer within 5 s";
         assert_eq!(held(9, late), why);
+    }
+
+    #[test]
+    fn who_listens_on_another_address_is_no_stranger() {
+        let one = |pid: u32, at: &str| Listener {
+            at: [at.parse().expect("an address")].into(),
+            process: (pid > 0).then(|| (pid, "w".into())),
+            unit: None,
+        };
+        let held = |all: &[Listener]| {
+            let family = "/proc/7/status:PPid:\t1\n/proc/9/status:PPid:\t1\n/proc/12/status:PPid:\t1";
+            says(&service_told(&LOOK, "", 0, all, &[("heal/port ", family)])).concat()
+        };
+        let resolved = one(12, "127.0.0.53");
+        assert_eq!(held(&[resolved.clone(), one(7, "192.0.2.1")]), "good it listens on port 80");
+        assert_eq!(held(&[one(9, "127.0.0.1"), one(7, "192.0.2.1")]), "good it listens on port 80");
+        let why = "unseen pid 12 (w) listens on port 80 of 127.0.0.53 only; whether that is in its way";
+        assert_eq!(held(&[resolved.clone()]), why);
+        assert_eq!(held(&[resolved.clone(), one(9, "0.0.0.0")]), "bad port 80 is held by pid 9 (w)");
+        let why = "unseen somebody listens on port 80, and this user may not see who";
+        assert_eq!(held(&[resolved, one(0, "192.0.2.1")]), why);
     }
 
     #[test]

@@ -40,8 +40,8 @@ fn refused() -> Verdict {
 
 /// As `service_told`, of one that listens itself or not, on a host that says nothing besides.
 fn service_look(look: &Look, checks: &str, since: u64, listens: bool) -> Vec<Observation> {
-    let own = Listener { process: Some((7, "a".into())), unit: Some("api.service".into()), local: false };
-    service_told(look, checks, since, listens.then_some(own), &[])
+    let own = Listener { process: Some((7, "a".into())), unit: Some("api.service".into()), ..Listener::default() };
+    service_told(look, checks, since, &listens.then_some(own).into_iter().collect::<Vec<_>>(), &[])
 }
 
 /// What a look finds of the service `api` with port 80, more words of its registry, and the unit `api.service`, whose process 7 runs
@@ -50,26 +50,26 @@ pub(super) fn service_told(
     look: &Look,
     more: &str,
     since: u64,
-    listener: Option<Listener>,
+    listeners: &[Listener],
     parts: &[(&str, &str)],
 ) -> Vec<Observation> {
-    service_there(look, more, (since, listener), parts, &refused())
+    service_there(look, more, (since, listeners), parts, &refused())
 }
 
 /// As `service_told`, where each check says this.
 pub(super) fn service_judged(look: &Look, more: &str, verdict: Verdict) -> Vec<Observation> {
-    service_there(look, more, (0, None), &[], &verdict)
+    service_there(look, more, (0, &[]), &[], &verdict)
 }
 
 /// As `service_told`, of a service of another kind.
 pub(super) fn service_of(kind: &str, look: &Look, more: &str, parts: &[(&str, &str)]) -> Vec<Observation> {
-    service_as(kind, look, more, (0, None), parts, &refused())
+    service_as(kind, look, more, (0, &[]), parts, &refused())
 }
 
 fn service_there(
     look: &Look,
     more: &str,
-    told: (u64, Option<Listener>),
+    told: (u64, &[Listener]),
     parts: &[(&str, &str)],
     verdict: &Verdict,
 ) -> Vec<Observation> {
@@ -80,7 +80,7 @@ fn service_as(
     kind: &str,
     look: &Look,
     more: &str,
-    (since, listener): (u64, Option<Listener>),
+    (since, listeners): (u64, &[Listener]),
     parts: &[(&str, &str)],
     verdict: &Verdict,
 ) -> Vec<Observation> {
@@ -115,7 +115,8 @@ fn service_as(
         units: [("api.service".to_owned(), unit)].into(),
         ..Seen::default()
     };
-    let listeners = Some(listener.map(|one| (80, one)).into_iter().collect());
+    let listeners = (!listeners.is_empty()).then(|| (80, listeners.to_vec()));
+    let listeners = Some(listeners.into_iter().collect());
     let parts = parts.iter().map(|(key, text)| ((*key).into(), (*text).into())).collect();
     let verdicts = spread(&service.checks, service.port, service.instances).into_iter();
     let verdicts = verdicts.map(|check| (service.name.clone(), check, verdict.clone())).collect();

@@ -14,7 +14,7 @@ const GOOD: &str = "-rwxr-xr-x 1 0 0 10 Nov 21 12:00 bin/x\n-rw------- 1 0 0 10 
 const RELEASE: &str = "/opt/portoser/services/api/releases/0707070707070707";
 
 fn both(text: &str) -> [Vec<Observation>; 2] {
-    [&LOOK, &owners::LOOK].map(|look| service_told(look, "", 0, None, &[("heal/modes api", text)]))
+    [&LOOK, &owners::LOOK].map(|look| service_told(look, "", 0, &[], &[("heal/modes api", text)]))
 }
 
 #[test]
