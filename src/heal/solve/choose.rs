@@ -39,7 +39,7 @@ pub(super) struct Candidate {
     pub learned: Option<PathBuf>,
     /// Whether it runs words that are no more than a draft.
     pub draft: bool,
-    /// Whether it gives the user's files to another owner.
+    /// Whether it gives the user's files to another owner, or opens folders.
     pub owner: bool,
 }
 
@@ -75,7 +75,7 @@ impl Healer {
                 said(&problem.deeds),
             );
             (own.until, own.tries) = (problem.until.clone(), problem.tries);
-            own.owner = problem.deeds.iter().any(gives);
+            own.owner = problem.deeds.iter().any(gives) || comes(&found);
             all.push(own);
         }
         // What breaks nothing yet is not worth an interruption that may help or not; and where only the way is cleared for a
@@ -124,7 +124,7 @@ impl Healer {
             let ways = book.deeds.iter().map(|deed| way(deed, found)).collect();
             let mut one = Candidate::new(book.name.clone(), book.risk, ways, said(&book.deeds));
             one.until = book.until.clone();
-            one.owner = book.deeds.iter().any(gives);
+            one.owner = book.deeds.iter().any(gives) || comes(found);
             one.draft = learned.state == State::Draft && book.deeds.iter().any(Deed::is_words);
             one.learned = match origin {
                 Origin::File(file) => Some(file.clone()),
@@ -329,6 +329,11 @@ fn stopped(place: &Problem, seen: &Diagnosis) -> Option<Held> {
 /// Whether a deed gives files to another owner.
 fn gives(deed: &Deed) -> bool {
     (deed.verb(), deed.object()) == ("restore", "owner")
+}
+
+/// Whether it is about who may come to the service's folders.
+fn comes(found: &Found<'_>) -> bool {
+    found.problem.evidence.iter().any(|number| found.seen.get(*number).is_some_and(|one| one.look == "access"))
 }
 
 /// Whether anything of the service there breaks it.

@@ -54,7 +54,7 @@ pub enum Held {
     Protected,
     /// It breaks nothing yet, and the remedy would interrupt what works.
     Latent,
-    /// It breaks nothing yet, and whose the files are is for a person to say.
+    /// It breaks nothing yet, and whose the files are, and who may come to them, is for a person to say.
     Owner,
     /// A person stopped the service.
     Stopped { by: String },
@@ -88,7 +88,7 @@ impl fmt::Display for Held {
             Self::Running { run } => write!(f, "a remedy of run {run} is not over"),
             Self::Protected => f.write_str("it is protected; a person may give --risk"),
             Self::Latent => f.write_str("it breaks nothing yet, and the remedy would interrupt what works"),
-            Self::Owner => f.write_str("it breaks nothing yet, and others may write there on purpose; give --risk"),
+            Self::Owner => f.write_str("it breaks nothing yet, and may be so on purpose; give --risk"),
             Self::Stopped { by } => write!(f, "it was stopped on purpose by {by}; `portoser start` lets it run again"),
         }
     }
