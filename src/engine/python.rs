@@ -123,7 +123,8 @@ fn before(record: &Record, layout: &Layout, seen: &SeenService) -> Vec<Step> {
         let cmd = Cmd::new("/bin/sh").args(["-c", MAKE, "make-venv", &path, &folder]);
         let cmd = if wheels.is_empty() { cmd } else { cmd.arg(wheels) };
         // One that was cut off is of no use to anybody; a whole one is there for the next try.
-        let undo = "[ -e \"$1/.portoser-complete\" ] || rm -rf \"$1\"";
+        let undo =
+            "[ -e \"$1/.portoser-complete\" ] || { rm -rf \"$1\"; [ ! -d \"$1.before\" ] || mv \"$1.before\" \"$1\"; }";
         let undo = Cmd::new("/bin/sh").args(["-c", undo, "drop-venv", &path]);
         steps.push(Step::Make { cmd: cmd.within(BUILD), undo: Some(undo) });
     }

@@ -13,6 +13,7 @@ gave_up() { # not every tool can say that the disk is full: what it says lies on
   code=$? full=
   head -c 4194304 /dev/zero 2>/dev/null >"$venv/.room" || full=yes
   rm -rf "$venv"
+  [ ! -d "$venv.before" ] || mv "$venv.before" "$venv"
   [ -z "$full" ] || printf 'No space left on device: %s\n' "$venv"
   exit $code
 }
@@ -32,12 +33,30 @@ has_program() {
   }
 }
 
-if [ -e "$mark" ] && "$venv/bin/python" -c ''; then
+whole() { # whether all is there yet that was noted when it was made
+  while IFS= read -r one; do
+    [ -e "$venv/lib/$one" ] || return
+  done <"$mark"
+}
+
+packages() { # what lies in it, without what no service needs, or what carries a version in its name
+  for one in "$venv"/lib/python*/site-packages/*; do
+    case ${one##*/} in
+      *.dist-info | *.egg-info | __pycache__ | _virtualenv.* | pip | setuptools | wheel | pkg_resources | _distutils_hack | distutils-precedence.pth) ;;
+      *[[:cntrl:]]*) ;;
+      *) [ ! -e "$one" ] || printf '%s\n' "${one#"$venv/lib/"}" ;;
+    esac
+  done
+}
+
+if [ -e "$mark" ] && "$venv/bin/python" -c '' && whole; then
   has_program
   [ -z "$wheels" ] || rm -rf "$wheels"
   exit 0
 fi
 umask 022
+# One that lacks something may serve yet: it comes back where no other can be made.
+if [ -e "$mark" ]; then rm -rf "$venv.before" && mv "$venv" "$venv.before" || exit; fi
 rm -rf "$venv" && mkdir -p "${venv%/*}" || exit
 find_python
 case $lock in *.whl | *.whl\[*) list='' lock=./$lock ;; esac
@@ -62,5 +81,6 @@ else
 fi
 chmod -R go+rX "$venv" || exit
 has_program
-{ sync -f -- "$venv" 2>/dev/null || sync; } && printf '' >"$mark" || exit
+{ sync -f -- "$venv" 2>/dev/null || sync; } && packages >"$venv/.made" && mv "$venv/.made" "$mark" || exit
+rm -rf "$venv.before"
 [ -z "$wheels" ] || rm -rf "$wheels"

@@ -183,8 +183,8 @@ service() { # NAME; prints the names of its compose projects
   IFS= read -r record <current/.portoser/release.json
   for one in venvs/*/.portoser-complete; do
     one=${one%/*}
-    # One whose interpreter was upgraded away is made anew.
-    if [ -e "$one/.portoser-complete" ] && [ -x "$one/bin/python" ] && ! dead; then all="$all ${one#venvs/}"; fi
+    # One whose interpreter was upgraded away, or that lacks something, is made anew.
+    if [ -e "$one/.portoser-complete" ] && [ -x "$one/bin/python" ] && ! dead && ! lacks_of "$one"; then all="$all ${one#venvs/}"; fi
   done
   [ -z "$all" ] || say "$1 venvs" "$all"
   for one in process/*/supervise.sh; do
@@ -203,6 +203,14 @@ service() { # NAME; prints the names of its compose projects
     [ ! -r ../../made ] || made "$1" ;;
   esac
   drift "$1"
+}
+
+lacks_of() { # VENV: whether something is gone that was noted when it was made, which is in `gone` then; it costs no process
+  [ -x "$1/lib" ] || return
+  while IFS= read -r gone; do
+    [ -e "$1/lib/$gone" ] || return 0
+  done <"$1/.portoser-complete"
+  return 1
 }
 
 dead() { # whether the interpreter of the environment in force does not start; only what is sent to make it anew hangs on that

@@ -1,4 +1,4 @@
-//! venv: whether the interpreter of a service's virtual environment is there and starts.
+//! venv: whether the interpreter of a service's virtual environment is there and starts, and whether its packages are there.
 
 use crate::heal::Observation;
 use crate::heal::observe::scene::{About, Heard, Look, Placed, Scene};
@@ -12,7 +12,8 @@ look_venv() { # SERVICE
   for one in "$base/services/$1/venvs"/*/; do
     one=${one%/} state=ok
     if [ ! -x "$one/bin/python" ]; then state=gone
-    elif ! bounded "$one/bin/python" -I -c pass; then state=broken; fi
+    elif ! bounded "$one/bin/python" -I -c pass; then state=broken
+    elif lacks_of "$one"; then state="lacking $gone"; fi
     printf '%s %s\n' "${one##*/}" "$state"
   done
 }
@@ -41,6 +42,12 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             Ok(Some("ok")) => one.good("the interpreter of its virtual environment starts"),
             Ok(Some("broken")) => {
                 one.with("state", "broken").bad("the interpreter of its virtual environment does not start")
+            }
+            Ok(Some(state)) if let Some(gone) = state.strip_prefix("lacking ") => {
+                let module = gone.rsplit('/').next().unwrap_or_default();
+                one.with("state", "lacking")
+                    .with("module", module)
+                    .bad(format!("its virtual environment lacks {module}"))
             }
             Ok(Some(_)) => one.with("state", "gone").bad("the interpreter of its virtual environment is gone"),
             Ok(None) => one.with("state", "absent").bad("its virtual environment is gone"),
