@@ -69,9 +69,10 @@ impl Found<'_> {
         self.evidence().filter(move |one| one.look == look).flat_map(|one| &one.lines)
     }
 
-    /// What a look measured, whether the problem rests on it or not.
-    fn measured(&self, look: &str, name: &str) -> Option<&str> {
-        self.here().filter(|one| one.look == look).find_map(|one| one.values.get(name)).map(String::as_str)
+    /// What is known of the unit that the problem is about; of the first where it names none.
+    fn unit(&self, name: &str) -> Option<&str> {
+        let ill = |one: &&Observation| one.look == "unit" && self.value("unit").is_none_or(|unit| one.of == unit);
+        self.here().find(ill)?.values.get(name).map(String::as_str)
     }
 
     /// The folder of ours on the host, as the host told.
@@ -267,17 +268,16 @@ fn raise(what: &str, found: &Found<'_>) -> Option<Vec<Step>> {
         "tasks" => ("TasksMax", 64),
         _ => return None,
     };
-    let unit = found.measured("unit", "unit").filter(|unit| unit.ends_with(".service") && !unit.contains('/'))?;
-    let now: u64 = found.measured("unit", what)?.parse().ok().filter(|now| *now < u64::MAX / 2)?;
+    let unit = found.unit("unit").filter(|unit| unit.ends_with(".service") && !unit.contains('/'))?;
+    let now: u64 = found.unit(what)?.parse().ok().filter(|now| *now < u64::MAX / 2)?;
     if found.scope == Scope::User {
         return None;
     }
-    let (unit, scope) = (unit.to_owned(), found.scope);
     let folder = format!("/run/systemd/system/{unit}.d");
     let text = format!("[Service]\n{key}={}\n", (now * 2).max(least));
     Some(vec![
         // Its undo comes last, and starts the unit again as it was.
-        Step::HoldUnit { unit, scope },
+        Step::HoldUnit { unit: unit.to_owned(), scope: found.scope },
         Step::Folder { path: folder.clone(), mode: 0o755, owner: None },
         // Settings are read in the order of their files' names, and those of `systemctl edit` are in `override.conf`.
         Step::Put {
@@ -286,7 +286,7 @@ fn raise(what: &str, found: &Found<'_>) -> Option<Vec<Step>> {
             mode: 0o644,
             owner: None,
         },
-        Step::ReloadUnits { scope },
+        Step::ReloadUnits { scope: found.scope },
     ])
 }
 
