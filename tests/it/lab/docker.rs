@@ -221,7 +221,10 @@ fn project(machines: Vec<Machine>) -> Result<(), Failed> {
         bench.run(&["deploy", "--all"]).exits(0);
         assert_eq!(bench.answer(machine, port), "one");
         // A part that lives in the network of another is in none of its own, and well.
-        bench.run(&["diagnose"]).exits(0);
+        let told = bench.run(&["diagnose"]);
+        let told = told.out + &told.err;
+        assert!(told.contains("score "), "{told}");
+        assert!(!told.contains("[network-gone,"), "{told}");
         let kept = |part: &str| {
             let all = containers(machine, &bench);
             all.lines()

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(held(&[resolved.clone(), one(7, "192.0.2.1")]), "good it listens on port 80");
         assert_eq!(held(&[one(9, "127.0.0.1"), one(7, "192.0.2.1")]), "good it listens on port 80");
         let why = "unseen pid 12 (w) listens on port 80 of 127.0.0.53 only; whether that is in its way";
-        assert_eq!(held(&[resolved.clone()]), why);
+        assert_eq!(held(std::slice::from_ref(&resolved)), why);
         assert_eq!(held(&[resolved.clone(), one(9, "0.0.0.0")]), "bad port 80 is held by pid 9 (w)");
         let why = "unseen somebody listens on port 80, and this user may not see who";
         assert_eq!(held(&[resolved, one(0, "192.0.2.1")]), why);

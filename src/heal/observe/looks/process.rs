@@ -50,9 +50,9 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             let one = scene.of(&LOOK, placed).of(&instance.name).with("pid", unit.pid).with("unit", &instance.name);
             let state = facts(heard, unit.pid).and_then(|get| get("state"));
             found.push(match state {
-                Some("T" | "t") => {
-                    one.with("state", "stopped").bad(format!("process {} is stopped by a signal", unit.pid))
-                }
+                // It is held and let go again by whoever looks into it.
+                Some("t") => one.with("state", "traced").unseen(format!("a debugger holds process {}", unit.pid)),
+                Some("T") => one.with("state", "stopped").bad(format!("process {} is stopped by a signal", unit.pid)),
                 Some("Z" | "X") => {
                     one.with("state", "dead").bad(format!("process {} is dead, and nobody buried it", unit.pid))
                 }
@@ -65,4 +65,21 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LOOK;
+    use crate::heal::observe::looks::tests::{says, service_told};
+
+    #[test]
+    fn what_a_debugger_holds_is_not_stopped() {
+        let told = |state: &str| {
+            let text = format!("7 state={state} rss=1 threads=1 files=1 most=2");
+            says(&service_told(&LOOK, "", 0, &[], &[("heal/process ", &text)])).concat()
+        };
+        assert_eq!(told("S"), "good process 7 lives");
+        assert_eq!(told("T"), "bad process 7 is stopped by a signal");
+        assert_eq!(told("t"), "unseen a debugger holds process 7");
+    }
 }
