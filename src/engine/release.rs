@@ -68,7 +68,7 @@ pub(super) fn activate(record: &Record, layout: &Layout, seen: &SeenService, bef
         Step::Link { path: layout.current(&record.service), target: ["releases/", record.release.as_str()].concat() };
     match record.supervisor {
         Supervisor::Systemd if own => steps.extend(systemd::activate(record, seen.readable(), link)),
-        Supervisor::Systemd => steps.extend(systemd::adopt(record, link)),
+        Supervisor::Systemd => steps.extend(systemd::adopt(record, seen.readable(), link)),
         Supervisor::Launchd => steps.extend(systemd::activate(record, seen.readable(), link)),
         Supervisor::Process | Supervisor::Compose => {
             steps.extend(process::activate(record, layout, seen.readable(), link));

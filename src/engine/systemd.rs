@@ -68,23 +68,15 @@ pub(super) fn env_file(env: &BTreeMap<String, String>) -> Result<String, Refused
     Ok(text)
 }
 
-/// Brings our own units into force. The unit's file decides which release runs; `current` follows at once. A unit of the
-/// release before that has no successor (fewer instances) is stopped and removed.
+/// Brings our own units into force. The unit's file decides which release runs; `current` follows at once.
 pub(super) fn activate(record: &Record, before: Option<&Record>, link: Step) -> Vec<Step> {
     let scope = record.scope;
-    let old = before.map(|before| before.units.as_slice()).unwrap_or_default();
-    let gone: Vec<&UnitFile> =
-        old.iter().filter(|unit| unit.path.is_some() && record.units.iter().all(|new| new.path != unit.path)).collect();
-    let mut steps = Vec::new();
-    for unit in record.units.iter().chain(gone.iter().copied()) {
+    let mut steps = end_old(record, before);
+    for unit in &record.units {
         steps.push(Step::HoldUnit { unit: unit.name.clone(), scope });
     }
     for unit in &record.units {
         steps.extend(put(unit));
-    }
-    for unit in gone {
-        steps.push(Step::Unit { unit: unit.name.clone(), scope, change: UnitChange::Stop });
-        steps.extend(take(unit));
     }
     steps.push(link);
     steps.push(Step::ReloadUnits { scope });
@@ -96,9 +88,10 @@ pub(super) fn activate(record: &Record, before: Option<&Record>, link: Step) -> 
 }
 
 /// Starts units that are the user's own; their files are not ours.
-pub(super) fn adopt(record: &Record, link: Step) -> Vec<Step> {
+pub(super) fn adopt(record: &Record, before: Option<&Record>, link: Step) -> Vec<Step> {
     let scope = record.scope;
-    let mut steps = vec![link];
+    let mut steps = end_old(record, before);
+    steps.push(link);
     for unit in &record.units {
         steps.push(Step::HoldUnit { unit: unit.name.clone(), scope });
         steps.push(Step::Unit { unit: unit.name.clone(), scope, change: UnitChange::Start });
@@ -121,9 +114,23 @@ pub(super) fn change(record: &Record, change: UnitChange) -> Vec<Step> {
 }
 
 pub(super) fn remove(record: &Record) -> Vec<Step> {
-    let scope = record.scope;
+    end(record.units.iter().filter(|unit| unit.path.is_some()), record.scope)
+}
+
+/// Ends the units of the release before that have no successor: there are fewer instances, another scope, or a unit of the user's own
+/// in their place. They belong to the scope in which they were started.
+fn end_old(record: &Record, before: Option<&Record>) -> Vec<Step> {
+    let Some(before) = before else { return Vec::new() };
+    // A unit of ours that is named as the user's own from now on is that user's.
+    let follows = |old: &UnitFile, new: &UnitFile| new.path == old.path || (new.path.is_none() && new.name == old.name);
+    let gone = |old: &&UnitFile| old.path.is_some() && !record.units.iter().any(|new| follows(old, new));
+    let mut gone = before.units.iter().filter(gone).peekable();
+    if gone.peek().is_none() { Vec::new() } else { end(gone, before.scope) }
+}
+
+fn end<'a>(units: impl Iterator<Item = &'a UnitFile>, scope: Scope) -> Vec<Step> {
     let mut steps = Vec::new();
-    for unit in record.units.iter().filter(|unit| unit.path.is_some()) {
+    for unit in units {
         steps.push(Step::HoldUnit { unit: unit.name.clone(), scope });
         steps.push(Step::Unit { unit: unit.name.clone(), scope, change: UnitChange::Stop });
         steps.extend(take(unit));
