@@ -214,8 +214,10 @@ impl Walk {
         let soak = self.ground.registry.services.get(&change.service).map(|service| service.deploy.soak);
         let mut soak = soak.unwrap_or_default();
         if change.action == Action::Refresh {
-            // Its process goes on as it was; only what is asked of it is new.
-            soak = Duration::ZERO;
+            // Its process goes on as it was; only what is asked of it is new. With nothing new, it is the release that is proven.
+            if change.before_record.as_ref() != Some(&change.record) {
+                soak = Duration::ZERO;
+            }
         } else {
             let release = Some(change.record.release.clone());
             self.tell(change, |host, service| Event::Switched { host, service, release });

@@ -327,8 +327,11 @@ fn judge(
     if let Some(Health::Bad(says)) = health {
         return (Action::Restart, vec![format!("it is not healthy: {says}")]);
     }
+    // What was kept when nobody could look may be well all the same.
+    let proven = found.proven.contains(&wanted.release) || health != Some(&Health::Good);
     match found.readable() {
-        Some(record) if record == wanted => (Action::Nothing, Vec::new()),
+        Some(record) if record == wanted && proven => (Action::Nothing, Vec::new()),
+        Some(record) if record == wanted => (Action::Refresh, vec!["it was never proven here".into()]),
         Some(record) if record.checks != wanted.checks => (Action::Refresh, vec!["its checks".into()]),
         Some(record) if record.hooks != wanted.hooks => (Action::Refresh, vec!["its hooks".into()]),
         Some(record) if record.summary != wanted.summary => (Action::Refresh, differences(Some(record), wanted)),

@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_rollback_is_a_deploy_of_what_was_proven", rollback),
         trial("removed_services_leave_what_is_shared", remove),
         trial("fewer_instances_stop_what_is_too_many", instances),
+        trial("a_unit_of_the_users_own_takes_the_place_of_ours", own_unit),
         trial("what_is_kept_on_lost_contact_stays", lost),
         trial("a_check_that_another_answers_proves_nothing", another),
         trial("what_takes_long_to_stop_is_waited_for", patience),
@@ -195,6 +196,39 @@ fn instances(machines: Vec<Machine>) -> Result<(), Failed> {
     })
 }
 
+/// `run:` becomes `unit:`: our own unit does not run on beside it, and is back when the other one fails or nobody wants it.
+fn own_unit(machines: Vec<Machine>) -> Result<(), Failed> {
+    let machine = &usual(&machines)[0];
+    let (bench, port) = (Bench::new("hand", std::slice::from_ref(machine)), port());
+    let name = format!("{}-one", bench.id);
+    // Named so that it goes with the rest of the trial.
+    let unit = format!("portoser-{}-theirs.service", bench.id);
+    let theirs = |words: &str| {
+        machine.inside(&format!(
+            "printf '[Service]\\nExecStart={words}\\n' >/etc/systemd/system/{unit}; systemctl daemon-reload"
+        ));
+    };
+    let ours =
+        || machine.inside(&format!("systemctl is-active portoser-{name}; ls /etc/systemd/system/*/ | grep -c {name}"));
+    bench.registry(&bench.service("one", &[&machine.name], port, "one", ""));
+    bench.run(&["deploy", "--all"]).exits(0);
+    assert_eq!((bench.answer(machine, port).as_str(), ours().as_str()), ("one", "active\n1\n"));
+    bench.registry(&format!(
+        "  {name}:\n    type: native\n    host: {}\n    unit: {unit}\n    checks: [{{ unit: true }}]\n",
+        machine.name
+    ));
+    theirs("/bin/false");
+    bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
+    assert_eq!((bench.answer(machine, port).as_str(), ours().as_str()), ("one", "active\n1\n"));
+    theirs("/bin/sleep infinity");
+    bench.run(&["deploy", "--all"]).exits(0);
+    assert_eq!((bench.answer(machine, port).as_str(), ours().as_str()), ("", "inactive\n0\n"));
+    bench.run(&["status"]).exits(0);
+    bench.run(&["rollback", &name]).exits(0);
+    assert_eq!((bench.answer(machine, port).as_str(), ours().as_str()), ("one", "active\n1\n"));
+    Ok(())
+}
+
 /// The controller is killed behind the switch: a service that says so stays on the new version, without a proof.
 fn lost(machines: Vec<Machine>) -> Result<(), Failed> {
     let fleet = Fleet::new("lost", &usual(&machines)[..1]);
@@ -216,8 +250,16 @@ fn lost(machines: Vec<Machine>) -> Result<(), Failed> {
     kit::wait("the end of the run on the host", kit::PATIENCE, || machine.inside(&runs).is_empty());
     assert_eq!(fleet.answers(), ["two"]);
     assert_eq!(machine.inside(&book), before, "what nobody proved is not called proven");
-    fleet.write("two", "on_lost_contact: keep");
+    // It is well, and whoever comes next proves it; then it is what a rollback comes back to.
+    for ended in ["committed", "nothing-to-do"] {
+        fleet.write("two", "on_lost_contact: keep");
+        let again = fleet.bench.run(&["deploy", "--all", "--events"]).exits(0);
+        assert_eq!(again.ended(ended), 1, "{}", again.out);
+        assert_eq!(fleet.answers(), ["two"]);
+    }
+    fleet.write("three", "on_lost_contact: keep");
     fleet.bench.run(&["deploy", "--all"]).exits(0);
+    fleet.bench.run(&["rollback", &service]).exits(0);
     assert_eq!(fleet.answers(), ["two"]);
     fleet.in_order();
     Ok(())
