@@ -42,11 +42,9 @@ impl Attach {
                 drop(ground);
                 code
             };
-            let (code, ()) = tokio::join!(work, render(face, events));
-            if code == FailureKind::Interrupted.code() {
-                return Err(left());
-            }
-            Ok(Exit(code))
+            let (code, document) = tokio::join!(work, render(face, events));
+            let left = code == FailureKind::Interrupted.code();
+            session::print(face, document, if left { Err(self::left()) } else { Ok(Exit(code)) })
         })?
     }
 }

@@ -29,11 +29,13 @@ struct Parts {
     /// Lines that stand before the error, such as the faults of a registry.
     lines: Vec<String>,
     details: Option<Value>,
+    /// What the run came to that it ended, for `--json`.
+    run: Option<Value>,
 }
 
 impl Failure {
     fn of(kind: FailureKind, chain: Vec<String>) -> Self {
-        Self(Box::new(Parts { kind, chain, hints: Vec::new(), lines: Vec::new(), details: None }))
+        Self(Box::new(Parts { kind, chain, hints: Vec::new(), lines: Vec::new(), details: None, run: None }))
     }
 
     /// What kind of failure it is; gives the exit code.
@@ -104,6 +106,13 @@ impl Failure {
         self
     }
 
+    /// Makes it a part of the document of the run that it ended: a verb prints one document.
+    #[must_use]
+    pub fn of_run(mut self, document: Option<Value>) -> Self {
+        self.0.run = document;
+        self
+    }
+
     /// The words of the error: `what was being done: cause: cause`.
     #[must_use]
     pub fn text(&self) -> String {
@@ -129,7 +138,9 @@ impl Failure {
         if let Some(details) = &self.0.details {
             error["details"] = details.clone();
         }
-        json!({ "error": error })
+        let mut document = self.0.run.clone().unwrap_or_else(|| json!({}));
+        document["error"] = error;
+        document
     }
 
     /// Prints it: words on standard error, and with `--json` or `--events` the document on standard output.

@@ -77,7 +77,7 @@ pub(super) fn look_only(
         face.warn(safe(&format!("{host} is left out, as it is cordoned: {why}")));
     }
     let (mask, pace) = (Mask::of(&registry), pace(face, &registry, &prepared.plan)?);
-    if face.flags.json {
+    if face.flags.json || face.flags.events {
         let mut document = shown(&prepared.plan, &registry, &mask, &pace);
         document["cordoned"] = json!(prepared.survey.cordoned);
         face.document(&document);

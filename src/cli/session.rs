@@ -186,13 +186,28 @@ pub(super) async fn carry(
         ground.tell(Event::Finished { run: run.clone(), code, took: began.elapsed() });
         ended.map(|_| code)
     };
-    let (ended, (), ()) = tokio::join!(work, record(&open, events, onward), render(face, shown));
+    let (ended, (), document) = tokio::join!(work, record(&open, events, onward), render(face, shown));
     let code = match &ended {
         Ok(code) => *code,
         Err(failure) => failure.kind().code(),
     };
-    open.end(code).map_err(|error| journal(&error))?;
-    ended.map(Exit)
+    let ended = open.end(code).map_err(|error| journal(&error)).and(ended);
+    print(face, document, ended.map(Exit))
+}
+
+/// Prints the document of a run that came to an end. A failure takes it along, so that one document says both.
+pub(super) fn print(
+    face: &Face,
+    document: Option<serde_json::Value>,
+    ended: Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    match (ended, document) {
+        (Ok(exit), Some(document)) => {
+            face.document(&document);
+            Ok(exit)
+        }
+        (ended, document) => ended.map_err(|failure| failure.of_run(document)),
+    }
 }
 
 /// What the registry protects needs its typed name, or `--approve NAME`. `names` are the services that will change; where none

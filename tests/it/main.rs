@@ -12,6 +12,7 @@ mod cli;
 mod deadlines;
 mod demo;
 mod diagnose;
+mod documents;
 mod fixture;
 mod git;
 mod heal;
@@ -50,6 +51,7 @@ fn main() {
         checks::trials(),
         cli::trials(),
         deadlines::trials(),
+        documents::trials(),
         demo::trials(),
         diagnose::trials(),
         git::trials(),

@@ -61,7 +61,7 @@ impl Place<'_> {
     }
 
     /// Two services; the one that needs the other is healthy as long as there is a file `good`.
-    fn write_registry(&self, host: &str) -> Outcome {
+    pub fn write_registry(&self, host: &str) -> Outcome {
         let text = format!(
             "version: 1\nhosts:\n  box: {{ address: {host}, heal: {{ unseen: [oom] }} }}\n  down: {{ address: 127.0.0.1, port: 1 }}\nservices:\n  \
              below:\n    type: native\n    host: box\n    run: [/bin/sh, -c, 'echo up; exec sleep 600']\n  \

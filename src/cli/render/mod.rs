@@ -26,9 +26,9 @@ pub use safe::{safe, safe_json};
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Shows events until the stream closes; what happens while a question is open is shown when it is answered. With `--json`, the
-/// document of the run is printed at the end.
-pub async fn render(face: &Face, mut events: UnboundedReceiver<Event>) {
+/// Shows events until the stream closes; what happens while a question is open is shown when it is answered. With `--json`, gives back
+/// the document of the run: what else there is to say of it belongs there, too.
+pub async fn render(face: &Face, mut events: UnboundedReceiver<Event>) -> Option<serde_json::Value> {
     let mut shown = Screen::new(face);
     let mut turn = tokio::time::interval(TURN);
     // Nobody saw the turns that a question took.
@@ -45,7 +45,7 @@ pub async fn render(face: &Face, mut events: UnboundedReceiver<Event>) {
         }
     }
     let _ours = screen().await;
-    shown.close();
+    shown.close()
 }
 
 /// Where the events of one run go.
@@ -94,14 +94,13 @@ impl<'f> Screen<'f> {
         }
     }
 
-    fn close(mut self) {
+    fn close(mut self) -> Option<serde_json::Value> {
         if let Some(live) = &mut self.live {
             live.clear();
         }
         match self.format {
             Format::Events => {}
-            Format::Json if self.board.run.is_some() => self.face.document(&self.board.document()),
-            Format::Json => {}
+            Format::Json => return self.board.run.is_some().then(|| self.board.document()),
             Format::Terminal | Format::Plain => {
                 let verbs = crate::cli::command();
                 recap::recap(&self.board, self.style, |verb| verbs.find_subcommand(verb).is_some())
@@ -109,6 +108,7 @@ impl<'f> Screen<'f> {
                     .for_each(|line| say(line));
             }
         }
+        None
     }
 }
 
