@@ -26,6 +26,7 @@ mod links;
 mod pattern;
 mod stream;
 pub mod target;
+mod variables;
 mod wire;
 
 pub use host_key::{AskAboutKey, HostKeys, ShownKey};

@@ -157,7 +157,7 @@ async fn about(wanted: &Wanted, config: &Config, options: &Options) -> Result<Sa
         said = ask_ssh::about(&wanted.alias, wanted.user.as_deref(), wanted.port, options, &why).await?;
     }
     match said.unsupported {
-        None => Ok(said),
+        None => said.filled(|name| std::env::var(name).ok()),
         Some(keyword) => Err(Lost::Config(
             format!("`{keyword}` in the SSH configuration of `{}` is not supported", wanted.alias),
             format!("set `{keyword} none` for this host; a chain of hosts is written as ProxyJump or `jump`"),
