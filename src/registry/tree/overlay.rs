@@ -4,7 +4,8 @@
 use super::{Entry, Node, Scalar, Value};
 
 /// Keys of which only one may be given: an overlay that gives one takes the others away.
-const EITHER: &[&[&str]] = &[&["host", "hosts", "on"], &["run", "unit"], &["template", "copy", "text"]];
+const EITHER: &[&[&str]] =
+    &[&["host", "hosts", "on"], &["run", "unit"], &["image", "compose"], &["template", "copy", "text"]];
 
 /// Lays `over` on `base`. Every node keeps its own place.
 pub(crate) fn overlay(base: &mut Node, over: &Node) {
