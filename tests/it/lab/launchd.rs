@@ -83,7 +83,22 @@ fn life(machines: Vec<Machine>) -> Result<(), Failed> {
     assert_eq!(bench.answer(one, port), "two");
     bench.run(&["rollback", &name]).exits(0);
     assert_eq!(bench.answer(one, port), "one");
+    // launchd says no more than that it is under way, of what takes its time.
+    std::fs::write(bench.at("server.py"), slow(&talkative()))?;
+    for version in ["slow", "other"] {
+        write(version, &format!("ready {version}"));
+        bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(0);
+        assert_eq!(bench.answer(one, port), version);
+    }
+    bench.run(&["stop", &name]).exits(0);
+    assert_eq!(bench.answer(one, port), "");
     bench.run(&["remove", &name, "--yes"]).exits(0);
     assert_eq!(one.inside("ls /Library/LaunchDaemons /var/lib/fake-launchd | grep portoser"), "");
     Ok(())
+}
+
+/// The same service, which takes six seconds to stop.
+fn slow(service: &str) -> String {
+    let stop = "import signal, time\ndef stop(*_):\n    time.sleep(6)\n    raise SystemExit\nsignal.signal(signal.SIGTERM, stop)\n";
+    format!("{stop}{service}")
 }

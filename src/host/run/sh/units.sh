@@ -152,22 +152,28 @@ change_job() { # SCOPE LABEL CHANGE
   loaded=yes
   [ -s "$run/show" ] || loaded=''
   case $3 in
-  stop) [ -z "$loaded" ] || bounded "$unit_within" launchctl bootout "$domain/$2" ;;
+  stop) [ -z "$loaded" ] || boot_out "$1" "$2" ;;
   start)
     if [ -n "$loaded" ]; then bounded "$unit_within" launchctl kickstart "$domain/$2"
     else bounded "$unit_within" launchctl bootstrap "$domain" "$plist/$2.plist"; fi ;;
   restart) # The file may be another one now, and is read at bootstrap only.
-    if [ -n "$loaded" ]; then
-      bounded "$unit_within" launchctl bootout "$domain/$2"
-      for try in 1 2 3 4 5 6 7 8 9 10; do
-        job "$1" "$2"
-        [ -s "$run/show" ] || break
-        nap 0.5
-      done
-    fi
+    [ -z "$loaded" ] || boot_out "$1" "$2" || return
     bounded "$unit_within" launchctl bootstrap "$domain" "$plist/$2.plist" ;;
   reload) bounded "$unit_within" launchctl kill SIGHUP "$domain/$2" ;;
   esac
+}
+
+boot_out() { # SCOPE LABEL: ends a job. launchctl says 36 (EINPROGRESS), and no more, of one that takes its time.
+  now
+  limit_at=$((now + unit_within * 100))
+  bounded "$unit_within" launchctl bootout "$domain/$2"
+  set -- "$1" "$2" $?
+  while job "$1" "$2"; [ -s "$run/show" ]; do
+    case $3 in 0 | 36) ;; *) return "$3" ;; esac
+    now
+    [ "$now" -lt "$limit_at" ] || { printf 'it did not stop within %s s\n' "$unit_within"; return 1; }
+    nap 0.5
+  done
 }
 
 do_hold_process() { # FOLDER

@@ -70,8 +70,25 @@ def end(at):
     pid = read("pid", at)
     if pid and alive(pid):
         os.kill(int(pid), signal.SIGTERM)
+    for _ in range(20):
+        if not (pid and alive(pid)):
+            break
+        time.sleep(0.05)
+    else:
+        # It goes when its process has gone; nobody waits for that here.
+        subprocess.Popen([sys.executable, __file__, "bury", at, pid], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL, start_new_session=True)
+        print("Boot-out failed: 36: Operation now in progress", file=sys.stderr)
+        sys.exit(36)
+    bury(at)
+
+
+def bury(at, pid=""):
     while pid and alive(pid):
         time.sleep(0.05)
+    for name in os.listdir(at):
+        os.remove(os.path.join(at, name))
+    os.rmdir(at)
 
 
 def missing(target):
@@ -82,6 +99,8 @@ def missing(target):
 def main(verb, *words):
     if verb == "keep":
         return keep(words[0])
+    if verb == "bury":
+        return bury(*words)
     if verb == "bootstrap":
         domain, path = words
         with open(path, "rb") as file:
@@ -101,9 +120,6 @@ def main(verb, *words):
     pid = read("pid", at)
     if verb == "bootout":
         end(at)
-        for name in os.listdir(at):
-            os.remove(os.path.join(at, name))
-        os.rmdir(at)
     elif verb == "kickstart":
         if not (pid and alive(pid)):
             spawn(at)
