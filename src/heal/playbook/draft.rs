@@ -30,6 +30,8 @@ draft! {
         latent: Bool,
         /// Whether it breaks nothing as long as all checks of the service itself are good. It is latent then.
         doubtful: Bool,
+        /// Whether, for a symptom, the general remedies may be tried, too: yes, if not given. No where none of them can help.
+        ladder: Bool,
         /// Other problems of the same service or host that this one brings about, by name.
         explains: List<Name>,
         /// What the remedy risks: safe, disruptive or ask.

@@ -38,6 +38,8 @@ pub struct Playbook {
     pub latent: bool,
     /// Whether it breaks nothing as long as the service's own checks are good.
     pub doubtful: bool,
+    /// Whether, for a symptom, the general remedies may be tried, too.
+    pub ladder: bool,
     /// The problems that this one brings about, by name.
     pub explains: BTreeSet<String>,
     pub risk: Risk,

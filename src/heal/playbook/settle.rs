@@ -90,6 +90,7 @@ fn settle(draft: &draft::Playbook, file: &Path, to: &mut Reader) -> Option<Playb
         symptom: draft.symptom.value().is_some_and(|symptom| symptom.0),
         latent: draft.latent.value().is_some_and(|latent| latent.0),
         doubtful: draft.doubtful.value().is_some_and(|doubtful| doubtful.0),
+        ladder: draft.ladder.value().is_none_or(|ladder| ladder.0),
         explains: draft
             .explains
             .value()

@@ -14,6 +14,7 @@ use crate::heal::solve::deed::{Found, Way, way};
 use crate::heal::solve::ladder::{LADDER, RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
 use crate::heal::solve::remedy::Remedy;
+use crate::heal::solve::stands::{ails, lacks_image, loops, rests, roomless, runs, stopped};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::JournalError;
 use crate::model::{HostName, Scope, ServiceName, UnitChange};
@@ -80,7 +81,8 @@ impl Healer {
         }
         // What breaks nothing yet is not worth an interruption that may help or not; and where only the way is cleared for a
         // deploy, nothing is tried that may help or not.
-        if problem.symptom && !problem.latent && service.is_some() && self.way_for.is_none() {
+        let general = self.library.books.get(&problem.name).is_none_or(|(book, _)| book.ladder);
+        if problem.symptom && general && !problem.latent && service.is_some() && self.way_for.is_none() {
             // What runs is not started.
             let useful = |rung: &&Rung| rung.name != "start" || !runs(problem, seen);
             all.extend(RUNGS.iter().filter(useful).map(|rung| {
@@ -90,10 +92,18 @@ impl Healer {
         }
         let evidence = problem.evidence.iter().filter_map(|number| seen.observations.get(*number));
         let looks: Vec<String> = evidence.map(|one| one.look.clone()).collect();
+        // To restart what rests is to start it: it interrupts nobody, and helps no more than the other. Of containers it is not, as
+        // to start them may be to make them anew.
+        let rests = service.is_some_and(|service| !service.kind.is_docker()) && rests(problem, seen);
         let mut met: Vec<Vec<Way>> = Vec::new();
-        all.retain(|one| {
-            let new = !one.ways.as_ref().is_ok_and(|ways| met.contains(ways));
-            met.extend(one.ways.as_ref().ok().cloned());
+        all.retain_mut(|one| {
+            let Ok(mut ways) = one.ways.clone() else { return true };
+            if let ([Way::Mend(Mend::Change(change @ UnitChange::Restart))], true) = (&mut *ways, rests) {
+                *change = UnitChange::Start;
+                one.risk = if one.risk == Risk::Disruptive { Risk::Safe } else { one.risk };
+            }
+            let new = !met.contains(&ways);
+            met.push(ways);
             new
         });
         all.into_iter().map(|one| Candidate { looks: looks.clone(), ..one }).collect()
@@ -171,6 +181,9 @@ impl Healer {
         let place = place(problem, candidate);
         if let Some(one) = seen.observations.iter().filter(|one| cordons(one)).find(|one| one.host == place.host) {
             return Ok(Err(one.says.clone()));
+        }
+        if let Some(why) = roomless(&place.host, seen) {
+            return Ok(Err(why));
         }
         if let Some(need) = self.ill_need(problem, candidate, seen) {
             return Ok(Err(format!(
@@ -258,7 +271,7 @@ impl Healer {
         if ways.iter().any(|way| matches!(way, Way::Need(..))) {
             return Err("portoser cannot do all of it in one transaction".into());
         }
-        if self.way_for.is_some() && !ways.iter().all(|way| matches!(way, Way::Mend(_))) {
+        if self.way_for.is_some() && !ways.iter().all(|way| matches!(way, Way::Mend(_) | Way::Settle(_))) {
             return Err("it is another release that would come, and a deploy is under way".into());
         }
         Ok(ways)
@@ -319,13 +332,6 @@ pub(super) fn place(problem: &Problem, candidate: &Candidate) -> Problem {
     }
 }
 
-/// Whether a person stopped the service there, as the host itself keeps it.
-fn stopped(place: &Problem, seen: &Diagnosis) -> Option<Held> {
-    let here = |one: &&Observation| one.host == place.host && one.service == place.service && one.look == "release";
-    let by = seen.observations.iter().filter(here).find_map(|one| one.values.get("stopped"))?;
-    place.service.as_ref().map(|_| Held::Stopped { by: by.clone() })
-}
-
 /// Whether a deed gives files to another owner.
 fn gives(deed: &Deed) -> bool {
     (deed.verb(), deed.object()) == ("restore", "owner")
@@ -345,55 +351,4 @@ fn ails(place: &Problem, seen: &Diagnosis) -> bool {
 fn said(deeds: &[Deed]) -> String {
     let says: Vec<String> = deeds.iter().map(ToString::to_string).collect();
     says.join(", then ")
-}
-
-/// Whether a service ends and is started by its supervisor again and again; unless the whole of it is meant, only those of its units
-/// count that the problem names, if it names any.
-fn loops(place: &Problem, seen: &Diagnosis, whole: bool) -> bool {
-    let here = |one: &&Observation| one.host == place.host && one.service == place.service;
-    let evidence = place.evidence.iter().filter_map(|number| seen.observations.get(*number)).filter(here);
-    let named: Vec<&String> = evidence.filter_map(|one| one.values.get("unit")).collect();
-    let meant = |one: &&Observation| whole || named.is_empty() || named.contains(&&one.of);
-    let mut loops = seen.observations.iter().filter(here).filter(|one| one.look == "restarts").filter(meant);
-    loops.any(|one| one.sight == Sight::Bad)
-}
-
-/// Whether a container of the service could not be made anew, which to start it may mean.
-fn lacks_image(place: &Problem, seen: &Diagnosis) -> bool {
-    let here = |one: &&Observation| one.host == place.host && one.service == place.service && one.look == "container";
-    seen.observations.iter().filter(here).any(|one| one.values.get("state").is_some_and(|state| state == "image-gone"))
-}
-
-/// Whether what supervises the service on the host says that it runs.
-pub(super) fn runs(problem: &Problem, seen: &Diagnosis) -> bool {
-    let mut found = seen.observations.iter().filter(|one| one.host == problem.host && one.service == problem.service);
-    found.any(|one| one.look == "unit" && one.sight == Sight::Good)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::heal::playbook::Library;
-    use crate::heal::{World, analyze};
-
-    #[test]
-    fn one_instance_that_loops_forbids_no_start_of_another() {
-        let (host, api) = (HostName::try_from("web1").expect("a name"), ServiceName::try_from("api").expect("a name"));
-        let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
-        let one = |look: &str, unit: &str| Observation::service(look, &host, &api).of(unit).with("unit", unit);
-        let stopped = |unit: &str| {
-            let down = one("unit", unit).with("active", "inactive").with("load", "loaded").with("result", "success");
-            let down = down.with("status", "0").bad("it is down");
-            let looping = one("restarts", "api@2.service").with("restarts", 7).bad("it was started again 7 times");
-            let observations = vec![down, one("restarts", "api@1.service").good("it was not restarted"), looping];
-            let problems = analyze(&World::default(), &observations, &library);
-            let problem = problems.iter().find(|one| one.name == "unit-stopped").cloned().expect("a problem");
-            (problem, Diagnosis { observations, problems })
-        };
-        let (other, seen) = stopped("api@1.service");
-        assert!(!loops(&other, &seen, false) && loops(&other, &seen, true));
-        let (same, seen) = stopped("api@2.service");
-        assert!(loops(&same, &seen, false));
-        assert!(loops(&Problem { evidence: Vec::new(), ..same }, &seen, false), "none is named");
-    }
 }

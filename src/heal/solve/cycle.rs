@@ -15,12 +15,11 @@ use crate::heal::left::aside;
 use crate::heal::observe::came_too_late;
 use crate::heal::playbook::{Library, Risk};
 use crate::heal::solve::choose::{Candidate, place};
-use crate::heal::solve::deed::Way;
-use crate::heal::solve::remedy::{plan, would};
+use crate::heal::solve::planned::{settles, would};
+use crate::heal::solve::remedy::plan;
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId, ServiceName};
-use crate::plan::Mend;
 use crate::registry::{Heal, HealPolicy, Service};
 
 /// The most remedies that one healing applies on a host, whatever the budgets say.
@@ -356,7 +355,7 @@ impl Healer {
         });
         let asked = Instant::now();
         // What stopped in the middle is settled before anything is planned.
-        let settles = remedy.ways.iter().all(|way| *way == Way::Mend(Mend::Steps(Vec::new())));
+        let settling = remedy.ways.iter().any(|way| settles(way).is_some());
         // Each remedy is a run of its own on its host.
         let run = RunId::fresh(self.ground.clock.now());
         let ready = match plan(&self.ground, &self.library, remedy, run).await {
@@ -370,7 +369,7 @@ impl Healer {
         if self.cure.is_over() {
             return Ok(Err(LATE.into()));
         }
-        let late = !settles && asked.elapsed() > FRESH;
+        let late = !settling && asked.elapsed() > FRESH;
         if late && let Some(why) = self.needless(problem).await {
             return Ok(Err(why.into()));
         }

@@ -4,11 +4,12 @@
 use crate::heal::learn::Terms;
 use crate::heal::playbook::Deed;
 use crate::heal::solve::aside::left;
+use crate::heal::solve::limit::raise;
 use crate::heal::solve::port::{free, take};
 use crate::heal::solve::space::prune;
 use crate::heal::{Observation, Problem};
 use crate::host::Layout;
-use crate::model::{Cmd, Content, HostName, Scope, ServiceName, Step, UnitChange};
+use crate::model::{Cmd, Content, HostName, RunId, Scope, ServiceName, Step, UnitChange};
 use crate::plan::Mend;
 
 /// How a deed is done.
@@ -22,6 +23,8 @@ pub(super) enum Way {
     Back,
     /// What the service needs is started, where it lies.
     Need(ServiceName, HostName),
+    /// The run that stopped in the middle is brought to its end, as every run does with what it finds before it is planned.
+    Settle(RunId),
 }
 
 impl Way {
@@ -70,7 +73,7 @@ impl Found<'_> {
     }
 
     /// What is known of the unit that the problem is about; of the first where it names none.
-    fn unit(&self, name: &str) -> Option<&str> {
+    pub(super) fn unit(&self, name: &str) -> Option<&str> {
         let ill = |one: &&Observation| one.look == "unit" && self.value("unit").is_none_or(|unit| one.of == unit);
         self.here().find(ill)?.values.get(name).map(String::as_str)
     }
@@ -161,8 +164,7 @@ fn listed(deed: &Deed, found: &Found<'_>) -> Option<Way> {
         ("cordon" | "drain", "host") => {
             Some(Way::Mend(Mend::Aside { word: cordoned(found)?, drain: deed.verb() == "drain" }))
         }
-        // Every run settles what it finds in the middle before it does anything of its own.
-        ("settle", "run") => steps(Vec::new()),
+        ("settle", "run") => Some(Way::Settle(RunId::try_from(found.value("run")?).ok()?)),
         ("restore", "mode") if found.value("path") == Some("/tmp") => {
             let chmod = |mode: &str| Cmd::new("chmod").args([mode, "--", "/tmp"]);
             let back = found.value("mode").and_then(octal);
@@ -258,36 +260,6 @@ fn top(found: &Found<'_>, path: &str) -> Option<String> {
     let units = matches!(parent, "/etc/systemd/system" | "/Library/LaunchDaemons")
         || ["/.config/systemd/user", "/Library/LaunchAgents"].iter().any(|end| parent.ends_with(end));
     (units && name.starts_with("portoser")).then(|| parent.to_owned())
-}
-
-/// A limit of the unit is doubled until the host starts again; the registry's `limits` are the place for good.
-fn raise(what: &str, found: &Found<'_>) -> Option<Vec<Step>> {
-    let (key, least) = match what {
-        "files" => ("LimitNOFILE", 1024),
-        "memory" => ("MemoryMax", 64 << 20),
-        "tasks" => ("TasksMax", 64),
-        _ => return None,
-    };
-    let unit = found.unit("unit").filter(|unit| unit.ends_with(".service") && !unit.contains('/'))?;
-    let now: u64 = found.unit(what)?.parse().ok().filter(|now| *now < u64::MAX / 2)?;
-    if found.scope == Scope::User {
-        return None;
-    }
-    let folder = format!("/run/systemd/system/{unit}.d");
-    let text = format!("[Service]\n{key}={}\n", (now * 2).max(least));
-    Some(vec![
-        // Its undo comes last, and starts the unit again as it was.
-        Step::HoldUnit { unit: unit.to_owned(), scope: found.scope },
-        Step::Folder { path: folder.clone(), mode: 0o755, owner: None },
-        // Settings are read in the order of their files' names, and those of `systemctl edit` are in `override.conf`.
-        Step::Put {
-            path: format!("{folder}/zz-raised-{what}.conf"),
-            content: Content::open(text),
-            mode: 0o644,
-            owner: None,
-        },
-        Step::ReloadUnits { scope: found.scope },
-    ])
 }
 
 /// The mode that `ls` shows as `drwxr-x---`, in octal; nothing where it has more than permission bits.

@@ -8,14 +8,17 @@ mod deed;
 mod fix;
 mod ladder;
 mod lesson;
+mod limit;
 mod looking;
 mod may;
 mod others;
+mod planned;
 mod port;
 mod remedy;
 mod space;
+mod stands;
 
 pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, diagnose, heal};
 pub use fix::{Fix, FixFault, Fixed, fix};
 pub use may::{Held, Wish, may};
-pub use remedy::WOULD;
+pub use planned::WOULD;

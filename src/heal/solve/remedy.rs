@@ -1,22 +1,20 @@
 //! One remedy: its steps as a transaction on the host, and the second look that keeps or undoes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::deploy::{
-    Ended, Fault, Ground, Looking, Pace, Prepared, Request, SecondLook, Selection, Terms, TurnRequest, deploy, is_sent,
-    prepare, prepare_back, prepare_turn,
-};
+use crate::deploy::{Ended, Fault, Ground, Looking, Pace, Prepared, SecondLook, Terms, deploy};
 use crate::heal::diagnose::look;
 use crate::heal::left::cordons;
 use crate::heal::playbook::Library;
 use crate::heal::solve::deed::Way;
+use crate::heal::solve::planned::{prepared, settled, settles};
 use crate::heal::{Diagnosis, Observation, Patience, Problem, Sight};
 use crate::host::run::Treatment;
 use crate::journal::Verdict;
-use crate::model::{Event, HostName, Outcome, RunId, ServiceName, Step, UnitChange};
-use crate::plan::{Action, Change, Mend, Target, Turn, anew, services_on};
+use crate::model::{Event, HostName, Outcome, RunId, ServiceName, UnitChange};
+use crate::plan::{Mend, services_on};
 
 /// Between two second looks: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -72,41 +70,9 @@ pub(super) async fn plan(
     remedy: Remedy,
     run: RunId,
 ) -> Result<Ready, String> {
-    // Who drains a host must see all that lies there.
-    let drains = remedy.ways.iter().any(|way| matches!(way, Way::Mend(Mend::Aside { drain: true, .. })));
-    let services = if drains { Vec::new() } else { vec![remedy.bearer.clone()] };
-    let selection = Selection { services, hosts: vec![remedy.host.clone()], ..Selection::default() };
-    let say = |fault: Fault| fault.lines().into_iter().next().unwrap_or_else(|| fault.to_string());
-    let request = || Request { selection: selection.clone(), overwrite: true, only_look: false, renew: true };
-    let whole = remedy.ways.iter().position(|way| matches!(way, Way::Restore | Way::Back));
-    let prepared = match whole.map(|at| (at, &remedy.ways[at])) {
-        None if sends(ground, &remedy) => {
-            sent(restorable(prepare(ground, &request()).await.map_err(say)?)?, &remedy.ways)
-        }
-        Some((at, way)) => {
-            let mut prepared = if *way == Way::Restore {
-                restorable(prepare(ground, &request()).await.map_err(say)?)?
-            } else {
-                backward(prepare_back(ground, &request(), &Target::Before).await.map_err(say)?, &remedy)?
-            };
-            let plan = Arc::make_mut(&mut prepared.plan);
-            let (before, after) = (besides(&remedy.ways[..at])?, besides(&remedy.ways[at + 1..])?);
-            for change in plan.changes.iter_mut().filter(|change| change.action != Action::Nothing) {
-                change.steps.splice(0..0, before.iter().cloned());
-                change.steps.extend(after.iter().cloned());
-            }
-            prepared
-        }
-        None => {
-            let mends = remedy.ways.iter().filter_map(|way| match way {
-                Way::Mend(mend) => Some(mend.clone()),
-                Way::Restore | Way::Back | Way::Need(..) => None,
-            });
-            let mends: Vec<Mend> = mends.collect();
-            let mends = BTreeMap::from([((remedy.bearer.clone(), remedy.host.clone()), mends)]);
-            let request = TurnRequest { turn: Turn::Mend, skip_unseen: false, done: BTreeSet::new(), mends };
-            prepare_turn(ground, &selection, request).await.map_err(say)?
-        }
+    let prepared = match remedy.ways.iter().find_map(settles) {
+        Some(left) => settled(ground, &remedy, left).await?,
+        None => prepared(ground, &remedy).await?,
     };
     let amiss = Arc::new(Mutex::new(None));
     let second_look = Some(second_look((ground, &run), library, &remedy, amiss.clone()));
@@ -115,91 +81,29 @@ pub(super) async fn plan(
     Ok(Ready { prepared, terms, amiss })
 }
 
-/// Whether it wants images that are sent from this machine: only the plan of a deploy knows them.
-fn sends(ground: &Ground, remedy: &Remedy) -> bool {
-    let service = ground.registry.services.get(&remedy.bearer);
-    let wants = |way: &Way| matches!(way, Way::Mend(Mend::Images | Mend::Again));
-    service.is_some_and(|service| is_sent(&service.kind)) && remedy.ways.iter().all(wants)
-}
-
-/// The part of such a plan that is wanted: all of it with containers that are made anew, or its images alone.
-fn sent(mut prepared: Prepared, ways: &[Way]) -> Prepared {
-    let again = ways.contains(&Way::Mend(Mend::Again));
-    for change in &mut Arc::make_mut(&mut prepared.plan).changes {
-        let steps = std::mem::take(&mut change.steps).into_iter();
-        let brings = |step: &Step| matches!(step, Step::Image { .. } | Step::Part { .. } | Step::Load { .. });
-        if again {
-            change.steps = steps.map(anew).collect();
-        } else {
-            // Nothing is started, so that no gate is asked.
-            change.steps = steps.filter(brings).collect();
-            change.after.clear();
-            change.action = Action::Turn(Turn::Mend);
+/// Does the work on a ground of its own; what is told there is heard, and told on.
+pub(super) async fn overhear<T, W: Future<Output = T>>(
+    ground: &Arc<Ground>,
+    work: impl FnOnce(Arc<Ground>) -> W,
+    mut hear: impl FnMut(&Event),
+) -> T {
+    let (own, mut events) = ground.overheard();
+    let mut tell = |event: Event| {
+        hear(&event);
+        ground.tell(event);
+    };
+    let mut done = std::pin::pin!(work(own));
+    let ended = loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.recv() => tell(event),
+            ended = &mut done => break ended,
         }
+    };
+    while let Ok(event) = events.try_recv() {
+        tell(event);
     }
-    prepared
-}
-
-const EDITED: &str = "files or containers of it were changed on the host, and nothing writes over edits by itself";
-
-/// Refuses what would be more than to bring back what was there.
-fn restorable(prepared: Prepared) -> Result<Prepared, String> {
-    let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
-    if prepared.plan.changes.iter().flat_map(|change| &change.reasons).any(|line| edited(line)) {
-        return Err(EDITED.into());
-    }
-    if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
-        return Err("what the registry wants now is another release than the one that lies there".into());
-    }
-    Ok(prepared)
-}
-
-/// Refuses to go back where only a person can say whether that is right.
-fn backward(prepared: Prepared, remedy: &Remedy) -> Result<Prepared, String> {
-    // The edited files of a release stay with it; its containers go.
-    if prepared.plan.changes.iter().flat_map(|change| &change.edited).any(|line| line.starts_with("container ")) {
-        return Err(EDITED.into());
-    }
-    match prepared.plan.changes.iter().find_map(Change::across).filter(|_| !remedy.across) {
-        Some(across) => Err(format!("{across}; a person may give --risk ask")),
-        None => Ok(prepared),
-    }
-}
-
-/// What is said of a remedy that is only looked for, and that nothing holds.
-pub const WOULD: &str = "it would be done";
-
-/// What would come of a remedy that may be applied, as far as a plan tells.
-pub(super) async fn would(ground: &Arc<Ground>, remedy: &Remedy) -> String {
-    let says = WOULD.to_owned();
-    if !remedy.ways.contains(&Way::Back) {
-        return says;
-    }
-    let selection =
-        Selection { services: vec![remedy.bearer.clone()], hosts: vec![remedy.host.clone()], ..Selection::default() };
-    let request = Request { selection, overwrite: true, only_look: true, renew: true };
-    match prepare_back(&ground.hushed(), &request, &Target::Before).await {
-        Ok(prepared) => backward(prepared, remedy).map_or_else(|why| why, |_| says),
-        Err(fault) => fault.lines().into_iter().next().unwrap_or_else(|| fault.to_string()),
-    }
-}
-
-/// The steps of what is done beside a release that is brought into force, which starts it by itself.
-fn besides(ways: &[Way]) -> Result<Vec<Step>, String> {
-    let mut steps = Vec::new();
-    for way in ways {
-        match way {
-            Way::Mend(Mend::Steps(more)) => steps.extend(more.iter().cloned()),
-            Way::Mend(Mend::Change(_) | Mend::Again | Mend::Images | Mend::Unmask) => {}
-            Way::Mend(Mend::PruneReleases { .. } | Mend::Hook(_) | Mend::Aside { .. })
-            | Way::Restore
-            | Way::Back
-            | Way::Need(..) => {
-                return Err("portoser cannot do all of it in one transaction".into());
-            }
-        }
-    }
-    Ok(steps)
+    ended
 }
 
 impl Ready {
@@ -214,25 +118,14 @@ impl Ready {
     /// As `apply`; a fault is what kept it from being done at all.
     pub(super) async fn carry(self, ground: &Arc<Ground>) -> Result<(Verdict, Option<String>), Fault> {
         let Self { prepared, terms, amiss } = self;
-        let (own, mut events) = ground.overheard();
         let mut words = None;
-        let mut hear = |event: Event| {
-            if let Event::Failed { error, evidence, .. } = &event {
+        let hear = |event: &Event| {
+            if let Event::Failed { error, evidence, .. } = event {
                 words.get_or_insert_with(|| own_words(error, evidence));
             }
-            ground.tell(event);
         };
-        let mut done = std::pin::pin!(deploy(&own, prepared, &terms));
-        let ended = loop {
-            tokio::select! {
-                biased;
-                Some(event) = events.recv() => hear(event),
-                ended = &mut done => break ended,
-            }
-        };
-        while let Ok(event) = events.try_recv() {
-            hear(event);
-        }
+        let terms = &terms;
+        let ended = overhear(ground, |own| async move { deploy(&own, prepared, terms).await }, hear).await;
         let verdict = verdict(&ended?.0);
         let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
         // No second look was taken where a step failed before.
@@ -253,12 +146,6 @@ fn own_words(error: &str, evidence: &[String]) -> String {
     let last: Vec<String> = last.map(|line| line.chars().take(WORDS.1).collect()).collect();
     let said: Vec<&str> = std::iter::once(error).chain(last.iter().rev().map(String::as_str)).collect();
     said.join(" | ")
-}
-
-/// Whether a line of the drift tells of a file that is there and is another one, or may be.
-fn edited(line: &str) -> bool {
-    line.starts_with("container ")
-        || [": was changed", ": FAILED", ": cannot be read"].iter().any(|end| line.ends_with(end))
 }
 
 fn verdict(ended: &[Ended]) -> Verdict {
@@ -362,7 +249,7 @@ fn is_lost(found: &Diagnosis, remedy: &Remedy) -> bool {
     let starts = |way: &Way| match way {
         Way::Restore | Way::Back | Way::Need(..) | Way::Mend(Mend::Again) => true,
         Way::Mend(Mend::Change(change)) => matches!(change, UnitChange::Start | UnitChange::Restart),
-        Way::Mend(_) => false,
+        Way::Mend(_) | Way::Settle(_) => false,
     };
     let ended = |one: &&Observation| {
         one.look == "unit"

@@ -25,7 +25,10 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     let one = |(mount, [all, _, free]): (&str, [u64; 3])| {
         let gone = free < 16 || free.saturating_mul(1000) / all < 5;
         let says = format!("{mount} has {free} of {all} inodes free");
-        scene.of_host(&LOOK).of(mount).with("mount", mount).with("free", free).judged(!gone, says)
+        let one = scene.of_host(&LOOK).of(mount).with("mount", mount).with("free", free);
+        // What a run of ours has, where the base folder lies.
+        let one = if heard.seen().facts.mount.as_deref() == Some(mount) { one.with("room", free) } else { one };
+        one.judged(!gone, says)
     };
     let found: Vec<_> = counted.map(one).collect();
     if found.is_empty() { vec![scene.of_host(&LOOK).good("no file system here counts inodes")] } else { found }

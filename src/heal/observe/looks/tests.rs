@@ -26,6 +26,7 @@ pub(super) fn host_look(look: &Look, parts: &[(&str, &str)]) -> Vec<Observation>
         base: "/opt/portoser".into(),
         init: Init::Systemd,
         tools: ["docker".to_owned()].into(),
+        mount: Some("/".into()),
         ..Facts::default()
     };
     let seen = Seen { facts, ..Seen::default() };
