@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::heal::playbook::Risk;
-use crate::heal::solve::ladder::LADDER;
 use crate::journal::{Remedy, Verdict};
 use crate::model::{HostName, ServiceName};
 use crate::registry::{Heal, HealPolicy, write_duration};
@@ -169,10 +168,10 @@ pub fn may(wish: &Wish<'_>, service: &Heal, host: &Heal, past: &[Remedy], now: T
     }
 }
 
-/// Whether it was the same remedy against the same problem. A rung of the ladder goes by no cause: just now counts whatever it was, as
-/// what it left in the log may have given the failure another fingerprint.
+/// Whether it was the same remedy against the same problem. Just now counts whatever it was: what it left in the log may have given the
+/// failure another fingerprint.
 fn repeats(one: &Remedy, wish: &Wish<'_>, soon: bool) -> bool {
-    one.remedy == wish.remedy && (one.problem == wish.problem || (soon && wish.remedy.starts_with(LADDER)))
+    one.remedy == wish.remedy && (one.problem == wish.problem || soon)
 }
 
 /// Whether a remedy did not help, or had to be done again: a host that flaps is left alone. Many services that are each healed
@@ -260,6 +259,9 @@ mod tests {
             (vec![helped(100, "else")], None),
             (vec![bad(10, "restart")], None),
             (vec![bad(10, "start")], Some(Held::NoHelp { remedy: "start".into() })),
+            // The log may have other words for the same failure by now.
+            (vec![past(10, "else", "start", Some(Verdict::NoHelp))], Some(Held::NoHelp { remedy: "start".into() })),
+            (vec![past(400, "else", "start", Some(Verdict::NoHelp))], None),
             // It could not be brought to its end: once is an accident, but it is not done again at once.
             (vec![lost(300)], None),
             (vec![lost(10)], Some(Held::NoHelp { remedy: "start".into() })),
