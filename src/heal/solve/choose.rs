@@ -14,7 +14,7 @@ use crate::heal::solve::deed::{Found, Way, way};
 use crate::heal::solve::ladder::{LADDER, RUNGS, Rung};
 use crate::heal::solve::may::{Held, Wish, may};
 use crate::heal::solve::remedy::Remedy;
-use crate::heal::solve::stands::{ails, lacks_image, loops, rests, roomless, runs, stopped};
+use crate::heal::solve::stands::{ails, lacks_image, loops, rests, runs, shut, stopped};
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::JournalError;
 use crate::model::{HostName, Scope, ServiceName, UnitChange};
@@ -179,10 +179,7 @@ impl Healer {
         seen: &Diagnosis,
     ) -> Result<Result<Remedy, String>, JournalError> {
         let place = place(problem, candidate);
-        if let Some(one) = seen.observations.iter().filter(|one| cordons(one)).find(|one| one.host == place.host) {
-            return Ok(Err(one.says.clone()));
-        }
-        if let Some(why) = roomless(&place.host, seen) {
+        if let Some(why) = shut(&place.host, seen) {
             return Ok(Err(why));
         }
         if let Some(need) = self.ill_need(problem, candidate, seen) {

@@ -1,5 +1,6 @@
 //! What the looks say of the place where a remedy is thought of: whether it is worth it there, and can be carried out.
 
+use crate::heal::left::cordons;
 use crate::heal::solve::may::Held;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::model::HostName;
@@ -54,8 +55,14 @@ pub(super) fn rests(problem: &Problem, seen: &Diagnosis) -> bool {
     units.peek().is_some() && units.all(|one| one.sight == Sight::Bad && rest(one))
 }
 
+/// Why nothing is begun on the host: it is out of service, or has no room for a run.
+pub(super) fn shut(host: &HostName, seen: &Diagnosis) -> Option<String> {
+    let mut words = seen.observations.iter().filter(|one| one.host == *host && cordons(one));
+    words.next().map(|one| one.says.clone()).or_else(|| roomless(host, seen))
+}
+
 /// Why no run can begin on the host: the disk of its base folder is so full that not even the run itself has room on it.
-pub(super) fn roomless(host: &HostName, seen: &Diagnosis) -> Option<String> {
+fn roomless(host: &HostName, seen: &Diagnosis) -> Option<String> {
     let here = seen.observations.iter().filter(|one| one.host == *host && one.sight == Sight::Bad);
     let short = |one: &Observation| {
         let room: u64 = one.values.get("room")?.parse().ok()?;
