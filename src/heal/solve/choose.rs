@@ -339,11 +339,6 @@ fn comes(found: &Found<'_>) -> bool {
     found.problem.evidence.iter().any(|number| found.seen.get(*number).is_some_and(|one| one.look == "access"))
 }
 
-/// Whether anything of the service there breaks it.
-fn ails(place: &Problem, seen: &Diagnosis) -> bool {
-    seen.problems.iter().any(|one| !one.latent && one.host == place.host && one.service == place.service)
-}
-
 /// What steps do, in words.
 fn said(deeds: &[Deed]) -> String {
     let says: Vec<String> = deeds.iter().map(ToString::to_string).collect();
