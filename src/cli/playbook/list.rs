@@ -60,7 +60,7 @@ fn from(book: &Playbook, origin: &Origin) -> String {
 
 /// What was learned, as a document.
 pub(in crate::cli) fn learned_document(learned: &Learned) -> Value {
-    let Record { worked, failed, last, median } = &learned.record;
+    let Record { worked, failed, last, median, .. } = &learned.record;
     json!({
         "state": learned.state, "solves": learned.solves, "by": learned.by, "from": learned.source,
         "first_seconds": learned.took.map(|time| time.as_secs_f64()), "worked": worked, "failed": failed,

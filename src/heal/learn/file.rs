@@ -12,7 +12,7 @@ use crate::heal::{Pattern, Problem};
 use crate::model::{hex, sha256};
 use crate::registry::{EditError, flow, rewrite, write_duration, write_new};
 
-/// So often a draft must have helped, and twice as often as not, to be trusted like any playbook.
+/// So often something must have helped since it became a draft, and twice as often as not in all, to be trusted like any playbook.
 const PROMOTED_AFTER: u32 = 3;
 
 /// Something that helped.
@@ -65,7 +65,7 @@ impl Finding<'_> {
     }
 
     fn text(&self, name: &str) -> String {
-        let record = Record { worked: 1, failed: 0, last: Some(self.at), median: Some(self.own) };
+        let record = Record { worked: 1, failed: 0, before: 0, last: Some(self.at), median: Some(self.own) };
         let mut text = format!("version: 1\nname: {name}\nstate: {}\n", word(State::Draft));
         let mut line = |key: &str, value: Value| text.push_str(&format!("{key}: {}\n", flow(&value)));
         line("because", clean(&self.problem.because).replace('{', "(").replace('}', ")").into());
@@ -126,6 +126,9 @@ fn whole(time: Duration) -> Duration {
 /// The line of a record.
 fn row(record: &Record) -> String {
     let mut all = json!({ "worked": record.worked, "failed": record.failed });
+    if record.before > 0 {
+        all["before"] = record.before.into();
+    }
     if let Some(last) = record.last {
         let last = Timestamp::from_second(last.as_second()).unwrap_or(last);
         all["last"] = last.to_string().into();
@@ -165,17 +168,18 @@ pub fn note(file: &Path, worked: bool, now: Timestamp, middle: Option<(Duration,
         let most = middle.filter(|(_, of)| record.median.is_none() || of.saturating_mul(2) >= all);
         record.median = most.map(|(middle, _)| middle).or(record.median);
         if worked {
-            let sure = record.worked >= PROMOTED_AFTER && record.worked > record.failed.saturating_mul(2);
+            let since = record.worked.saturating_sub(record.before);
+            let sure = since >= PROMOTED_AFTER && record.worked > record.failed.saturating_mul(2);
             if learned.state == State::Draft && sure {
-                learned.state = State::Promoted;
+                learned.enter(State::Promoted);
             }
         } else {
             record.failed = record.failed.saturating_add(1);
-            learned.state = match learned.state {
-                State::Promoted => State::Draft,
-                State::Draft if record.failed <= record.worked => State::Draft,
-                State::Draft | State::Retired => State::Retired,
-            };
+            match learned.state {
+                State::Promoted => learned.enter(State::Draft),
+                State::Draft if record.failed > record.worked => learned.enter(State::Retired),
+                State::Draft | State::Retired => {}
+            }
         }
     })
 }
@@ -185,7 +189,7 @@ pub fn note(file: &Path, worked: bool, now: Timestamp, middle: Option<(Duration,
 /// # Errors
 /// When the file cannot be written.
 pub fn restate(file: &Path, state: State) -> Result<Noted, EditError> {
-    change(file, |learned| learned.state = state)
+    change(file, |learned| learned.enter(state))
 }
 
 fn change(file: &Path, change: impl FnOnce(&mut Learned)) -> Result<Noted, EditError> {

@@ -80,6 +80,8 @@ draft! {
         worked: CountOrNone,
         /// ... and so often that it did not.
         failed: CountOrNone,
+        /// So often it had helped when its state was changed last; 0, if not given.
+        before: CountOrNone,
         /// When it was applied last.
         last: Line,
         /// The middle of the times until it was good again.

@@ -37,6 +37,9 @@ pub enum Source {
 pub struct Record {
     pub worked: u32,
     pub failed: u32,
+    /// How often it had helped when its state was changed last: what makes a draft trusted comes after that.
+    #[serde(skip)]
+    pub before: u32,
     #[serde(skip)]
     pub last: Option<Timestamp>,
     /// The middle of the times until it was good again.
@@ -55,6 +58,14 @@ pub struct Learned {
     /// The time until it was good again when it was found, with all that was tried in vain.
     pub took: Option<Duration>,
     pub record: Record,
+}
+
+impl Learned {
+    /// Gives it a state; what it did before that is no word for another one.
+    pub(in crate::heal) fn enter(&mut self, state: State) {
+        self.state = state;
+        self.record.before = self.record.worked;
+    }
 }
 
 impl Named for State {
@@ -104,6 +115,7 @@ pub(super) fn settle(draft: &draft::Playbook, to: &mut Reader) -> Option<Learned
         record: Record {
             worked: record.and_then(|record| record.worked.value()).map_or(0, |count| count.get()),
             failed: record.and_then(|record| record.failed.value()).map_or(0, |count| count.get()),
+            before: record.and_then(|record| record.before.value()).map_or(0, |count| count.get()),
             last,
             median: record.and_then(|record| record.median.value()).map(|time| time.0),
         },

@@ -72,8 +72,29 @@ fn what_helps_is_promoted_and_what_fails_is_demoted() {
         .map(|worked| note(&file, worked, now, None).expect("written").state)
         .collect();
     use State::{Draft, Promoted, Retired};
-    assert_eq!(states, [Draft, Promoted, Draft, Promoted, Draft, Draft, Draft, Retired, Retired]);
+    assert_eq!(states, [Draft, Promoted, Draft, Draft, Draft, Draft, Draft, Retired, Retired]);
     assert_eq!(restate(&file, Promoted).expect("written").state, Promoted);
+}
+
+#[test]
+fn a_draft_has_to_help_anew_whoever_made_it_one() {
+    use State::{Draft, Promoted};
+    let folder = tempfile::tempdir().expect("a folder");
+    let problem = problem();
+    let file = found(folder.path(), &finding(&problem)).expect("written").file;
+    let now = Timestamp::from_second(1_795_300_000).expect("in range");
+    let next = |worked| note(&file, worked, now, None).expect("written").state;
+    assert_eq!([true; 4].map(next), [Draft, Promoted, Promoted, Promoted]);
+    // A person does not trust it any more.
+    assert_eq!(restate(&file, Draft).expect("written").state, Draft);
+    assert_eq!([true; 3].map(next), [Draft, Draft, Promoted]);
+    assert_eq!([false, true, true, true].map(next), [Draft, Draft, Draft, Promoted]);
+    // A file of before says nothing of it, and counts all.
+    let text = std::fs::read_to_string(&file).expect("a text");
+    let old = text.replace("state: promoted", "state: draft").replace(", before: 11", "");
+    assert!(text.contains("before: 11") && old != text, "{text}");
+    std::fs::write(&file, old).expect("written");
+    assert_eq!(next(true), Promoted);
 }
 
 #[test]
