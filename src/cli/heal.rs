@@ -324,7 +324,8 @@ mod tests {
     #[test]
     fn what_was_looked_at_is_told_also_where_it_was_stopped() {
         let host = HostName::try_from("web1").expect("a name");
-        let seen = |one: Observation| Diagnosis { observations: vec![one], problems: Vec::new() };
+        let at = std::time::Instant::now();
+        let seen = |one: Observation| Diagnosis { at, observations: vec![one], problems: Vec::new() };
         let stopped = |last: Diagnosis| {
             let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
             Healing { first: last.clone(), last, treated, refrained, aside, cut: true }
@@ -342,7 +343,8 @@ mod tests {
         let observations = vec![failed.bad("api.service is failed")];
         let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
         let problems = analyze(&World::default(), &observations, &library);
-        let last = Diagnosis { observations, problems };
+        let at = std::time::Instant::now();
+        let last = Diagnosis { at, observations, problems };
         // The looks did not agree on it: nothing was decided.
         let aside = BTreeSet::new();
         let apart =
@@ -371,7 +373,7 @@ mod tests {
         ];
         let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
         let problems = analyze(&World::default(), &observations, &library);
-        let last = Diagnosis { observations, problems };
+        let last = Diagnosis { at: std::time::Instant::now(), observations, problems };
         let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
         let healing = Healing { first: last.clone(), last, treated, refrained, aside, cut: false };
         let ended = judge(&healing, true).expect_err("it is not well");

@@ -113,7 +113,7 @@ impl Ground {
 
     /// The run in whose lock this one works on the host, if it is a guest there.
     #[must_use]
-    pub(super) fn within(&self, host: &HostName) -> Option<&RunId> {
+    pub(crate) fn within(&self, host: &HostName) -> Option<&RunId> {
         self.guest.as_ref().filter(|guest| guest.hosts.contains(host)).map(|guest| &guest.of)
     }
 

@@ -48,6 +48,7 @@ pub use ground::{Ground, Guest, Reach, Reaching, unless_stopped};
 pub use host_check::{Checked, check_hosts};
 pub use image::{ImageFault, is_sent};
 pub use lack::{lacks, needed};
+pub(crate) use open::deploy_if;
 pub use open::{Terms, deploy};
 pub use past::PastRun;
 pub use prepare::{Prepared, Request, TurnRequest, prepare, prepare_back, prepare_turn};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::deploy::{Far, Fault, Ground, Selection, select};
 use crate::heal::analyze::patient;
@@ -15,6 +16,8 @@ use crate::registry::Registry;
 /// What is the matter, as far as it was seen.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
+    /// When the look began from which the problems are.
+    pub at: Instant,
     /// What was observed, host by host.
     pub observations: Vec<Observation>,
     /// What is wrong, roots first.
@@ -28,17 +31,18 @@ pub(super) async fn look(
     library: &Library,
     patience: Patience,
 ) -> (Diagnosis, BTreeMap<HostName, Far>) {
+    let at = Instant::now();
     let Observed { found, far } = observe(ground, services, hosts, patience).await;
     let missed = |one: &Observation| one.sight != Sight::Unseen || !is_accepted(&ground.registry, one);
     let observations: Vec<_> = found.into_values().flatten().filter(missed).collect();
-    (judge(ground, observations, library), far)
+    (judge(ground, at, observations, library), far)
 }
 
-/// Judges what was observed.
-pub(super) fn judge(ground: &Ground, mut observations: Vec<Observation>, library: &Library) -> Diagnosis {
+/// Judges what was observed by a look that began then.
+pub(super) fn judge(ground: &Ground, at: Instant, mut observations: Vec<Observation>, library: &Library) -> Diagnosis {
     await_needs(&mut observations);
     let problems = patient(&world(ground), &mut observations, library);
-    Diagnosis { observations, problems }
+    Diagnosis { at, observations, problems }
 }
 
 /// Whether the registry says that a look need not be taken where it cannot be.

@@ -36,7 +36,7 @@ fn seen(observations: Vec<Observation>) -> Healing {
     let api = "api".try_into().expect("a name");
     let world = World { engines: [(api, "native".to_owned())].into(), ..World::default() };
     let problems = analyze(&world, &observations, &SHIPPED);
-    let last = Diagnosis { observations, problems };
+    let last = Diagnosis { at: std::time::Instant::now(), observations, problems };
     let refrained = last.roots().map(|one| Refrained { problem: one.clone(), why: Vec::new() }).collect();
     Healing { first: last.clone(), last, treated: Vec::new(), refrained, aside: BTreeSet::new(), cut: false }
 }

@@ -14,25 +14,19 @@ use crate::heal::learn::Noted;
 use crate::heal::left::aside;
 use crate::heal::observe::came_too_late;
 use crate::heal::playbook::{Library, Risk};
-use crate::heal::solve::choose::{Candidate, place};
-use crate::heal::solve::planned::{settles, would};
-use crate::heal::solve::remedy::plan;
 use crate::heal::{Diagnosis, Problem};
-use crate::journal::{Journal, JournalError, StartOfRemedy, Verdict};
-use crate::model::{Event, HostName, RunId, ServiceName};
+use crate::journal::{Journal, JournalError, Verdict};
+use crate::model::{Event, HostName, ServiceName};
 use crate::registry::{Heal, HealPolicy, Service};
 
 /// The most remedies that one healing applies on a host, whatever the budgets say.
 const MOST: usize = 20;
 
-/// What was seen so long ago is looked at again before anything is done about it.
-const FRESH: Duration = Duration::from_secs(3);
-
 /// The most hosts that are healed at once.
 const SEATS: usize = 32;
 
 /// Why a remedy did not begin.
-const LATE: &str = "the time of this pass is over";
+pub(super) const LATE: &str = "the time of this pass is over";
 pub(super) const STOPPED: &str = "the run was stopped";
 
 /// What the one who asks allows.
@@ -142,9 +136,11 @@ impl Healer {
 
 /// What was done in one round, and what was left.
 #[derive(Default)]
-struct Round {
-    treated: Vec<Treated>,
-    refrained: Vec<Refrained>,
+pub(super) struct Round {
+    pub treated: Vec<Treated>,
+    pub refrained: Vec<Refrained>,
+    /// Whether something is not as it was seen: it is judged by a new look.
+    pub again: bool,
 }
 
 /// Heals the selection, as far as registry and journal allow.
@@ -230,7 +226,7 @@ impl Healer {
             let (sure, seen) = self.sure(&last).await;
             let round = self.clone().round(sure, &seen).await?;
             refrained = round.refrained;
-            if round.treated.is_empty() {
+            if round.treated.is_empty() && !round.again {
                 last = seen;
                 break;
             }
@@ -284,26 +280,9 @@ impl Healer {
         for round in all.into_values() {
             whole.treated.extend(round.treated);
             whole.refrained.extend(round.refrained);
+            whole.again |= round.again;
         }
         Ok(whole)
-    }
-
-    async fn on_host(&self, problems: Vec<Problem>, seen: &Diagnosis) -> Result<Round, JournalError> {
-        let mut round = Round::default();
-        for problem in problems {
-            let mut why = Vec::new();
-            for candidate in self.candidates(&problem, seen) {
-                match self.attempt(&problem, &candidate, seen).await? {
-                    Ok(one) => {
-                        round.treated.push(one);
-                        return Ok(round);
-                    }
-                    Err(held) => why.push((candidate.says, held)),
-                }
-            }
-            round.refrained.push(Refrained { problem, why });
-        }
-        Ok(round)
     }
 
     /// The service that a problem is about, as the registry has it.
@@ -333,67 +312,5 @@ impl Healer {
         let breaks = !root.latent || number.is_some_and(|number| !seen.brings_about(number).is_empty());
         let own = root.service.as_ref().is_some_and(|service| chosen.contains(service));
         breaks && (!own || root.deeds.iter().any(|deed| !deed.is_part_of_a_deploy()))
-    }
-
-    /// Applies a remedy, if it may be; otherwise says why not.
-    async fn attempt(
-        &self,
-        problem: &Problem,
-        candidate: &Candidate,
-        seen: &Diagnosis,
-    ) -> Result<Result<Treated, String>, JournalError> {
-        let remedy = match self.allowed(problem, candidate, seen)? {
-            Ok(remedy) => remedy,
-            Err(why) => return Ok(Err(why)),
-        };
-        if self.cure.only_look {
-            return Ok(Err(would(&self.ground, &remedy).await));
-        }
-        self.told.tell(Event::Note {
-            host: Some(problem.host.clone()),
-            text: format!("remedy: {}; {}", candidate.says, problem.because),
-        });
-        let asked = Instant::now();
-        // What stopped in the middle is settled before anything is planned.
-        let settling = remedy.ways.iter().any(|way| settles(way).is_some());
-        // Each remedy is a run of its own on its host.
-        let run = RunId::fresh(self.ground.clock.now());
-        let ready = match plan(&self.ground, &self.library, remedy, run).await {
-            Ok(ready) => ready,
-            Err(why) => return Ok(Err(why)),
-        };
-        // Whoever was at work there may have mended it while we waited for the host.
-        if self.ground.stop.is_cancelled() {
-            return Ok(Err(STOPPED.into()));
-        }
-        if self.cure.is_over() {
-            return Ok(Err(LATE.into()));
-        }
-        let late = !settling && asked.elapsed() > FRESH;
-        if late && let Some(why) = self.needless(problem).await {
-            return Ok(Err(why.into()));
-        }
-        let began = Instant::now();
-        let place = place(problem, candidate);
-        let since = self.tried_since(&place)?;
-        let number = self.begin(&place, &candidate.name)?;
-        let (verdict, says) = ready.apply(&self.ground).await;
-        self.journal.end_remedy(number, verdict)?;
-        let took = began.elapsed();
-        let noted = self.learn((problem, seen), candidate, verdict, (took, since));
-        let (problem, remedy, did) = (problem.clone(), candidate.name.clone(), candidate.says.clone());
-        Ok(Ok(Treated { problem, remedy, did, verdict, took, says, noted }))
-    }
-
-    /// Writes down that a remedy begins.
-    pub(super) fn begin(&self, problem: &Problem, remedy: &str) -> Result<i64, JournalError> {
-        self.journal.begin_remedy(&StartOfRemedy {
-            run: self.ground.run.clone(),
-            service: problem.service.clone(),
-            host: problem.host.clone(),
-            problem: problem.known(),
-            remedy: remedy.to_owned(),
-            evidence: serde_json::json!({ "because": problem.because, "sure": problem.sure }),
-        })
     }
 }

@@ -10,7 +10,7 @@ use crate::heal::left::aside;
 use crate::heal::playbook::{Deed, Library, Risk, Source};
 use crate::heal::solve::cycle::{Cure, Healer, Healing, Treated};
 use crate::heal::solve::deed::way;
-use crate::heal::solve::remedy::{Remedy, plan};
+use crate::heal::solve::remedy::{Ready, Remedy, plan};
 use crate::heal::solve::stands::runs;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::journal::{Journal, JournalError, Verdict};
@@ -121,6 +121,33 @@ impl Fix {
     }
 }
 
+/// Carries the words out, if the problem is still there when the host is ours, and writes down how that ended.
+async fn carried(
+    healer: &Healer,
+    ready: Ready,
+    (problem, seen): (&Problem, &Diagnosis),
+    name: &str,
+) -> Result<(Duration, Verdict, Option<String>), FixFault> {
+    let (mut began, mut passed, mut begun) = (Instant::now(), false, None);
+    let wanted = async {
+        passed = !healer.look_near(problem, seen).await.roots().any(|root| root.is_same(problem));
+        if !passed {
+            began = Instant::now();
+            begun = Some(healer.begin(problem, name));
+        }
+        matches!(begun, Some(Ok(_)))
+    };
+    let carried = ready.carry(&healer.ground, wanted).await;
+    if passed {
+        return Err(FixFault::Not("it passed by itself while the host was waited for".into()));
+    }
+    let number = begun.unwrap_or_else(|| healer.begin(problem, name))?;
+    let verdict = carried.as_ref().map_or(Verdict::Failed, |(verdict, _)| *verdict);
+    healer.journal.end_remedy(number, verdict)?;
+    let (verdict, says) = carried?;
+    Ok((began.elapsed(), verdict, says))
+}
+
 /// Tries the words.
 ///
 /// # Errors
@@ -154,15 +181,7 @@ pub async fn fix(
     remedy.treatment.remedy.clone_from(&name);
     let run = RunId::fresh(ground.clock.now());
     let ready = plan(ground, library, remedy, run).await.map_err(FixFault::Not)?;
-    if !healer.look_near(&problem).await.roots().any(|root| root.is_same(&problem)) {
-        return Err(FixFault::Not("it passed by itself while the host was waited for".into()));
-    }
-    let began = Instant::now();
-    let number = healer.begin(&problem, &name)?;
-    let carried = ready.carry(ground).await;
-    let verdict = carried.as_ref().map_or(Verdict::Failed, |(verdict, _)| *verdict);
-    journal.end_remedy(number, verdict)?;
-    let (took, (verdict, says)) = (began.elapsed(), carried?);
+    let (took, verdict, says) = carried(&healer, ready, (&problem, &seen), &name).await?;
     let mut noted = None;
     if verdict == Verdict::Helped {
         let finding = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (took, since));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::deploy::unless_stopped;
 use crate::heal::diagnose::{judge, look};
 use crate::heal::observe::silence;
-use crate::heal::solve::cycle::{Healer, STOPPED, Treated};
+use crate::heal::solve::cycle::{Healer, Treated};
 use crate::heal::{Diagnosis, Observation, Patience, Problem};
 use crate::journal::Verdict;
 use crate::model::{HostName, ServiceName};
@@ -41,9 +41,9 @@ impl Healer {
         found
     }
 
-    /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it. The time of
-    /// the pass does not end it, as what was seen before would be lost with it; it has its own deadline.
-    pub(super) async fn look_near(&self, problem: &Problem) -> Diagnosis {
+    /// Looks again at what a problem may grow from: its service and what that needs, or its host and what lies on it; of all else
+    /// counts what was seen. The time of the pass does not end it, as that would be lost with it; it has its own deadline.
+    pub(super) async fn look_near(&self, problem: &Problem, last: &Diagnosis) -> Diagnosis {
         let registry = &self.ground.registry;
         let there = |name: &&ServiceName| {
             registry.services.get(*name).is_some_and(|service| service.hosts.contains(&problem.host))
@@ -57,16 +57,20 @@ impl Healer {
         let needs = needs.filter_map(|name| registry.services.get(name)).flat_map(|service| service.hosts.clone());
         let mut hosts: BTreeSet<HostName> = needs.filter(|host| self.hosts.contains(host)).collect();
         hosts.insert(problem.host.clone());
-        self.look_at(&services, &hosts, Patience::Whole).await
+        let again = self.look_at(&services, &hosts, Patience::Whole).await;
+        let asked = |one: &Observation| {
+            hosts.contains(&one.host) && one.service.as_ref().is_none_or(|own| services.contains(own))
+        };
+        self.renewed(last, again, asked)
     }
 
-    /// Why nothing is to be done about a problem any more, if that is so.
-    pub(super) async fn needless(&self, problem: &Problem) -> Option<&'static str> {
-        match unless_stopped(&self.ground.stop, self.look_near(problem)).await {
-            None => Some(STOPPED),
-            Some(seen) if seen.roots().any(|root| root.is_same(problem)) => None,
-            Some(_) => Some("it passed by itself"),
-        }
+    /// What was seen before, with the new in the place of what was asked again.
+    fn renewed(&self, last: &Diagnosis, again: Diagnosis, asked: impl Fn(&Observation) -> bool) -> Diagnosis {
+        let mut observations = last.observations.clone();
+        observations.retain(|one| !asked(one));
+        observations.extend(again.observations);
+        observations.sort_by(|one, other| one.host.cmp(&other.host));
+        judge(&self.ground, again.at, observations, &self.library)
     }
 
     /// Looks again at the hosts that have problems, and at those of what is needed there. What was seen elsewhere still counts:
@@ -77,11 +81,7 @@ impl Healer {
         if hosts == self.hosts {
             return again;
         }
-        let mut observations = last.observations.clone();
-        observations.retain(|one| !hosts.contains(&one.host));
-        observations.extend(again.observations);
-        observations.sort_by(|one, other| one.host.cmp(&other.host));
-        judge(&self.ground, observations, &self.library)
+        self.renewed(last, again, |one| hosts.contains(&one.host))
     }
 
     /// The hosts that are near the problems; all of them, where they are few. To try one again that said nothing for as long as

@@ -2,6 +2,7 @@
 //! and what did not help is undone. What is not allowed, or cannot be done from here, is said and left.
 
 mod aside;
+mod attempt;
 mod choose;
 mod cycle;
 mod deed;

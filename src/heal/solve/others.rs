@@ -14,7 +14,9 @@ impl Healer {
     /// All remedies since then: those of this machine's journal, and those of others that the hosts know of; the oldest first.
     pub(super) fn past(&self, since: Timestamp, seen: &Diagnosis) -> Result<Vec<Remedy>, JournalError> {
         let mut all = self.journal.remedies(since)?;
-        let ours: BTreeSet<RunId> = all.iter().map(|one| one.run.clone()).collect();
+        // What this run does now is not in the journal before the host is ours.
+        let own = [self.ground.run.clone()];
+        let ours: BTreeSet<RunId> = all.iter().map(|one| one.run.clone()).chain(own).collect();
         let told = seen.observations.iter().filter(|one| one.look == "remedies");
         let told = told.flat_map(|one| one.lines.iter().filter_map(|line| remedy(one, line)));
         all.extend(told.filter(|one| !ours.contains(&one.run) && one.began >= since));
@@ -34,11 +36,14 @@ fn remedy(seen: &Observation, line: &str) -> Option<Remedy> {
     let (run, rest) = line.split_once(' ')?;
     let (state, treatment) = rest.split_once(' ')?;
     let began = RunId::try_from(run).ok()?.began()?;
-    let verdict = End::parse(state).map(|end| match end {
-        End::Committed => Verdict::Helped,
-        End::RolledBack => Verdict::NoHelp,
-        End::RollbackFailed | End::Stale | End::LockTimeout | End::Nothing => Verdict::Failed,
-    });
+    let verdict = match End::parse(state) {
+        None => None,
+        Some(End::Committed) => Some(Verdict::Helped),
+        Some(End::RolledBack) => Some(Verdict::NoHelp),
+        Some(End::RollbackFailed) => Some(Verdict::Failed),
+        // Nothing was touched.
+        Some(End::Stale | End::LockTimeout | End::Nothing) => return None,
+    };
     let Treatment { of, service, problem, remedy } = Treatment::parse(treatment)?;
     Some(Remedy { run: of, service, host: seen.host.clone(), problem, remedy, began, ended: None, verdict })
 }
@@ -57,6 +62,7 @@ mod tests {
         assert_eq!(read(&good("committed")), Some(("ladder: restart".to_owned(), Some(Verdict::Helped))));
         assert_eq!(read(&good("rolled-back")), Some(("ladder: restart".to_owned(), Some(Verdict::NoHelp))));
         assert_eq!(read(&good("lives")), Some(("ladder: restart".to_owned(), None)));
+        assert_eq!(read(&good("nothing")), None, "it was found to be needless");
         assert!(read(&format!("{run} committed {run} - disk-full disk-full")).is_some());
         for line in [
             "",

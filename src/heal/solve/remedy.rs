@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::deploy::{Ended, Fault, Ground, Looking, Pace, Prepared, SecondLook, Terms, deploy};
+use crate::deploy::{Ended, Fault, Ground, Looking, Pace, Prepared, SecondLook, Terms, deploy_if};
 use crate::heal::diagnose::look;
 use crate::heal::left::cordons;
 use crate::heal::playbook::Library;
@@ -107,16 +107,13 @@ pub(super) async fn overhear<T, W: Future<Output = T>>(
 }
 
 impl Ready {
-    /// Applies the remedy and looks again.
-    pub(super) async fn apply(self, ground: &Arc<Ground>) -> (Verdict, Option<String>) {
-        match self.carry(ground).await {
-            Ok(ended) => ended,
-            Err(fault) => (Verdict::Failed, Some(fault.to_string())),
-        }
-    }
-
-    /// As `apply`; a fault is what kept it from being done at all.
-    pub(super) async fn carry(self, ground: &Arc<Ground>) -> Result<(Verdict, Option<String>), Fault> {
+    /// Applies the remedy, if it is still wanted when the host is ours, and looks again. A fault is what kept it from being done at
+    /// all.
+    pub(super) async fn carry(
+        self,
+        ground: &Arc<Ground>,
+        wanted: impl Future<Output = bool>,
+    ) -> Result<(Verdict, Option<String>), Fault> {
         let Self { prepared, terms, amiss } = self;
         let mut words = None;
         let hear = |event: &Event| {
@@ -125,7 +122,7 @@ impl Ready {
             }
         };
         let terms = &terms;
-        let ended = overhear(ground, |own| async move { deploy(&own, prepared, terms).await }, hear).await;
+        let ended = overhear(ground, |own| async move { deploy_if(&own, prepared, terms, wanted).await }, hear).await;
         let verdict = verdict(&ended?.0);
         let says = amiss.lock().unwrap_or_else(PoisonError::into_inner).take();
         // No second look was taken where a step failed before.

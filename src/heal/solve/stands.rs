@@ -95,7 +95,7 @@ mod tests {
             let observations = vec![down, one("restarts", "api@1.service").good("it was not restarted"), looping];
             let problems = analyze(&World::default(), &observations, &library);
             let problem = problems.iter().find(|one| one.name == "unit-stopped").cloned().expect("a problem");
-            (problem, Diagnosis { observations, problems })
+            (problem, Diagnosis { at: std::time::Instant::now(), observations, problems })
         };
         let (other, seen) = stopped("api@1.service");
         assert!(!loops(&other, &seen, false) && loops(&other, &seen, true));
@@ -122,7 +122,7 @@ mod tests {
             let check = Observation::service("check", &host, &api).with("kind", "http").bad("503");
             let observations: Vec<_> = seen.into_iter().chain([check]).collect();
             let problems = analyze(&World::default(), &observations, &library);
-            let seen = Diagnosis { observations, problems };
+            let seen = Diagnosis { at: std::time::Instant::now(), observations, problems };
             assert_eq!(rests(&seen.problems[0], &seen), rest, "{:?}", seen.observations);
         }
     }
@@ -141,7 +141,7 @@ mod tests {
             // The disk of the base folder has room.
             (vec![elsewhere], false),
         ] {
-            let seen = Diagnosis { observations: seen, problems: Vec::new() };
+            let seen = Diagnosis { at: std::time::Instant::now(), observations: seen, problems: Vec::new() };
             assert_eq!(roomless(&host, &seen).is_some(), short, "{:?}", seen.observations);
             assert_eq!(roomless(&other, &seen), None);
         }

@@ -35,6 +35,7 @@ mod mixed;
 mod others;
 mod outlives;
 mod own_scope;
+mod passed;
 mod patience;
 mod port;
 mod prepare;
@@ -100,6 +101,7 @@ pub fn trials() -> Vec<Trial> {
         mixed::trials(),
         others::trials(),
         own_scope::trials(),
+        passed::trials(),
         patience::trials(),
         port::trials(),
         outlives::trials(),
