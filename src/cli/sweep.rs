@@ -46,7 +46,13 @@ impl Sweep {
         // Who only looks is in nobody's way.
         let _lease = if self.dry_run { None } else { Some(lease(face)?) };
         let until = Instant::now().checked_add(self.deadline);
-        let cure = Cure { risk: None, at_most: self.heal.map(HealPolicy::from), only_look: self.dry_run, until };
+        let cure = Cure {
+            risk: None,
+            at_most: self.heal.map(HealPolicy::from),
+            only_look: self.dry_run,
+            until,
+            ..Cure::default()
+        };
         let select = |registry: &Registry| {
             let mut selection = selection(registry, &self.names)?;
             selection.all &= self.label.is_empty();

@@ -86,7 +86,7 @@ impl Watch {
         let request = json!({ "services": selection.services, "hosts": selection.hosts, "all": selection.all, "interval": self.interval.as_secs() });
         let mut before = digest(&file);
         let (mut over, mut complained) = (Over::Stopped, None);
-        let cure = Cure { only_look: self.dry_run, ..Cure::default() };
+        let mut cure = Cure { only_look: self.dry_run, ..Cure::default() };
         let board = Board::new(face);
         let mut turns = async |ground: Arc<Ground>| {
             loop {
@@ -103,6 +103,7 @@ impl Watch {
                 }
                 let (heard, events) = ground.overheard();
                 let work = heal(&heard, &selection, books, &app.journal, cure);
+                cure.again = true;
                 let Some(healing) = board.follow(&ground, events, work).await else { return Ok(Vec::new()) };
                 let healing = healing.map_err(failed)?;
                 let left = if self.dry_run { None } else { leave(face, &app, &run, &healing).map_err(failed)? };

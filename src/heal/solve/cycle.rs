@@ -38,6 +38,8 @@ pub struct Cure {
     pub at_most: Option<HealPolicy>,
     /// Nothing is done; what would be done is told.
     pub only_look: bool,
+    /// Whether this is a further pass of one run: it was told before what is not looked at.
+    pub again: bool,
     /// When it has to be over: a host that was not seen by then is unseen, and no remedy begins any more.
     pub until: Option<Instant>,
 }
@@ -203,7 +205,7 @@ impl Healer {
         }
         let registry = self.ground.registry.clone();
         let off = |what: &dyn std::fmt::Display, is_off: bool| {
-            if is_off {
+            if is_off && !self.cure.again {
                 self.told
                     .tell(Event::Note { host: None, text: format!("{what} is not looked at: its healing is off") });
             }
