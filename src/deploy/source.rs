@@ -11,7 +11,7 @@ use crate::deploy::git::Checkout;
 use crate::deploy::survey::Survey;
 use crate::host::run::{TreeEntry, TreeKind};
 use crate::model::{Hash, ServiceName};
-use crate::plan::{SourceTree, Sources};
+use crate::plan::{self, SourceTree, Sources};
 use crate::registry::{FileSource, Kind, Project, Registry, Service, Source, compose_files, sent_of};
 
 /// The largest template or copied file that is held in memory; larger ones belong into a source.
@@ -60,7 +60,7 @@ pub(super) fn read<'a>(
         if let Some(files) = files {
             if let Kind::Python(python) = &service.kind {
                 if let Some(wheels) = &python.wheels {
-                    sources.wheels.insert(service.name.clone(), tree(wheels)?);
+                    sources.wheels.insert(service.name.clone(), opened(tree(wheels)?));
                 }
                 for entry in files.iter().filter(|entry| names_packages(&entry.path)) {
                     if let TreeKind::File { from, .. } = &entry.kind {
@@ -183,11 +183,21 @@ pub fn tree(source: &Path) -> Result<SourceTree, SourceFault> {
 
 /// The tree of a folder that git wrote: all that was committed, be it ignored or not.
 fn committed(source: &Path) -> Result<SourceTree, SourceFault> {
-    entries(source, WalkBuilder::new(source).standard_filters(false).follow_links(false).build())
+    entries(source, WalkBuilder::new(source).standard_filters(false).follow_links(false).build()).map(opened)
+}
+
+/// Files that are for everybody, whatever modes they happen to have here: git knows no others, and neither do packages.
+fn opened(mut entries: SourceTree) -> SourceTree {
+    for entry in &mut entries {
+        if let TreeKind::File { mode, .. } = &mut entry.kind {
+            *mode = plan::for_all(*mode);
+        }
+    }
+    entries
 }
 
 fn entries(source: &Path, walk: Walk) -> Result<SourceTree, SourceFault> {
-    let mut entries = Vec::new();
+    let (mut entries, mut closed) = (Vec::new(), BTreeSet::new());
     for entry in walk {
         let entry = entry.map_err(|error| SourceFault::Walk { path: source.to_owned(), source: error })?;
         let Ok(relative) = entry.path().strip_prefix(source) else { continue };
@@ -195,9 +205,20 @@ fn entries(source: &Path, walk: Walk) -> Result<SourceTree, SourceFault> {
             continue;
         }
         let path = name(relative)?;
+        let beneath = relative.parent().is_some_and(|folder| closed.contains(folder));
         let kind = match entry.file_type() {
-            Some(kind) if kind.is_dir() => TreeKind::Folder,
-            Some(kind) if kind.is_file() => file(entry.path())?,
+            Some(kind) if kind.is_dir() => {
+                if beneath || !lets(entry.path(), 0o001) {
+                    closed.insert(relative.to_owned());
+                }
+                TreeKind::Folder
+            }
+            Some(kind) if kind.is_file() => match file(entry.path())? {
+                TreeKind::File { from, mode, size, sha256 } if beneath => {
+                    TreeKind::File { from, mode: mode & 0o700, size, sha256 }
+                }
+                kind => kind,
+            },
             Some(kind) if kind.is_symlink() => link(entry.path(), &path)?,
             _ => return Err(SourceFault::Kind { path }),
         };
@@ -234,11 +255,17 @@ fn file(path: &Path) -> Result<TreeKind, SourceFault> {
     Ok(TreeKind::File { from: path.to_owned(), mode, size, sha256: hash.finish() })
 }
 
-/// The permission bits that matter: whether it can be executed. The owner's umask is not carried to the host.
+/// The permission bits that matter: whether it can be executed, and who may read it. Who may write it here is not carried to the host.
 #[cfg(unix)]
 fn mode(metadata: &fs::Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
-    if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 }
+    let bits = metadata.permissions().mode();
+    let read = match bits & 0o044 {
+        0 => 0o400,
+        0o040 => 0o440,
+        _ => 0o444,
+    };
+    0o200 | read | if bits & 0o111 == 0 { 0 } else { read >> 2 }
 }
 
 #[cfg(not(unix))]
@@ -288,6 +315,33 @@ mod tests {
         fs::set_permissions(at("app/compose.yml"), fs::Permissions::from_mode(0o600)).expect("set");
         fs::set_permissions(at("app/inner"), fs::Permissions::from_mode(0o700)).expect("set");
         assert!(!open("compose.yml") && !open("inner/data"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_closed_here_stays_so() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("in/deep")).expect("made");
+        let files =
+            [("a", 0o600), ("b", 0o640), ("c", 0o664), ("d", 0o700), ("e", 0o750), ("f", 0o775), ("in/deep/g", 0o644)];
+        for (name, mode) in files {
+            fs::write(at(name), "x").expect("written");
+            fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).expect("set");
+        }
+        fs::set_permissions(at("in"), fs::Permissions::from_mode(0o750)).expect("set");
+        let modes = |tree: SourceTree| -> Vec<u32> {
+            let mode = |entry: TreeEntry| match entry.kind {
+                TreeKind::File { mode, .. } => Some(mode),
+                _ => None,
+            };
+            tree.into_iter().filter_map(mode).collect()
+        };
+        let read = modes(tree(folder.path()).expect("read"));
+        assert_eq!(read, [0o600, 0o640, 0o644, 0o700, 0o750, 0o755, 0o600]);
+        let git = modes(committed(folder.path()).expect("read"));
+        assert_eq!(git, [0o644, 0o644, 0o644, 0o755, 0o755, 0o755, 0o644]);
     }
 
     #[cfg(unix)]

@@ -11,6 +11,7 @@ use crate::deploy::fault::Fault;
 use crate::deploy::ground::Ground;
 use crate::deploy::select::{Selection, select};
 use crate::deploy::survey::{Depth, survey};
+use crate::host::run::within;
 use crate::host::{Layout, Record, Seen, Supervisor};
 use crate::model::{Cmd, FailureKind, HostName, Scope};
 use crate::transport::{End, Lost, Running, Said};
@@ -206,9 +207,6 @@ fn tail(file: &str, terms: LogTerms) -> Cmd {
 
 /// The words in the release of a service, with its environment and as its user.
 pub async fn exec(ground: &Arc<Ground>, selection: &Selection, words: Vec<String>) -> Result<Vec<Words>, Fault> {
-    const INSIDE: &str = "cd \"$1\" && . ./.portoser/env.sh || exit 125; user=$2; shift 2; \
-        if [ -n \"$user\" ] && [ \"$(id -u)\" = 0 ] && [ \"$user\" != root ]; then \
-        exec su -s /bin/sh \"$user\" -c 'exec \"$@\"' -- sh \"$@\"; fi; exec \"$@\"";
     const CONTAINER: &str =
         "[ -n \"$2\" ] || { echo 'nothing says which part is meant: give compose_service' >&2; exit 125; }
         at=$1; shift; exec sh \"$at/.portoser/compose.sh\" exec -T \"$@\"";
@@ -217,13 +215,12 @@ pub async fn exec(ground: &Arc<Ground>, selection: &Selection, words: Vec<String
         .into_iter()
         .map(|(host, seen, record)| {
             let folder = Layout::new(&seen.facts.base).release(&record.service, &record.release);
-            let user = record.user.clone().unwrap_or_default();
             if record.supervisor == Supervisor::Compose {
                 let part = record.summary.get("part").cloned().unwrap_or_default();
                 let cmd = Cmd::new("/bin/sh").args(["-c", CONTAINER, "exec", &folder, &part]).args(words.clone());
                 return Words { label: format!("{} {host}", record.service), host, cmd, root: true };
             }
-            let cmd = Cmd::new("/bin/sh").args(["-c", INSIDE, "exec", &folder, &user]).args(words.clone());
+            let cmd = within("exec", &folder, record.user.as_deref(), &words);
             Words { label: format!("{} {host}", record.service), host, cmd, root: true }
         })
         .collect())

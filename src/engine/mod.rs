@@ -5,6 +5,7 @@ mod launchd;
 mod native;
 mod outline;
 mod own_scope;
+mod owner;
 mod process;
 mod python;
 mod release;

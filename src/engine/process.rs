@@ -54,11 +54,32 @@ pub(super) fn unit(subject: &Subject<'_>, id: &ReleaseId, instance: u16, words: 
     }
 }
 
-/// The environment as assignments that a POSIX shell reads.
+/// What a shell goes by or sets itself: bash ends at an assignment to some of them, and gives others a value of its own.
+const SHELLS: [&str; 13] = [
+    "BASHOPTS",
+    "BASHPID",
+    "DIRSTACK",
+    "EUID",
+    "FUNCNAME",
+    "GROUPS",
+    "LINENO",
+    "OPTIND",
+    "PPID",
+    "RANDOM",
+    "SECONDS",
+    "SHELLOPTS",
+    "UID",
+];
+
+/// The environment as assignments that a POSIX shell reads, whose positional parameters are the words that it then runs: what no
+/// shell can be given is put before them.
 pub(super) fn env_file(env: &BTreeMap<String, String>) -> String {
     let mut text = String::with_capacity(256);
     for (name, value) in env {
-        for part in ["export ", name, "=", &quote(value), "\n"] {
+        let value = quote(value);
+        let (before, after) =
+            if SHELLS.contains(&name.as_str()) { ("set -- /usr/bin/env ", " \"$@\"\n") } else { ("export ", "\n") };
+        for part in [before, name, "=", &value, after] {
             text.push_str(part);
         }
     }
@@ -137,5 +158,7 @@ mod tests {
     fn the_environment_is_quoted_for_a_shell() {
         let env = BTreeMap::from([("A".to_owned(), "it's $(x)".to_owned())]);
         assert_eq!(env_file(&env), "export A='it'\\''s $(x)'\n");
+        let env = BTreeMap::from([("UID".to_owned(), "a b".to_owned())]);
+        assert_eq!(env_file(&env), "set -- /usr/bin/env UID='a b' \"$@\"\n");
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::{launchd, own_scope, process, systemd};
-use crate::host::run::{TreeEntry, TreeKind};
+use crate::engine::{launchd, own_scope, owner, process, systemd};
+use crate::host::run::{TreeEntry, TreeKind, within};
 use crate::host::{FORMAT, Hooks, Init, Layout, OURS, Once, Record, Seen, SeenService, Supervisor, UnitFile, Venv};
 use crate::model::{Cmd, Content, ReleaseId, Scope, Step, UnitChange, quote, sha256, spread};
 use crate::plan::{self, Refused, Subject, Variables, Wanted};
@@ -62,6 +62,8 @@ pub(super) fn activate(record: &Record, layout: &Layout, seen: &SeenService, bef
         Step::Unpack { release: record.release.clone(), into: folder.clone(), owner: None, from: None },
         Step::Run { cmd: verify(&folder), undo: None },
     ];
+    steps.extend(owner::group(record, &folder));
+    steps.extend(owner::shared(record, seen.readable(), &layout.shared(&record.service)));
     steps.extend(before);
     steps.extend(record.hooks.before.iter().map(|hook| plan::hook_step(&folder, hook)));
     let link =
@@ -260,11 +262,7 @@ fn filled(hook: &registry::Hook, variables: &Variables<'_>) -> (Vec<String>, u64
 
 /// What a deploy runs once runs like a hook, but as the service's user, to whom the data belongs that it works on.
 pub(super) fn once_step(folder: &str, user: Option<&str>, once: &Once) -> Step {
-    const SCRIPT: &str = "cd \"$1\" && . ./.portoser/env.sh || exit; user=$2; shift 2; \
-        if [ -z \"$user\" ] || [ \"$(id -u)\" != 0 ] || [ \"$user\" = root ]; then exec \"$@\"; fi; \
-        exec su -s /bin/sh \"$user\" -c 'PATH=$1; export PATH; shift; exec \"$@\"' -- sh \"$PATH\" \"$@\"";
-    let cmd = Cmd::new("/bin/sh").args(["-c", SCRIPT, "once", folder, user.unwrap_or_default()]);
-    let cmd = cmd.args(once.words.clone()).within(Duration::from_secs(once.seconds));
+    let cmd = within("once", folder, user, &once.words).within(Duration::from_secs(once.seconds));
     Step::Run { cmd, undo: None }
 }
 

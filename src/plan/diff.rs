@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{OURS, Record};
+use crate::host::{OURS, Record, Supervisor};
 
 /// The most lines that name single files; the rest is counted.
 const FILES: usize = 6;
@@ -17,7 +17,9 @@ pub fn differences(before: Option<&Record>, after: &Record) -> Vec<String> {
         let none = "(none)".to_owned();
         let old = before.summary.get(key).unwrap_or(&none);
         let new = after.summary.get(key).unwrap_or(&none);
-        if old != new {
+        if old != new && key == "user" && after.supervisor != Supervisor::Compose {
+            lines.push(format!("user: {old} -> {new}; its shared folder goes along, what lies in it keeps its owner"));
+        } else if old != new {
             lines.push(format!("{key}: {old} -> {new}"));
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::host::{Layout, OURS, Record, Seen, SeenService};
+use crate::host::run::within;
+use crate::host::{Layout, Record, Seen, SeenService};
 use crate::model::{Cmd, Content, ProjectChange, Scope, ServiceName, Step, UnitChange};
 use crate::plan::back::proven_before;
 use crate::plan::engine::{Engine, Refused};
@@ -87,13 +88,11 @@ pub(super) fn mended(
     })
 }
 
-/// A hook runs in the release's folder with the service's environment. The environment comes from a file, because a value may
-/// be a secret and a secret is never a word.
+/// A hook runs in the release's folder with the service's environment, as who deploys there.
 #[must_use]
 pub fn hook_step(folder: &str, (words, seconds): &(Vec<String>, u64)) -> Step {
-    let script = format!("cd \"$1\" && . ./{OURS}/env.sh && shift && exec \"$@\"");
-    let cmd = Cmd::new("/bin/sh").args(["-c", script.as_str(), "hook", folder]).args(words.clone());
-    Step::Run { cmd: cmd.within(Duration::from_secs(*seconds)), undo: None }
+    let cmd = within("hook", folder, None, words).within(Duration::from_secs(*seconds));
+    Step::Run { cmd, undo: None }
 }
 
 /// The steps that fetch images.

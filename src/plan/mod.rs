@@ -33,7 +33,8 @@ pub use mend::{Mend, anew, hook_step};
 pub use offer::{Left, Offer, Offered, offer};
 pub use parsed::Parsed;
 pub use render::{
-    Commit, SourceTree, Sources, Variables, environment, fill, instances, long_stop, names_its_folder, tree, variables,
+    Commit, SourceTree, Sources, Variables, environment, fill, for_all, instances, long_stop, names_its_folder, tree,
+    variables,
 };
 pub use rest::keep_rest;
 pub use seal::{mark, ours, seal};

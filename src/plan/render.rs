@@ -14,7 +14,7 @@ use crate::host::{Layout, OURS};
 use crate::model::{Content, ReleaseId, ServiceName};
 use crate::plan::engine::{Refused, Subject};
 use crate::plan::parsed::Parsed;
-use crate::registry::{self, FileSource, Git, STOP_MOST, Service};
+use crate::registry::{self, FileSource, Git, Kind, Native, STOP_MOST, Service};
 
 /// What was read from this machine's disk for a plan.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +134,11 @@ pub fn tree(subject: &Subject<'_>, id: &ReleaseId) -> Result<SourceTree, Refused
                 "rename it, or name it in .gitignore",
             ));
         }
-        entries.insert(entry.path.clone(), entry.kind.clone());
+        let mut kind = entry.kind.clone();
+        if let TreeKind::File { mode, .. } = &mut kind {
+            *mode = carried(service, *mode);
+        }
+        entries.insert(entry.path.clone(), kind);
     }
     for (path, file) in &service.files {
         let bytes = managed(subject, id, path, &file.source)?;
@@ -144,6 +148,27 @@ pub fn tree(subject: &Subject<'_>, id: &ReleaseId) -> Result<SourceTree, Refused
         entries.insert(path.clone(), TreeKind::Made { content: Content::open(bytes), mode: file.mode });
     }
     Ok(entries.into_iter().map(|(path, kind)| TreeEntry { path, kind }).collect())
+}
+
+/// The mode of a file of the source on the host: who may not read it here may not there, but whom the service runs as.
+fn carried(service: &Service, mode: u32) -> u32 {
+    let known = match &service.kind {
+        // Containers, and units that are not ours, run as whoever their own text says.
+        Kind::Docker(_) => false,
+        Kind::Native(Native::Unit { .. }) => service.user.is_some(),
+        Kind::Native(Native::Run { .. }) | Kind::Python(_) => true,
+    };
+    match &service.user {
+        _ if !known => for_all(mode),
+        Some(_) => mode | (mode & 0o500) >> 3,
+        None => mode,
+    }
+}
+
+/// The mode with what its owner may, but write, for everybody.
+#[must_use]
+pub fn for_all(mode: u32) -> u32 {
+    mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6
 }
 
 fn managed(subject: &Subject<'_>, id: &ReleaseId, path: &str, source: &FileSource) -> Result<Vec<u8>, Refused> {

@@ -225,7 +225,9 @@ fn environment([old, new]: &[Environments; 2]) -> Option<TextChange> {
 /// lines. None when it is no such file.
 fn assignments(text: &str) -> Option<BTreeMap<String, String>> {
     let words = shlex::split(text)?;
-    let pairs = words.iter().filter(|word| *word != "export").map(|word| word.split_once('='));
+    // What is no assignment: see `engine::process::env_file`.
+    let others = ["export", "set", "--", "/usr/bin/env", "$@"];
+    let pairs = words.iter().filter(|word| !others.contains(&word.as_str())).map(|word| word.split_once('='));
     pairs.map(|pair| pair.map(|(name, value)| (name.into(), value.into()))).collect()
 }
 

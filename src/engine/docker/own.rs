@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Rendered, data, project_name, render, sent, tag};
+use super::{Rendered, caller, data, project_name, render, sent, tag};
 use crate::host::push::Image;
 use crate::host::run::TreeEntry;
 use crate::host::{Layout, OURS};
@@ -46,6 +46,7 @@ pub(super) fn render(
             "give `compose_service`, or name the variables in the file",
         ));
     }
+    own_to_compose(subject, &known, &name)?;
     let mut links = BTreeMap::new();
     if adopted.is_none() {
         // What an adopted project keeps and reads beside its file lies on the host, its `.env` too.
@@ -130,7 +131,7 @@ fn defined(
     let env = plan::environment(subject, &plan::variables(subject, &ReleaseId::from_digest(&[0; 32]), 1));
     let mut missing = BTreeSet::new();
     for one in known.values() {
-        bare(one, &mut missing);
+        variables(one, false, &mut missing);
     }
     // These are always there when compose is called.
     missing.retain(|name| !env.contains_key(name) && !matches!(name.as_str(), "HOME" | "PATH" | "PWD"));
@@ -144,8 +145,24 @@ fn defined(
     ))
 }
 
-/// The variables that the texts of a value name without a default: `$NAME` and `${NAME}`. `$$` stands for a `$`.
-fn bare(value: &Value, names: &mut BTreeSet<String>) {
+/// Compose is not given what it would go by itself, so it cannot put that into a text.
+fn own_to_compose(subject: &Subject<'_>, known: &BTreeMap<String, Value>, file: &str) -> Result<(), Refused> {
+    let env = plan::environment(subject, &plan::variables(subject, &ReleaseId::from_digest(&[0; 32]), 1));
+    let mut all = BTreeSet::new();
+    for one in known.values() {
+        variables(one, true, &mut all);
+    }
+    match caller::OWN.iter().find(|name| env.contains_key(**name) && all.contains(**name)) {
+        Some(name) => Err(Refused::new(
+            format!("`{file}` names `{name}` of `env`, by which compose itself would go"),
+            "give the value under another name for the file: `env` hands it to the container of `compose_service` as it stands",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The variables that the texts of a value name, `$NAME` and `${NAME}`: those without a default, or all. `$$` stands for a `$`.
+fn variables(value: &Value, all: bool, names: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
             let mut rest = text.as_str();
@@ -159,13 +176,13 @@ fn bare(value: &Value, names: &mut BTreeSet<String>) {
                 let name: String =
                     braced.unwrap_or(rest).chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 let ends = braced.is_none_or(|braced| braced[name.len()..].starts_with('}'));
-                if ends && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+                if (ends || all) && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
                     names.insert(name);
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| bare(item, names)),
-        Value::Object(keys) => keys.values().for_each(|value| bare(value, names)),
+        Value::Array(items) => items.iter().for_each(|item| variables(item, all, names)),
+        Value::Object(keys) => keys.values().for_each(|value| variables(value, all, names)),
         _ => {}
     }
 }
@@ -279,7 +296,7 @@ mod tests {
     fn variables_without_a_default_are_found() {
         let mut names = BTreeSet::new();
         let text = "$A ${B} ${C:-x} ${D-x} ${E:?no} $$F $${G} $1 ${} ${H:+x} a$";
-        bare(&json!({ "environment": [text], "ports": [80] }), &mut names);
+        variables(&json!({ "environment": [text], "ports": [80] }), false, &mut names);
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["A", "B"]);
     }
 }

@@ -1,7 +1,8 @@
 # Makes a virtual environment, if it is not there, as the release says: VENV RELEASE [WHEELS]
 # It is made under its own name, as it cannot be moved; the mark that is written last tells a whole one from one that was cut off.
-venv=$1 release=$2 wheels=$3
-cd "$release" && . ./.portoser/build.env && . ./.portoser/venv || exit # sets $version, $lock, $program, $uv, and uv's flags as words
+cd "$2" && . ./.portoser/build.env || exit
+venv=$1 release=$2 wheels=$3 # only now: that may hold any name
+. ./.portoser/venv || exit # sets $version, $lock, $program, $uv, and uv's flags as words
 mark=$venv/.portoser-complete list=-r
 
 fail() {

@@ -7,6 +7,7 @@ mod render;
 mod replay;
 pub(super) mod sign;
 mod wire;
+mod within;
 
 pub use line::Reader;
 pub(crate) use line::decode;
@@ -16,6 +17,7 @@ pub use render::{WORD_WITHIN, longest};
 pub use replay::{RunState, StageState};
 pub(crate) use wire::run_id;
 pub use wire::{About, End, Entry, Happened, Holder, Order, Report, Why, entry, service_of};
+pub use within::within;
 
 use std::path::PathBuf;
 use std::time::Duration;

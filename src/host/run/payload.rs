@@ -12,7 +12,7 @@ use tempfile::SpooledTempFile;
 
 use crate::host::STORE;
 use crate::host::run::render::{Rendered, render};
-use crate::host::run::{HostRun, Tree, TreeKind, sign};
+use crate::host::run::{HostRun, Tree, TreeKind, sign, within};
 use crate::model::Hash;
 
 /// Up to this size a payload stays in memory.
@@ -178,7 +178,7 @@ fn write<W: Write>(to: W, (run, rendered): (&HostRun, &Rendered<'_>), trees: &[T
         archive.file("remedy", 0o600, line.as_bytes())?;
     }
     if rendered.processes {
-        archive.file("supervise.sh", 0o600, format!("{IDENTITY}{SUPERVISE}").as_bytes())?;
+        archive.file("supervise.sh", 0o600, format!("{IDENTITY}{}{SUPERVISE}", within::SCRIPT).as_bytes())?;
     }
     for (index, (content, mode)) in rendered.files.iter().enumerate() {
         archive.file(&format!("payload/{}", index + 1), *mode, &content.bytes)?;

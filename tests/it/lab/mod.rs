@@ -1,5 +1,6 @@
 //! Proof on real hosts: the whole program against the lab. Without `PORTOSER_LAB` these trials are skipped, and say so.
 
+mod account;
 mod adopt;
 mod asked;
 mod beside;
@@ -70,6 +71,7 @@ use kit::Machine;
 
 pub fn trials() -> Vec<Trial> {
     [
+        account::trials(),
         adopt::trials(),
         asked::trials(),
         beside::trials(),

@@ -82,6 +82,25 @@ const HOSTILE: &[&str] = &[
 
 pub fn trials(shell: &'static str) -> Vec<Trial> {
     vec![
+        trial(shell, "an_environment_may_name_any_variable", |desk| {
+            let (folder, out) = (desk.at("world/release"), desk.at("world/environ"));
+            fs::create_dir_all(format!("{folder}/.portoser")).map_err(|error| error.to_string())?;
+            let text = "export user='x'\nexport text='a\n b'\nexport uid='9'\nset -- /usr/bin/env UID='7 7' \"$@\"\nexport file=''\n";
+            fs::write(format!("{folder}/.portoser/env.sh"), text).map_err(|error| error.to_string())?;
+            let words = ["/bin/cp", "/proc/self/environ", &out].map(str::to_owned);
+            // The shell of this desk plays the host's.
+            let mut words = run::within("hook", &folder, None, &words).words().to_vec();
+            words[0] = "sh".into();
+            let step = Step::Run { cmd: Cmd::from_words(words).expect("words"), undo: None };
+            desk.commit(&desk.run(1, vec![stage(None, None, vec![step])]), &[])?;
+            let told = fs::read_to_string(&out).map_err(|error| error.to_string())?;
+            for variable in ["user=x", "text=a\n b", "uid=9", "UID=7 7", "file="] {
+                if !told.split('\0').any(|one| one == variable) {
+                    return Err(format!("{variable:?} is not in {told:?}"));
+                }
+            }
+            Ok(())
+        }),
         trial(shell, "hostile_values_are_carried_exactly", |desk| {
             let mut all: Vec<String> =
                 HOSTILE.iter().map(|text| (*text).to_owned()).filter(|text| text != "\0").collect();

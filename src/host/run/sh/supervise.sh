@@ -31,20 +31,10 @@ write() { # FILE PID
 
 launch() { # the process itself, as its user, in its own folder and environment
   cd "$dir" || exit 126
-  if [ -n "$env" ]; then set -a; . "$env" || exit 126; set +a; fi
+  # The shell's `&` leaves SIGINT and SIGQUIT ignored; only a newer env(1) can take that back.
   plain=''
-  # The shell's `&` leaves SIGINT and SIGQUIT ignored; only a newer env(1) can take that back. It takes a word with `=` for a variable.
-  case $1 in
-  *=*) ;;
-  *) ! env --default-signal=INT,QUIT true 2>/dev/null || plain='env --default-signal=INT,QUIT' ;;
-  esac
-  if [ -n "$user" ] && [ "$(id -u)" = 0 ] && [ "$(id -un)" != "$user" ]; then
-    if command -v setpriv >/dev/null && setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups true 2>/dev/null; then
-      exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- $plain "$@"
-    fi
-    exec $plain su -s /bin/sh "$user" -c 'exec "$@"' -- sh "$@"
-  fi
-  exec $plain "$@"
+  ! env --default-signal=INT,QUIT true 2>/dev/null || plain='env --default-signal=INT,QUIT'
+  within "$user" "${env:-/dev/null}" "$@"
 }
 
 loop() {
