@@ -25,6 +25,13 @@ const PLANTED: &str = "mkdir -p BIN && cd BIN && for name in id su setpriv env g
     printf '#!/bin/sh\\n/usr/bin/id -u >>/tmp/ran-ID\\nexec /usr/bin/%s \"$@\"\\n' $name >$name; done; chmod 755 *; \
     : >/tmp/ran-ID; chmod 666 /tmp/ran-ID; chown -R plain BIN";
 
+/// What the process was given of what an account has; another variable may have lines that look like these.
+const ENVIRON: &str = r#"python3 -c '
+import sys
+with open("/proc/" + sys.argv[1] + "/environ") as told: all = told.read().split("\0")
+print(*sorted(one for one in all if one.split("=")[0] in ("HOME", "USER", "LC_ALL")), sep="\n")
+' "$(pgrep -f '/usr/bin/python3 [.]/server.py three')""#;
+
 fn all(one: &Machine) -> Result<(), Failed> {
     use std::os::unix::fs::PermissionsExt as _;
     let (bench, port) = (Bench::new("account", std::slice::from_ref(one)), port());
@@ -47,9 +54,7 @@ fn all(one: &Machine) -> Result<(), Failed> {
     };
     let service = format!("{}/services/{name}", bench.base());
     let owns = |path: &str| one.inside(&format!("stat -L -c '%a %U %G' {service}/{path}"));
-    let who = || {
-        one.inside(&format!("ps -eo user,args | grep '[.]/server.py' | grep -v grep | awk '{{ print $1 }}' | sort -u"))
-    };
+    let who = || one.inside("ps -eo user,args | grep '[.]/server.py' | grep -v grep | awk '{ print $1 }' | sort -u");
     let key = |owner: &str| {
         for file in ["own.key", "group.key", "etc/key"] {
             let mode = if owner == "root" && file == "own.key" { "600" } else { "640" };
@@ -69,6 +74,9 @@ fn all(one: &Machine) -> Result<(), Failed> {
     key("plain");
     assert_eq!(owns("shared"), "755 plain root\n");
     assert!(who().contains("plain"), "{}", who());
+    // What healing looks at agrees with what a deploy writes.
+    let seen = bench.run(&["diagnose", &name]);
+    assert!(!seen.out.contains(".key") && !seen.out.contains("belongs to user"), "{}", seen.out);
     let again = bench.run(&["deploy", "--all"]).exits(0);
     assert!(again.err.contains("nothing to do"), "{}", again.err);
     // What fails goes back, the shared folder too.
@@ -89,9 +97,7 @@ fn all(one: &Machine) -> Result<(), Failed> {
     write("three", user);
     bench.run(&["deploy", "--all"]).exits(0);
     assert_eq!(bench.answer(one, port), "three");
-    let environ = one.inside(
-        "for one in $(pgrep -f '[.]/server.py three'); do tr '\\0' '\\n' </proc/$one/environ; done | grep -E '^(HOME|USER|LC_ALL)=' | sort -u",
-    );
+    let environ = one.inside(ENVIRON);
     assert_eq!(environ, "HOME=/home/plain\nUSER=plain\n");
     let ran = one.inside(&format!("sort -u /tmp/ran-{id}; rm /tmp/ran-{id}"));
     assert_eq!(ran, "1002\n", "root ran what the service's user laid there");
