@@ -290,7 +290,9 @@ fn printed(text: &str) -> Option<IpAddr> {
 fn container(line: &str) -> Option<Container> {
     let fields: [Value; 9] = serde_json::from_str(line).ok()?;
     let text = |at: usize| fields[at].as_str().unwrap_or_default().to_owned();
-    let name = text(0).trim_start_matches('/').to_owned();
+    // The engine puts a slash before a name.
+    let name = text(0);
+    let name = name.strip_prefix('/').unwrap_or(&name).to_owned();
     let part = Part { project: text(4), name: text(5), files: text(6), folder: text(7) };
     let compose = (!part.project.is_empty()).then_some(part);
     let service = Some(text(8)).filter(|service| !service.is_empty());

@@ -117,7 +117,10 @@ pub(super) fn answers() -> Result<(), Failed> {
     std::fs::set_permissions(folder.join("docker"), std::fs::Permissions::from_mode(0o755))?;
     let lines = |line: &dyn Fn(&str) -> String| cage.values.iter().map(|value| line(value) + "\n").collect::<String>();
 
-    std::fs::write(folder.join("ps"), lines(&|value| json!(vec![value; 9]).to_string()))?;
+    std::fs::write(folder.join("ps"), "0f\n")?;
+    let told =
+        |value: &str| json!([format!("/{value}"), value, value, value, value, value, value, value, value]).to_string();
+    std::fs::write(folder.join("inspected"), lines(&told))?;
     let found = look::read_discovered(&ask(folder, &look::discover_script(Some("/nowhere")))?)?;
     let containers = found.containers.expect("they are told");
     assert_eq!(containers.len(), cage.values.len());
