@@ -77,7 +77,8 @@ impl Stack {
         let roots: Vec<&Value> = problems.iter().filter(|one| one["root"] == true && is_made(one, "name")).collect();
         if shows {
             self.named(fault, &roots, &mut tried);
-            let code = if !problems.is_empty() {
+            let breaks = |one: &Value| one["root"] == true && one["latent"] == false;
+            let code = if problems.iter().any(breaks) {
                 8
             } else if fault.blind {
                 4
