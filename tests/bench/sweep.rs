@@ -56,7 +56,6 @@ pub fn run() {
     // They share their base folder, so that what is deployed to one is on all of them.
     report("portoser: deploy of one service to one of them", &portoser(&server, &["deploy", "--host", "h0"]), 1);
     sweep("portoser: sweep", &server);
-    sweep("portoser: sweep, again", &server);
     let silent: Vec<Silent> =
         (0..HOLES / 2).map(|number| Silent::bind((hole(number), port)).expect("a port")).collect();
     let closed: Vec<_> =

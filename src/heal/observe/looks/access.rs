@@ -11,7 +11,9 @@ look_access() { # SERVICE USER
   printf 'user %s\n' "$user"
   printf 'groups %s\n' "$(id -G -- "$2")"
   [ "$user" != 0 ] || return
-  ls -ldn / "$base" "$base/services" "$base/services/$1" "$base/services/$1/releases" "$base/services/$1/current/" "$base/services/$1/shared"
+  # The release by its own name: a remedy goes through no link.
+  own=$(cd -P -- "$base/services/$1/current" && printf %s "${PWD##*/}")
+  ls -ldn / "$base" "$base/services" "$base/services/$1" "$base/services/$1/releases" "$base/services/$1/releases/$own" "$base/services/$1/shared"
   [ ! -d "$base/services/$1/shared" ] ||
     bounded find "$base/services/$1/shared" -maxdepth 3 ! -user "$user" ! -type l -exec ls -dln {} + |
       head -n 100 | while read -r mode links owner group rest; do
