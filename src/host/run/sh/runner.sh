@@ -140,8 +140,12 @@ end_hand() {
   kill -9 "-$pid" "$pid" 2>/dev/null
 }
 
+takes() { # NAME: whether the disk takes a file of 64 KiB
+  why=$({ head -c 65536 /dev/zero >"$run/$1"; } 2>&1)
+}
+
 evidence() { # the last lines that the step said; on a full disk it could not say any
-  why=$({ head -c 512 /dev/zero >"$run/room"; } 2>&1) || say evidence "${why:-cannot write in $run}"
+  takes room || say evidence "${why:-cannot write in $run}"
   rm -f "$run/room"
   tail -n 20 "$run/out" | cut -c 1-1000 | tr -d '\000\r' >"$run/tail"
   while IFS= read -r text || [ -n "$text" ]; do say evidence "$text"; done <"$run/tail"
@@ -166,8 +170,9 @@ carry() { # STAGE: its steps in order; after a failure all is back as it was
     if ordered stop; then back "$1" stop; return 1; fi
     eval "what=\$what_$1_$nth"
     say begin "$1" $nth "$what"
-    # What cannot be noted must not be done, as nobody would undo it.
-    { rc=1 && printf '' >"$run/undo/$1.$nth.begun" && step do "$1" $nth; } || {
+    # What cannot be noted must not be done, as nobody would undo it; and the way back writes down what the host answers, for which
+    # room is taken while there is some.
+    { rc=1 && { [ -e "$run/spare" ] || takes spare; } && printf '' >"$run/undo/$1.$nth.begun" && step do "$1" $nth; } || {
       if ordered stop && [ -e "$run/deserted" ]; then back "$1" stop; return 1; fi
       say failed "$1" $nth $rc
       evidence
@@ -183,6 +188,7 @@ carry() { # STAGE: its steps in order; after a failure all is back as it was
 
 back() { # STAGE WHY: undoes the stage, last step first; a step that fails is tried once more, and stops no other
   "stage_$1"
+  rm -f "$run/spare"
   mark "$1.back"
   dismiss
   say undoing "$1" "$2"
@@ -265,7 +271,7 @@ close() { # OUTCOME: keeps the record, and nothing else. Who reads the end may c
   [ -z "$ticker" ] || kill "$ticker" 2>/dev/null
   dismiss
   forget_logins
-  (cd "$run" && rm -rf payload trees undo out tail a b left config whole lease hand deserted shut awakened)
+  (cd "$run" && rm -rf payload trees spare undo out tail a b left config whole lease hand deserted shut awakened)
   now
   printf '%s %s\n' "$1" $((now / 100)) >"$run/end"
   [ -z "$lease_number" ] || release
