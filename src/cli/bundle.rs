@@ -1,15 +1,16 @@
 //! Diagnosis bundles: all that was seen and concluded, as a file for a ticket. Who heals in vain leaves one in the state folder.
 
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::app::{App, Leave};
-use crate::cli::diagnose::document;
-use crate::cli::{Face, Failure, heal, safe};
+use crate::cli::diagnose::{Document, document};
+use crate::cli::{Face, Failure, heal, safe, write_json};
 use crate::heal::{HealFault, Healing, gives_up};
 use crate::journal::{Journal, make_folder};
 use crate::model::{FailureKind, RunId};
@@ -18,19 +19,27 @@ use crate::model::{FailureKind, RunId};
 const KEPT: usize = 20;
 
 /// Writes a bundle. It may tell much of the hosts, so nobody else may read it.
-pub(super) fn write(file: &Path, run: &RunId, what: &Value) -> Result<(), Failure> {
+pub(super) fn write(file: &Path, run: &RunId, diagnosis: Document<'_>, healing: Option<Value>) -> Result<(), Failure> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |error: &std::io::Error| {
         Failure::new(FailureKind::Internal, error).doing(format!("writing {}", file.display()))
     };
-    let mut all = json!({ "portoser": env!("CARGO_PKG_VERSION"), "run": run });
-    if let (Value::Object(all), Value::Object(what)) = (&mut all, what) {
-        all.extend(what.clone());
-    }
-    let text = crate::cli::safe_json(&all, true).map_err(|error| failed(&std::io::Error::other(error)))?;
     let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    let mut to = open.map_err(|error| failed(&error).hint("name a file that is not there yet"))?;
-    writeln!(to, "{text}").map_err(|error| failed(&error))
+    let to = open.map_err(|error| failed(&error).hint("name a file that is not there yet"))?;
+    let mut to = BufWriter::new(to);
+    let bundle = Bundle { portoser: env!("CARGO_PKG_VERSION"), run, diagnosis, healing };
+    let written = write_json(&mut to, &bundle, true).map_err(std::io::Error::from);
+    written.and_then(|()| writeln!(to)).and_then(|()| to.flush()).map_err(|error| failed(&error))
+}
+
+/// What is in the file.
+#[derive(Serialize)]
+struct Bundle<'a> {
+    portoser: &'a str,
+    run: &'a RunId,
+    diagnosis: Document<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healing: Option<Value>,
 }
 
 /// Leaves a bundle where a healing gives something up: its path. What keeps it from being written is said, and stops nothing.
@@ -59,12 +68,11 @@ fn put(journal: &Journal, now: Timestamp, run: &RunId, healing: &Healing) -> Res
     // A watch gives up more than once in its one run.
     let folder = folder.join("diagnoses");
     let file = folder.join(format!("{}.json", RunId::fresh(now)));
-    let what = json!({ "diagnosis": document(&healing.last, &healing.refrained), "healing": heal::document(healing) });
     make_folder(&folder)
         .map_err(Failure::from)
         .and_then(|()| room(&folder).map_err(|error| Failure::new(FailureKind::Internal, &error)))
         .map_err(|failure| failure.doing("making room for a diagnosis bundle"))?;
-    write(&file, run, &what)?;
+    write(&file, run, document(&healing.last, &healing.refrained), Some(heal::document(healing)))?;
     Ok(Some(file))
 }
 

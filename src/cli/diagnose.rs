@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::playbook::library;
@@ -44,7 +45,7 @@ impl Diagnose {
             })
         })?;
         if let Some(file) = &self.bundle {
-            bundle::write(file, &run, &json!({ "diagnosis": document(&found, &outlook) }))?;
+            bundle::write(file, &run, document(&found, &outlook), None)?;
         }
         if face.flags.json || face.flags.events {
             face.document(&document(&found, &outlook));
@@ -140,10 +141,7 @@ fn show(face: &Face, found: &Diagnosis, outlook: &[Refrained]) {
 
 /// What was not seen. Of a host that cannot be reached every look says the same, which is told once, unless each is wanted.
 fn blind(found: &Diagnosis, each: bool) -> Vec<(&Observation, usize)> {
-    let lost = |host: &HostName| {
-        let reach = |one: &&Observation| one.look == "reach" && one.host == *host && one.sight != Sight::Good;
-        !each && found.observations.iter().any(|one| reach(&one))
-    };
+    let lost = |host: &HostName| !each && found.is_lost(host);
     let mut all: Vec<(&Observation, usize)> = Vec::new();
     for one in found.observations.iter().filter(|one| one.sight == Sight::Unseen) {
         match all.iter_mut().find(|(first, _)| first.host == one.host && first.says == one.says && lost(&one.host)) {
@@ -158,7 +156,18 @@ fn evidence<'a>(found: &'a Diagnosis, problem: &'a Problem) -> impl Iterator<Ite
     problem.evidence.iter().filter_map(|number| found.observations.get(*number))
 }
 
-pub(super) fn document(found: &Diagnosis, outlook: &[Refrained]) -> Value {
+/// A diagnosis as it is documented.
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    score: u8,
+    good: usize,
+    bad: usize,
+    unseen: usize,
+    problems: Vec<Value>,
+    observations: &'a [Observation],
+}
+
+pub(super) fn document<'a>(found: &'a Diagnosis, outlook: &[Refrained]) -> Document<'a> {
     let problem = |(number, one): (usize, &Problem)| {
         let would: Vec<Value> = one
             .deeds
@@ -181,10 +190,12 @@ pub(super) fn document(found: &Diagnosis, outlook: &[Refrained]) -> Value {
             "evidence": one.evidence,
         })
     };
-    let problems: Vec<Value> = found.problems.iter().enumerate().map(problem).collect();
-    let count = |sight| found.count(sight);
-    json!({
-        "score": found.score(), "good": count(Sight::Good), "bad": count(Sight::Bad), "unseen": count(Sight::Unseen),
-        "problems": problems, "observations": found.observations,
-    })
+    Document {
+        score: found.score(),
+        good: found.count(Sight::Good),
+        bad: found.count(Sight::Bad),
+        unseen: found.count(Sight::Unseen),
+        problems: found.problems.iter().enumerate().map(problem).collect(),
+        observations: &found.observations,
+    }
 }

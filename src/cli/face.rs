@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use serde::Serialize;
 
 use crate::cli::flags::Color;
-use crate::cli::{Exit, Failure, Flags, safe_json};
+use crate::cli::{Exit, Failure, Flags, write_json};
 use crate::model::FailureKind;
 
 /// How what happens is shown.
@@ -98,13 +98,17 @@ impl Face {
     /// Writes a JSON document to standard output: indented for a terminal, one line otherwise.
     pub fn document(&self, document: &impl Serialize) {
         let pretty = io::stdout().is_terminal();
-        self.with_data(|to| writeln!(to, "{}", safe_json(document, pretty)?));
+        self.with_data(|to| {
+            write_json(&mut *to, document, pretty)?;
+            writeln!(to)
+        });
     }
 
     /// Writes one JSON line to standard output and sends it off at once.
     pub fn json_line(&self, line: &impl Serialize) {
         self.with_data(|to| {
-            writeln!(to, "{}", safe_json(line, false)?)?;
+            write_json(&mut *to, line, false)?;
+            writeln!(to)?;
             to.flush()
         });
     }

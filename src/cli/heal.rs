@@ -14,9 +14,9 @@ use crate::cli::playbook::library;
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::{Ground, Selection};
 use crate::heal::playbook::Risk;
-use crate::heal::{Cure, HealFault, Healing, Observation, Problem, Refrained, Sight, Treated, heal, may_pass, notify};
+use crate::heal::{Cure, HealFault, Healing, Observation, Problem, Refrained, Treated, heal, may_pass, notify};
 use crate::journal::Verdict;
-use crate::model::{FailureKind, HostName};
+use crate::model::FailureKind;
 
 /// Find what is the matter with services and hosts, and mend what may be mended
 ///
@@ -185,11 +185,7 @@ fn judge(healing: &Healing, news: bool) -> Result<(), Failure> {
     if left > 0 {
         let says = if left == 1 { "1 problem is left".to_owned() } else { format!("{left} problems are left") };
         // That nothing is known of a host that cannot be reached is that problem; of others it is not to be missed beside what is left.
-        let lost = |host: &HostName| {
-            let mut reach = healing.last.observations.iter().filter(|one| one.look == "reach" && one.host == *host);
-            reach.any(|one| one.sight != Sight::Good)
-        };
-        let rest: Vec<&Observation> = unseen.into_iter().filter(|one| !lost(&one.host)).collect();
+        let rest: Vec<&Observation> = unseen.into_iter().filter(|one| !healing.last.is_lost(&one.host)).collect();
         let says = if rest.is_empty() { says } else { format!("{says}, and {}", not_taken(healing, &rest)) };
         return Err(Failure::say(FailureKind::Unhealthy, says).hint("`portoser diagnose` shows all that was seen"));
     }
@@ -248,7 +244,7 @@ fn show(face: &Face, healing: &Healing, news: bool) {
 
 /// What is said where nothing is left to tell.
 fn calm(healing: &Healing) -> String {
-    match healing.first.problems.len() {
+    match healing.before.problems {
         _ if healing.is_partial() => "it was over before all was looked at".to_owned(),
         0 => format!("nothing is wrong, score {} of 100", healing.last.score()),
         _ => "what was wrong passed by itself".to_owned(),
@@ -304,7 +300,7 @@ pub(super) fn document(healing: &Healing) -> Value {
         |one| json!({ "look": one.look, "of": one.of, "host": one.host, "service": one.service, "why": one.says }),
     );
     json!({
-        "score": { "before": healing.first.score(), "after": healing.last.score() },
+        "score": { "before": healing.before.score, "after": healing.last.score() },
         "treated": treated.collect::<Vec<_>>(),
         "left": refrained.collect::<Vec<_>>(),
         "unsure": unsure.collect::<Vec<_>>(),
@@ -318,8 +314,8 @@ pub(super) fn document(healing: &Healing) -> Value {
 mod tests {
     use super::*;
     use crate::heal::playbook::Library;
-    use crate::heal::{Diagnosis, World, analyze};
-    use crate::model::ServiceName;
+    use crate::heal::{Before, Diagnosis, World, analyze};
+    use crate::model::{HostName, ServiceName};
 
     #[test]
     fn what_was_looked_at_is_told_also_where_it_was_stopped() {
@@ -328,7 +324,7 @@ mod tests {
         let seen = |one: Observation| Diagnosis { at, observations: vec![one], problems: Vec::new() };
         let stopped = |last: Diagnosis| {
             let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
-            Healing { first: last.clone(), last, treated, refrained, aside, cut: true }
+            Healing { before: Before::of(&last), last, treated, refrained, aside, cut: true }
         };
         let disk = || Observation::host("disk", &host);
         assert_eq!(calm(&stopped(seen(disk().good("there is room")))), "nothing is wrong, score 100 of 100");
@@ -348,7 +344,7 @@ mod tests {
         // The looks did not agree on it: nothing was decided.
         let aside = BTreeSet::new();
         let apart =
-            Healing { first: last.clone(), last, treated: Vec::new(), refrained: Vec::new(), aside, cut: false };
+            Healing { before: Before::of(&last), last, treated: Vec::new(), refrained: Vec::new(), aside, cut: false };
         for (news, healing) in [(true, &apart), (false, &apart), (true, &Healing { cut: true, ..apart.clone() })] {
             let ended = judge(healing, news).expect_err("it is not well");
             assert_eq!(ended.kind(), FailureKind::Unhealthy);
@@ -375,7 +371,7 @@ mod tests {
         let problems = analyze(&World::default(), &observations, &library);
         let last = Diagnosis { at: std::time::Instant::now(), observations, problems };
         let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let healing = Healing { first: last.clone(), last, treated, refrained, aside, cut: false };
+        let healing = Healing { before: Before::of(&last), last, treated, refrained, aside, cut: false };
         let ended = judge(&healing, true).expect_err("it is not well");
         assert_eq!(ended.kind(), FailureKind::Unhealthy);
         let says = "2 problems are left, and 1 of 4 looks could not be taken: check http :80/ of db on web1: the host did not answer";

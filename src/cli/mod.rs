@@ -61,7 +61,7 @@ use clap::{CommandFactory, FromArgMatches};
 pub use face::{Face, Format};
 pub use failure::{Exit, Failure};
 pub use flags::Flags;
-pub use render::{document, render, replay, safe, safe_json};
+pub use render::{document, render, replay, safe, safe_json, write_json};
 pub use runtime::{Stop, block_on};
 
 /// Makes the enum of verbs, or of the verbs under a verb, from a list of `file::Type`. Each type is a `clap::Args` whose

@@ -100,6 +100,23 @@ pub(super) fn reach(
 }
 
 impl Diagnosis {
+    /// What a look saw of a service on a host, or of the host itself.
+    pub(super) fn seen_by<'a>(
+        &'a self,
+        look: &'a str,
+        host: &'a HostName,
+        service: Option<&'a ServiceName>,
+    ) -> impl Iterator<Item = &'a Observation> {
+        let of = move |one: &&Observation| one.look == look && one.host == *host && one.service.as_ref() == service;
+        self.observations.iter().filter(of)
+    }
+
+    /// Whether the host did not answer, so that nothing else was seen of it.
+    #[must_use]
+    pub fn is_lost(&self, host: &HostName) -> bool {
+        self.seen_by("reach", host, None).any(|one| one.sight != Sight::Good)
+    }
+
     /// The problems that follow from no other.
     pub fn roots(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter().filter(|problem| problem.is_root())

@@ -21,6 +21,6 @@ pub use notify::{gives_up, notify};
 pub use observe::{Observed, Patience, look_names, observe};
 pub use sight::{Observation, Sight};
 pub use solve::{
-    Cure, Fix, FixFault, Fixed, HealFault, Healing, Held, Refrained, Treated, WOULD, Wish, clear_way, diagnose, fix,
-    heal, may,
+    Before, Cure, Fix, FixFault, Fixed, HealFault, Healing, Held, Refrained, Treated, WOULD, Wish, clear_way, diagnose,
+    fix, heal, may,
 };

@@ -116,11 +116,10 @@ fn well(one: &Trouble, last: &Diagnosis, proven: bool) -> bool {
 /// Whether a healing saw how it stands with the trouble, and that it is as it was noticed.
 pub(super) fn stands(one: &Trouble, healing: &Healing) -> bool {
     let mut place = healing.last.observations.iter().filter(|seen| seen.host == one.host);
-    let lost = place.clone().any(|seen| seen.look == "reach" && seen.sight != Sight::Good);
     let here = |problem: &Problem| !problem.latent && problem.host == one.host && problem.service == one.service;
     let wrong = healing.last.problems.iter().any(here);
     !healing.cut
-        && !lost
+        && !healing.last.is_lost(&one.host)
         && place.any(|seen| seen.service == one.service)
         && (one.healed.is_some() || wrong && !healing.aside.contains(&one.host))
 }

@@ -21,7 +21,7 @@ use words::Style;
 
 pub(super) use live::{aside, screen, shows};
 pub(super) use measure::{duration, short};
-pub use safe::{safe, safe_json};
+pub use safe::{safe, safe_json, write_json};
 
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(100);

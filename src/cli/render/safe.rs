@@ -1,7 +1,8 @@
 //! Text from outside on its way to a terminal.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write};
 
 /// Makes text from outside harmless for a terminal and keeps it on one line: control characters (and with them escape
 /// sequences and line breaks) and characters that turn the direction of writing are shown as `\n`, `\x1b`, `\u{202e}`.
@@ -32,20 +33,38 @@ pub fn safe(text: &str) -> Cow<'_, str> {
 /// # Errors
 /// When the value cannot be JSON.
 pub fn safe_json(value: &impl serde::Serialize, pretty: bool) -> serde_json::Result<String> {
-    let text = if pretty { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
-    if !text.chars().any(|c| harmful(c) && c != '\n') {
-        return Ok(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if harmful(c) && c != '\n' {
+    let mut text = Vec::new();
+    write_json(&mut text, value, pretty)?;
+    String::from_utf8(text).map_err(|error| serde_json::Error::io(io::Error::other(error)))
+}
+
+/// Writes the same as it comes, so that a large document is never whole in memory.
+///
+/// # Errors
+/// When the value cannot be JSON, or cannot be written.
+pub fn write_json(to: impl Write, value: &impl serde::Serialize, pretty: bool) -> serde_json::Result<()> {
+    if pretty { serde_json::to_writer_pretty(Safe(to), value) } else { serde_json::to_writer(Safe(to), value) }
+}
+
+/// Escapes in JSON what a terminal would obey. `serde_json` writes whole characters.
+struct Safe<W>(W);
+
+impl<W: Write> Write for Safe<W> {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        let text = str::from_utf8(part).map_err(io::Error::other)?;
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| harmful(*c) && *c != '\n') {
             // All of them are in the Basic Multilingual Plane, so four digits do (RFC 8259, 7).
-            _ = write!(shown, "\\u{:04x}", u32::from(c));
-        } else {
-            shown.push(c);
+            write!(self.0, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
+            rest = &rest[at + c.len_utf8()..];
         }
+        self.0.write_all(rest.as_bytes())?;
+        Ok(part.len())
     }
-    Ok(shown)
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The control characters (C0, DEL, C1), the separators of lines and paragraphs, and Unicode's bidirectional formatting

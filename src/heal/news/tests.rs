@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::heal::owed::{due, told};
 use crate::heal::playbook::Library;
-use crate::heal::{Refrained, World, analyze};
+use crate::heal::{Before, Refrained, World, analyze};
 use crate::registry::{Notify, NotifyTo};
 
 fn host() -> HostName {
@@ -38,7 +38,7 @@ fn seen(observations: Vec<Observation>) -> Healing {
     let problems = analyze(&world, &observations, &SHIPPED);
     let last = Diagnosis { at: std::time::Instant::now(), observations, problems };
     let refrained = last.roots().map(|one| Refrained { problem: one.clone(), why: Vec::new() }).collect();
-    Healing { first: last.clone(), last, treated: Vec::new(), refrained, aside: BTreeSet::new(), cut: false }
+    Healing { before: Before::of(&last), last, treated: Vec::new(), refrained, aside: BTreeSet::new(), cut: false }
 }
 
 fn down(line: &str) -> Vec<Observation> {

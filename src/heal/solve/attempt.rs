@@ -3,11 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::deploy::{Fault, unless_stopped};
 use crate::heal::solve::choose::{Candidate, place};
 use crate::heal::solve::cycle::{Healer, LATE, Refrained, Round, STOPPED, Treated};
 use crate::heal::solve::planned::{settles, would};
-use crate::heal::solve::remedy::plan;
+use crate::heal::solve::remedy::{Halted, plan};
+use crate::heal::solve::stands::in_force;
 use crate::heal::{Diagnosis, Problem};
 use crate::journal::{JournalError, StartOfRemedy, Verdict};
 use crate::model::{Event, HostName, RunId};
@@ -39,13 +42,13 @@ impl Healer {
                     Came::Held(held) => why.push((candidate.says, held)),
                     Came::Passed(held) => {
                         why.push((candidate.says, held));
-                        round.again = true;
+                        round.passed.push(problem.clone());
                         break;
                     }
                 }
             }
             round.refrained.push(Refrained { problem, why });
-            if round.again {
+            if !round.passed.is_empty() {
                 break;
             }
         }
@@ -67,21 +70,28 @@ impl Healer {
         });
         // What stopped in the middle is settled before anything is planned.
         let settling = remedy.ways.iter().any(|way| settles(way).is_some());
+        let place = place(problem, candidate);
+        let since = self.tried_since(&place)?;
+        let (mut began, mut begun, mut kept) = (Instant::now(), None, None);
         // Each remedy is a run of its own on its host.
         let run = RunId::fresh(self.ground.clock.now());
         let ready = match plan(&self.ground, &self.library, remedy, run).await {
             Ok(ready) => ready,
-            Err(why) => return Ok(Came::Held(why)),
+            Err(Halted { why, touched: false }) => return Ok(Came::Held(why)),
+            Err(Halted { why, touched: true }) => {
+                let number = self.begin(&place, &candidate.name)?;
+                let ended = (Verdict::Failed, Some(why));
+                return self.came((problem, seen), candidate, number, ended, (began.elapsed(), since));
+            }
         };
-        if let Some(over) = self.over() {
+        if let Some(over) = self.over().filter(|_| !settling) {
             return Ok(Came::Held(over.into()));
         }
-        let place = place(problem, candidate);
-        let since = self.tried_since(&place)?;
-        let (mut began, mut begun, mut kept) = (Instant::now(), None, None);
         let wanted = async {
-            let old = !settling && self.is_old(&place.host, seen);
-            kept = self.against(problem, candidate, old.then_some(seen)).await.transpose();
+            if !settling {
+                let old = self.is_old(&place.host, seen);
+                kept = self.against(problem, candidate, old.then_some(seen)).await.transpose();
+            }
             if kept.is_none() {
                 began = Instant::now();
                 begun = Some(self.begin(&place, &candidate.name));
@@ -92,7 +102,7 @@ impl Healer {
         if let Some(kept) = kept {
             return kept;
         }
-        let (verdict, says) = match carried {
+        let ended = match carried {
             Ok(ended) => ended,
             // The remedy was chosen for what was seen, and that is not there any more.
             Err(Fault::Stale { .. }) => return Ok(Came::Passed("somebody else has changed it meanwhile".into())),
@@ -100,8 +110,19 @@ impl Healer {
             Err(fault) => (Verdict::Failed, Some(fault.to_string())),
         };
         let number = begun.unwrap_or_else(|| self.begin(&place, &candidate.name))?;
+        self.came((problem, seen), candidate, number, ended, (began.elapsed(), since))
+    }
+
+    /// Writes down what came of a remedy that was begun.
+    fn came(
+        &self,
+        (problem, seen): (&Problem, &Diagnosis),
+        candidate: &Candidate,
+        number: i64,
+        (verdict, says): (Verdict, Option<String>),
+        (took, since): (Duration, Timestamp),
+    ) -> Result<Came, JournalError> {
         self.journal.end_remedy(number, verdict)?;
-        let took = began.elapsed();
         let noted = self.learn((problem, seen), candidate, verdict, (took, since));
         let (problem, remedy, did) = (problem.clone(), candidate.name.clone(), candidate.says.clone());
         Ok(Came::Treated(Box::new(Treated { problem, remedy, did, verdict, took, says, noted })))
@@ -161,12 +182,4 @@ impl Healer {
             evidence: serde_json::json!({ "because": problem.because, "sure": problem.sure }),
         })
     }
-}
-
-/// The release in force of the service that a problem is about, as it was seen.
-fn in_force<'a>(problem: &Problem, seen: &'a Diagnosis) -> Option<&'a String> {
-    let here = |one: &&crate::heal::Observation| {
-        one.look == "release" && one.host == problem.host && one.service == problem.service
-    };
-    seen.observations.iter().find(here).and_then(|one| one.values.get("release"))
 }

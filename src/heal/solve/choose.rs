@@ -276,20 +276,16 @@ impl Healer {
 
     /// Refuses to drain a host of what no other host was seen to carry, in service and well.
     fn carried(&self, host: &HostName, seen: &Diagnosis) -> Result<(), String> {
-        let at = |service: &ServiceName, host: &HostName| {
-            let (service, host) = (service.clone(), host.clone());
-            seen.observations.iter().filter(move |one| one.host == host && one.service.as_ref() == Some(&service))
-        };
         let runs = |service: &ServiceName, host: &HostName| {
-            at(service, host).any(|one| one.sight == Sight::Good && one.look == "unit")
+            seen.seen_by("unit", host, Some(service)).any(|one| one.sight == Sight::Good)
         };
         let open = |host: &HostName| {
-            let mut words = seen.observations.iter().filter(|one| one.look == "cordon" && one.host == *host);
+            let mut words = seen.seen_by("cordon", host, None);
             words.next().is_some_and(|one| one.sight == Sight::Good && !cordons(one))
         };
         for service in self.ground.registry.services.values().filter(|service| service.hosts.contains(host)) {
             let well = |other: &HostName| {
-                let ill = at(&service.name, other).any(|one| one.look == "check" && one.sight != Sight::Good);
+                let ill = seen.seen_by("check", other, Some(&service.name)).any(|one| one.sight != Sight::Good);
                 other != host && open(other) && runs(&service.name, other) && !ill
             };
             if runs(&service.name, host) && !service.hosts.iter().any(well) {

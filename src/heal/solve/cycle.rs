@@ -75,10 +75,27 @@ pub struct Refrained {
     pub why: Vec<(String, String)>,
 }
 
+/// How it stood at the first look. Of many hosts the observations themselves are many, and are kept once.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// As `Diagnosis::score`.
+    pub score: u8,
+    /// How many problems there were.
+    pub problems: usize,
+}
+
+impl Before {
+    /// What is kept of the first look.
+    #[must_use]
+    pub fn of(first: &Diagnosis) -> Self {
+        Self { score: first.score(), problems: first.problems.len() }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct Healing {
-    pub first: Diagnosis,
+    pub before: Before,
     pub last: Diagnosis,
     pub treated: Vec<Treated>,
     pub refrained: Vec<Refrained>,
@@ -141,8 +158,8 @@ impl Healer {
 pub(super) struct Round {
     pub treated: Vec<Treated>,
     pub refrained: Vec<Refrained>,
-    /// Whether something is not as it was seen: it is judged by a new look.
-    pub again: bool,
+    /// What is not as it was seen: it is judged by a new look.
+    pub passed: Vec<Problem>,
 }
 
 /// Heals the selection, as far as registry and journal allow.
@@ -220,18 +237,25 @@ impl Healer {
 
     /// Rounds until a round does nothing.
     async fn rounds(self: Arc<Self>) -> Result<Healing, JournalError> {
-        let first = self.look().await;
-        let (mut last, mut treated, mut refrained) = (first.clone(), Vec::new(), Vec::<Refrained>::new());
-        let mut cut = first.observations.iter().any(came_too_late);
+        let mut last = self.look().await;
+        let (before, mut cut) = (Before::of(&last), last.observations.iter().any(came_too_late));
+        let (mut treated, mut refrained) = (Vec::new(), Vec::<Refrained>::new());
+        let mut passed = Vec::<Problem>::new();
         for _ in 0..MOST {
             last = self.started(last, &treated).await;
-            let (sure, seen) = self.sure(&last).await;
-            let round = self.clone().round(sure, &seen).await?;
+            let (mut sure, seen) = self.sure(last).await;
+            let seen = Arc::new(seen);
+            let once = |one: &Problem| passed.iter().any(|other| other.is_same(one));
+            // What passes again and again keeps nobody from the others.
+            sure.sort_by_key(once);
+            let mut round = self.clone().round(sure, &seen).await?;
             refrained = round.refrained;
-            if round.treated.is_empty() && !round.again {
-                last = seen;
+            round.passed.retain(|one| !once(one));
+            if round.treated.is_empty() && round.passed.is_empty() {
+                last = Arc::unwrap_or_clone(seen);
                 break;
             }
+            passed.extend(round.passed);
             last = self.passed(self.look_again(&seen).await, &round.treated).await;
             treated.extend(round.treated);
             if self.ground.stop.is_cancelled() || self.cure.is_over() {
@@ -252,16 +276,16 @@ impl Healer {
         let late = |one: &Refrained| one.why.iter().any(|(_, why)| why == LATE);
         let decided = |root: &Problem| refrained.iter().any(|one| one.problem.is_same(root) && !late(one));
         cut |= self.ground.stop.is_cancelled() || self.cure.is_over() && !last.roots().all(decided);
-        Ok(Healing { first, last, treated, refrained, aside, cut })
+        Ok(Healing { before, last, treated, refrained, aside, cut })
     }
 
     /// Applies the first remedy that may be applied on each host, hosts side by side.
-    async fn round(self: Arc<Self>, sure: Vec<Problem>, seen: &Diagnosis) -> Result<Round, JournalError> {
+    async fn round(self: Arc<Self>, sure: Vec<Problem>, seen: &Arc<Diagnosis>) -> Result<Round, JournalError> {
         let mut hosts: BTreeMap<HostName, Vec<Problem>> = BTreeMap::new();
         for problem in sure {
             hosts.entry(problem.host.clone()).or_default().push(problem);
         }
-        let (seats, seen) = (Arc::new(Semaphore::new(SEATS)), Arc::new(seen.clone()));
+        let seats = Arc::new(Semaphore::new(SEATS));
         let mut tasks = JoinSet::new();
         for (host, problems) in hosts {
             let (healer, seats, seen) = (self.clone(), seats.clone(), seen.clone());
@@ -282,7 +306,7 @@ impl Healer {
         for round in all.into_values() {
             whole.treated.extend(round.treated);
             whole.refrained.extend(round.refrained);
-            whole.again |= round.again;
+            whole.passed.extend(round.passed);
         }
         Ok(whole)
     }

@@ -8,11 +8,11 @@ use crate::deploy::{Fault, Ground, Selection};
 use crate::heal::learn::Noted;
 use crate::heal::left::aside;
 use crate::heal::playbook::{Deed, Library, Risk, Source};
-use crate::heal::solve::cycle::{Cure, Healer, Healing, Treated};
+use crate::heal::solve::cycle::{Before, Cure, Healer, Healing, Treated};
 use crate::heal::solve::deed::way;
 use crate::heal::solve::remedy::{Ready, Remedy, plan};
 use crate::heal::solve::stands::runs;
-use crate::heal::{Diagnosis, Observation, Problem, Sight};
+use crate::heal::{Diagnosis, Problem, Sight};
 use crate::journal::{Journal, JournalError, Verdict};
 use crate::model::{HostName, RunId, ServiceName};
 use crate::registry::{Mask, Registry};
@@ -168,11 +168,11 @@ pub async fn fix(
     if ground.stop.is_cancelled() {
         return Err(Fault::Interrupted.into());
     }
-    let lost = |one: &&Observation| one.look == "reach" && one.host == wish.host && one.sight != Sight::Good;
-    if let Some(lost) = first.observations.iter().find(lost) {
+    let before = Before::of(&first);
+    if let Some(lost) = first.seen_by("reach", &wish.host, None).find(|one| one.sight != Sight::Good) {
         return Err(FixFault::Unseen { host: wish.host.clone(), why: lost.says.clone() });
     }
-    let (sure, seen) = healer.sure(&first).await;
+    let (sure, seen) = healer.sure(first).await;
     let problem = chosen(sure, wish)?;
     let (mut remedy, steps) = remedy(&healer, wish, &problem, &seen)?;
     let risk = steps.iter().map(Deed::risk).max().unwrap_or(Risk::Ask).max(wish.risk);
@@ -180,7 +180,7 @@ pub async fn fix(
     let name = healer.finding((&problem, &seen), steps.clone(), (risk, Source::Fix), (Duration::ZERO, since)).name();
     remedy.treatment.remedy.clone_from(&name);
     let run = RunId::fresh(ground.clock.now());
-    let ready = plan(ground, library, remedy, run).await.map_err(FixFault::Not)?;
+    let ready = plan(ground, library, remedy, run).await.map_err(|halted| FixFault::Not(halted.why))?;
     let (took, verdict, says) = carried(&healer, ready, (&problem, &seen), &name).await?;
     let mut noted = None;
     if verdict == Verdict::Helped {
@@ -199,6 +199,6 @@ pub async fn fix(
     };
     let cut = ground.stop.is_cancelled();
     let aside = aside(ground, &last);
-    let healing = Healing { first, last, treated: vec![treated], refrained: Vec::new(), aside, cut };
+    let healing = Healing { before, last, treated: vec![treated], refrained: Vec::new(), aside, cut };
     Ok(Fixed { problem, verdict, took, says, steps, noted, healing })
 }

@@ -155,9 +155,8 @@ impl Healer {
     }
 
     /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
-    pub(super) async fn sure(&self, first: &Diagnosis) -> (Vec<Problem>, Diagnosis) {
-        let mut last = first.clone();
-        let mut roots: Vec<Problem> = first.roots().filter(|root| self.concerns(first, root)).cloned().collect();
+    pub(super) async fn sure(&self, mut last: Diagnosis) -> (Vec<Problem>, Diagnosis) {
+        let mut roots: Vec<Problem> = last.roots().filter(|root| self.concerns(&last, root)).cloned().collect();
         let services = roots.iter().map(|root| self.of(root));
         let (mut looks, mut apart) = (1, Duration::ZERO);
         for heal in services {

@@ -19,7 +19,7 @@ mod remedy;
 mod space;
 mod stands;
 
-pub use cycle::{Cure, HealFault, Healing, Refrained, Treated, clear_way, diagnose, heal};
+pub use cycle::{Before, Cure, HealFault, Healing, Refrained, Treated, clear_way, diagnose, heal};
 pub use fix::{Fix, FixFault, Fixed, fix};
 pub use may::{Held, Wish, may};
 pub use planned::WOULD;

@@ -7,7 +7,7 @@ use crate::deploy::{
     Fault, Ground, Prepared, Request, Selection, TurnRequest, is_sent, prepare, prepare_back, prepare_turn,
 };
 use crate::heal::solve::deed::Way;
-use crate::heal::solve::remedy::{Remedy, overhear};
+use crate::heal::solve::remedy::{Halted, Remedy, overhear};
 use crate::model::{Event, Outcome, RunId, Step};
 use crate::plan::{Action, Change, Mend, Target, Turn, anew};
 
@@ -20,19 +20,21 @@ pub(super) fn settles(way: &Way) -> Option<&RunId> {
 }
 
 /// As `prepared`, which brings a run that stopped in the middle to its end before it plans. What a colleague did is no remedy of ours.
-pub(super) async fn settled(ground: &Arc<Ground>, remedy: &Remedy, left: &RunId) -> Result<Prepared, String> {
+pub(super) async fn settled(ground: &Arc<Ground>, remedy: &Remedy, left: &RunId) -> Result<Prepared, Halted> {
     let mut ended = None;
     let prepared = {
         let hear = |event: &Event| match event {
             Event::Settled { host, run, outcome } if *host == remedy.host && run == left => ended = Some(*outcome),
             _ => {}
         };
-        overhear(ground, |own| async move { prepared(&own, remedy).await }, hear).await?
+        overhear(ground, |own| async move { prepared(&own, remedy).await }, hear).await
     };
+    let touched = ended.is_some();
+    let halted = |why| Halted { why, touched };
     match ended {
-        None => Err(format!("run {left} was settled by somebody else meanwhile")),
-        Some(Outcome::RollbackFailed) => Err(format!("run {left} could not be taken back whole")),
-        Some(_) => Ok(prepared),
+        Some(Outcome::RollbackFailed) => Err(halted(format!("run {left} could not be taken back whole"))),
+        None if prepared.is_ok() => Err(halted(format!("run {left} was settled by somebody else meanwhile"))),
+        _ => prepared.map_err(halted),
     }
 }
 
@@ -108,6 +110,9 @@ fn restorable(prepared: Prepared) -> Result<Prepared, String> {
     let repairs = |action| matches!(action, Action::Repair | Action::Restart | Action::Nothing);
     if prepared.plan.changes.iter().flat_map(|change| &change.reasons).any(|line| edited(line)) {
         return Err(EDITED.into());
+    }
+    if prepared.plan.changes.iter().any(|change| change.action == Action::Refresh) {
+        return Err("its record on the host is not what the registry says now, which `portoser deploy` sees to".into());
     }
     if !prepared.plan.changes.iter().all(|change| repairs(change.action)) {
         return Err("what the registry wants now is another release than the one that lies there".into());

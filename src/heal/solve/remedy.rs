@@ -60,16 +60,28 @@ pub(super) struct Ready {
     amiss: Arc<Mutex<Option<String>>>,
 }
 
-/// Plans the remedy; nothing is touched yet.
+/// Why a remedy did not begin, in one line; and whether its host was touched all the same, as a run that had stopped was settled.
+pub(super) struct Halted {
+    pub why: String,
+    pub touched: bool,
+}
+
+impl From<String> for Halted {
+    fn from(why: String) -> Self {
+        Self { why, touched: false }
+    }
+}
+
+/// Plans the remedy. Nothing is touched yet, but for a run that is settled before anything is planned.
 ///
 /// # Errors
-/// Why it cannot be planned, in one line.
+/// Why it cannot be planned.
 pub(super) async fn plan(
     ground: &Arc<Ground>,
     library: &Arc<Library>,
     remedy: Remedy,
     run: RunId,
-) -> Result<Ready, String> {
+) -> Result<Ready, Halted> {
     let prepared = match remedy.ways.iter().find_map(settles) {
         Some(left) => settled(ground, &remedy, left).await?,
         None => prepared(ground, &remedy).await?,

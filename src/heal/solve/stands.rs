@@ -5,14 +5,23 @@ use crate::heal::solve::may::Held;
 use crate::heal::{Diagnosis, Observation, Problem, Sight};
 use crate::model::HostName;
 
-/// The room that a run takes on the disk of the base folder before it has done anything, its script most of it; and so many files.
-const ROOM: u64 = 256 << 10;
+/// The room that a run takes on the disk of the base folder before it has done anything, its script and what it spares for its way back most of it; and so many files.
+const ROOM: u64 = 320 << 10;
 const FILES: u64 = 64;
+
+/// What a look saw of the place of a problem.
+fn at<'a>(look: &'a str, place: &'a Problem, seen: &'a Diagnosis) -> impl Iterator<Item = &'a Observation> {
+    seen.seen_by(look, &place.host, place.service.as_ref())
+}
+
+/// The release in force of the service that a problem is about, as it was seen.
+pub(super) fn in_force<'a>(place: &'a Problem, seen: &'a Diagnosis) -> Option<&'a String> {
+    at("release", place, seen).find_map(|one| one.values.get("release"))
+}
 
 /// Whether a person stopped the service there, as the host itself keeps it.
 pub(super) fn stopped(place: &Problem, seen: &Diagnosis) -> Option<Held> {
-    let here = |one: &&Observation| one.host == place.host && one.service == place.service && one.look == "release";
-    let by = seen.observations.iter().filter(here).find_map(|one| one.values.get("stopped"))?;
+    let by = at("release", place, seen).find_map(|one| one.values.get("stopped"))?;
     place.service.as_ref().map(|_| Held::Stopped { by: by.clone() })
 }
 
@@ -28,26 +37,22 @@ pub(super) fn loops(place: &Problem, seen: &Diagnosis, whole: bool) -> bool {
     let evidence = place.evidence.iter().filter_map(|number| seen.observations.get(*number)).filter(here);
     let named: Vec<&String> = evidence.filter_map(|one| one.values.get("unit")).collect();
     let meant = |one: &&Observation| whole || named.is_empty() || named.contains(&&one.of);
-    let mut loops = seen.observations.iter().filter(here).filter(|one| one.look == "restarts").filter(meant);
-    loops.any(|one| one.sight == Sight::Bad)
+    at("restarts", place, seen).filter(meant).any(|one| one.sight == Sight::Bad)
 }
 
 /// Whether a container of the service could not be made anew, which to start it may mean.
 pub(super) fn lacks_image(place: &Problem, seen: &Diagnosis) -> bool {
-    let here = |one: &&Observation| one.host == place.host && one.service == place.service && one.look == "container";
-    seen.observations.iter().filter(here).any(|one| one.values.get("state").is_some_and(|state| state == "image-gone"))
+    at("container", place, seen).any(|one| one.values.get("state").is_some_and(|state| state == "image-gone"))
 }
 
 /// Whether what supervises the service on the host says that it runs.
 pub(super) fn runs(problem: &Problem, seen: &Diagnosis) -> bool {
-    let mut found = seen.observations.iter().filter(|one| one.host == problem.host && one.service == problem.service);
-    found.any(|one| one.look == "unit" && one.sight == Sight::Good)
+    at("unit", problem, seen).any(|one| one.sight == Sight::Good)
 }
 
 /// Whether nothing of the service runs there, by what supervises it: to restart it is to start it then.
 pub(super) fn rests(problem: &Problem, seen: &Diagnosis) -> bool {
-    let found = seen.observations.iter().filter(|one| one.host == problem.host && one.service == problem.service);
-    let mut units = found.filter(|one| one.look == "unit").peekable();
+    let mut units = at("unit", problem, seen).peekable();
     let is = |one: &Observation, key: &str, words: &[&str]| {
         one.values.get(key).is_some_and(|state| words.contains(&state.as_str()))
     };
