@@ -38,15 +38,20 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
                 found.push(one.unseen("the host does not tell who listens"));
                 continue;
             };
-            found.push(match listeners.get(&port) {
-                None if runs && starting.is_some() => {
-                    let why = starting.as_deref().unwrap_or_default();
-                    one.with("state", STARTING).unseen(format!("nobody listens on port {port} yet: {why}"))
+            // What runs should listen.
+            let missed = runs.then(|| match &starting {
+                Some(why) => {
+                    one.clone().with("state", STARTING).unseen(format!("nobody listens on port {port} yet: {why}"))
                 }
-                None if runs => one.with("state", "closed").bad(format!("nobody listens on port {port}")),
+                None => one.clone().with("state", "closed").bad(format!("nobody listens on port {port}")),
+            });
+            found.push(match (listeners.get(&port), missed) {
+                (Some(listeners), missed) => {
+                    held(scene, heard, placed, (port, listeners), (one, missed), family.as_ref())
+                }
+                (None, Some(missed)) => missed,
                 // What does not run does not listen; the look `unit` says that.
-                None => one.with("state", "closed").good(format!("nobody holds port {port}")),
-                Some(listeners) => held(scene, heard, placed, (port, listeners), one, family.as_ref()),
+                (None, None) => one.with("state", "closed").good(format!("nobody holds port {port}")),
             });
         }
     }
@@ -60,13 +65,14 @@ fn ports(placed: &Placed<'_>) -> BTreeSet<u16> {
     main.chain(service.ports.iter().copied()).collect()
 }
 
-/// Somebody listens. Where several do, each has addresses of its own, and the service is well when one of them is of it.
+/// Somebody listens. Where several do, each has addresses of its own, and the service is well when one of them is of it; where all are
+/// strangers on addresses of their own, it is missed.
 fn held(
     scene: &Scene<'_>,
     heard: &Heard,
     placed: &Placed<'_>,
     (port, listeners): (u16, &[Listener]),
-    one: Observation,
+    (one, missed): (Observation, Option<Observation>),
     family: Result<&Family<'_>, &String>,
 ) -> Observation {
     let whole = |one: Observation, listener: &Listener| {
@@ -100,9 +106,11 @@ fn held(
     let other = scene.services.iter().find(|other| other.units.iter().any(|(_, name)| name == unit));
     if listener.apart() && !stands {
         let at: Vec<String> = listener.at.iter().map(ToString::to_string).collect();
-        let at = at.join(" and ");
-        return one
-            .unseen(format!("pid {pid} ({name}) listens on port {port} of {at} only; whether that is in its way"));
+        let says = format!(
+            "pid {pid} ({name}) listens on port {port} of {} only; whether that is in its way",
+            at.join(" and ")
+        );
+        return missed.unwrap_or_else(|| one.unseen(says));
     }
     let (state, who) = match (stands, other) {
         (true, _) => ("left-behind", format!("pid {pid} ({name}), a process of it that was left behind")),
@@ -214,8 +222,7 @@ mod tests {
         let resolved = one(12, "127.0.0.53");
         assert_eq!(held(&[resolved.clone(), one(7, "192.0.2.1")]), "good it listens on port 80");
         assert_eq!(held(&[one(9, "127.0.0.1"), one(7, "192.0.2.1")]), "good it listens on port 80");
-        let why = "unseen pid 12 (w) listens on port 80 of 127.0.0.53 only; whether that is in its way";
-        assert_eq!(held(std::slice::from_ref(&resolved)), why);
+        assert_eq!(held(std::slice::from_ref(&resolved)), "bad nobody listens on port 80");
         assert_eq!(held(&[resolved.clone(), one(9, "0.0.0.0")]), "bad port 80 is held by pid 9 (w)");
         let why = "unseen somebody listens on port 80, and this user may not see who";
         assert_eq!(held(&[resolved, one(0, "192.0.2.1")]), why);
