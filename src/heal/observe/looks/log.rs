@@ -18,6 +18,7 @@ const LAST: usize = 12;
 /// The lines of the unit's last life, systemd's words about it included; where it lived more than once lately, those of the
 /// last two minutes, as the newest life may have said nothing yet.
 const SHELL: &str = r#"
+own_lines() { cut -c 1-500 | tr -d '\036'; } # what stands before the lines of a unit is never a service's own word
 look_log() { # SERVICE SCOPE UNIT...
   name=$1 scope=$2; shift 2
   if [ "$scope" = compose ]; then
@@ -31,7 +32,7 @@ look_log() { # SERVICE SCOPE UNIT...
       [ "$project" = "\"${own%%/*}\"" ] && [ "$most" -gt 0 ] || continue
       most=$((most - 1))
       printf '\036%s\n' "$from"
-      bounded docker logs --since "$from" "$one" 2>&1 | tail -n 40 | cut -c 1-500
+      bounded docker logs --since "$from" "$one" 2>&1 | tail -n 40 | own_lines
     done <<END
 $lives
 END
@@ -55,14 +56,14 @@ END
       else continue; fi
       printf '\036%s\n' "$unit"
       # With a time, older journalctl takes `-n` for the first lines.
-      bounded journalctl $from -q --no-pager -o cat "$@" | tail -n 80 | cut -c 1-500
+      bounded journalctl $from -q --no-pager -o cat "$@" | tail -n 80 | own_lines
     done
   else
     for one in "$base/services/$name"/process/*/log; do
       [ -r "$one" ] || continue
       own=${one%/log}
       printf '\036%s\n' "${own##*/}"
-      tail -n 40 "$one" | cut -c 1-500
+      tail -n 40 "$one" | own_lines
     done
   fi
 }
