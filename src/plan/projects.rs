@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::host::{Record, Seen};
 use crate::model::{HostName, ServiceName};
-use crate::plan::change::Change;
+use crate::plan::change::{Action, Change};
 use crate::plan::engine::Refused;
 use crate::plan::make::RefusedAt;
 
@@ -19,13 +19,16 @@ pub(super) fn shared(seen: &BTreeMap<HostName, Seen>, changes: &[Change]) -> Vec
         }
     }
     let mut refused = Vec::new();
-    for change in changes {
+    for change in changes.iter().filter(|change| change.action != Action::Nothing) {
         let Some(project) = change.record.project() else { continue };
         let owner = *owners.entry((&change.host, project)).or_insert(&change.service);
         if *owner != change.service {
             let why = Refused::new(
                 format!("its compose project `{project}` is that of `{owner}` on this host"),
-                "give one of the two compose files another `name:`, or make one service of both",
+                format!(
+                    "give one of the two compose files another `name:`, or make one service of both; what is not wanted any more is \
+                     taken away by `portoser remove {owner}`, but for its data"
+                ),
             );
             refused.push((change.service.clone(), change.host.clone(), why));
         }
