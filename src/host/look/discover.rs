@@ -317,4 +317,4 @@ fn published(ports: &[String]) -> Vec<u16> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -162,30 +162,11 @@ fn journals(text: &str) -> BTreeMap<(RunId, bool), Vec<Entry>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::look::discover::tests::answer;
     use crate::host::run::Happened;
     use proptest::prelude::*;
 
     const RUN: &str = "20260131-235959-0123abcd";
-
-    fn answer(parts: &[(&str, &str)]) -> Vec<u8> {
-        let facts = [
-            ("uid", "0"),
-            ("user", "root"),
-            ("home", "/root"),
-            ("base", "/opt/portoser"),
-            ("init", "systemd"),
-            ("tools", ""),
-            ("system", "Linux x86_64"),
-            ("clock", "1800000000"),
-            ("disk", ""),
-            ("writable", "yes"),
-        ];
-        let mut text = b"hello\n\n@portoser-look 1\n\n".to_vec();
-        for (key, value) in facts.iter().chain(parts).chain([&("end", "")]) {
-            text.extend(format!("@{key} {}\n{value}\n", value.len()).into_bytes());
-        }
-        text
-    }
 
     #[test]
     fn a_host_tells_its_runs_and_proofs() {

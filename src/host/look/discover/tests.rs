@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn answer(parts: &[(&str, &str)]) -> Vec<u8> {
+/// What a host answers, of which these parts.
+pub(in crate::host::look) fn answer(parts: &[(&str, &str)]) -> Vec<u8> {
     let facts = [
         ("uid", "0"),
         ("user", "root"),
@@ -13,7 +14,7 @@ fn answer(parts: &[(&str, &str)]) -> Vec<u8> {
         ("init", "systemd"),
         ("tools", "docker"),
         ("system", "Linux x86_64"),
-        ("clock", "1"),
+        ("clock", "1800000000"),
         ("disk", ""),
         ("writable", "yes"),
     ];
