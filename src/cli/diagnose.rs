@@ -10,7 +10,9 @@ use crate::cli::playbook::library;
 use crate::cli::registry::{Thing, thing};
 use crate::cli::{Exit, Face, Failure, bundle, safe, session};
 use crate::deploy::Selection;
-use crate::heal::{Diagnosis, HealFault, Observation, Problem, Refrained, Sight, WOULD, diagnose, unknown_looks};
+use crate::heal::{
+    Diagnosis, HealFault, Observation, Problem, Refrained, Sight, WOULD, diagnose, is_own, unknown_looks,
+};
 use crate::model::{FailureKind, HostName};
 use crate::registry::Registry;
 
@@ -105,8 +107,10 @@ fn show(face: &Face, found: &Diagnosis, outlook: &[Refrained]) {
         // What the sentence says already is not said again.
         for one in evidence(found, root).filter(|one| !root.because.ends_with(&one.says)) {
             line(format!("  seen   {}: {}", one.look, one.says));
-            let shown = if one.look == "log" { one.lines.iter().rev().take(5).rev().collect() } else { Vec::new() };
-            shown.into_iter().for_each(|said| line(format!("         | {said}")));
+            // What systemd says of any unit that fails would take the place of the service's own last words.
+            let own = one.lines.iter().filter(|line| one.look == "log" && is_own(line));
+            let shown = own.rev().take(5).collect::<Vec<_>>().into_iter().rev();
+            shown.for_each(|said| line(format!("         | {said}")));
         }
         for above in found.brings_about(number).into_iter().map(|number| &found.problems[number]) {
             line(format!("  brings about  {}: {}", place(&above.host, above.service.as_ref()), above.because));

@@ -82,7 +82,7 @@ impl Fix {
             let told = notify(&ground.registry, &app.journal, (&done.healing, None), app.clock.now()).await;
             let (_, complaints) = told.map_err(healing_failed)?;
             complaints.iter().for_each(|complaint| face.warn(safe(complaint)));
-            let ended = judge(&done, !wish.undo.is_empty());
+            let ended = judge(&done, !wish.undo.is_empty(), wish.restart);
             fixed = Some(done);
             ended.map(|()| Vec::new())
         };
@@ -137,16 +137,25 @@ fn failed(fault: FixFault) -> Failure {
 }
 
 /// Good when a second look says that the problem is gone.
-fn judge(fixed: &Fixed, undone: bool) -> Result<(), Failure> {
+fn judge(fixed: &Fixed, undone: bool, started: bool) -> Result<(), Failure> {
     let at = place(&fixed.problem.host, fixed.problem.service.as_ref());
+    let after = "where the service has to be started after the words, give `--restart`";
+    let hint = |failure: Failure, says: &str| match (started, says) {
+        (true, "") => failure,
+        (true, says) => failure.hint(says),
+        (false, "") => failure.hint(after),
+        (false, says) => failure.hint(format!("{says}; {after}")),
+    };
     match fixed.verdict {
         Verdict::Helped => Ok(()),
         Verdict::NoHelp if undone => {
-            Err(Failure::say(FailureKind::RolledBack, format!("{at}: it did not help, and was taken back")))
+            let says = format!("{at}: it did not help, and was taken back");
+            Err(hint(Failure::say(FailureKind::RolledBack, says), ""))
         }
         Verdict::NoHelp => {
-            Err(Failure::say(FailureKind::Unhealthy, format!("{at}: it did not help, and nothing was learned"))
-                .hint("what the words changed is still so; `--undo` takes it back the next time"))
+            let says = format!("{at}: it did not help, and nothing was learned");
+            let still = "what the words changed is still so; `--undo` takes it back the next time";
+            Err(hint(Failure::say(FailureKind::Unhealthy, says), still))
         }
         Verdict::Failed => {
             Err(Failure::say(FailureKind::RollbackFailed, format!("{at}: it could not be done to its end"))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::history::list_runs;
-use crate::cli::render::duration;
+use crate::cli::render::{duration, heals};
 use crate::cli::table::table;
 use crate::cli::{Exit, Face, Failure};
 use crate::journal::Run;
@@ -52,7 +52,7 @@ impl Runs {
         let rows: Vec<_> = runs.iter().map(row).collect();
         table(face, ["RUN", "STARTED (UTC)", "VERB", "WHO", "TOOK", "EXIT", "OUTCOME"], &rows);
         let resumed = |run: &Run| runs.iter().any(|later| later.resumes.as_ref() == Some(&run.id));
-        if let Some(run) = runs.iter().find(|run| run.end.is_none() && !resumed(run)) {
+        if let Some(run) = runs.iter().find(|run| run.end.is_none() && !resumed(run) && !heals(&run.verb)) {
             face.talk(format!(
                 "hint: `portoser attach {0}` shows whether it still runs; if not, `portoser resume {0}` goes on with it",
                 run.id

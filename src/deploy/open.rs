@@ -51,15 +51,16 @@ const PAUSE: Duration = Duration::from_millis(400);
 /// Carries a plan out, and gives back the one that was carried out: where somebody else was at work meanwhile, it is another one. Every
 /// change of the plan ends in exactly one `Ended`; a `Fault` means that nothing was touched.
 pub async fn deploy(ground: &Arc<Ground>, prepared: Prepared, terms: &Terms) -> Result<(Vec<Ended>, Arc<Plan>), Fault> {
-    deploy_if(ground, prepared, terms, std::future::ready(true)).await
+    deploy_if(ground, prepared, terms, async |_| true).await
 }
 
-/// As `deploy`; whether it is still wanted is asked when all locks are ours, as nobody else changes anything from then on.
+/// As `deploy`; whether it is still wanted is asked when all locks are ours, as nobody else changes anything from then on. It is told
+/// whether somebody else had one of them when it was asked for.
 pub(crate) async fn deploy_if(
     ground: &Arc<Ground>,
     mut prepared: Prepared,
     terms: &Terms,
-    wanted: impl Future<Output = bool>,
+    wanted: impl AsyncFnOnce(bool) -> bool,
 ) -> Result<(Vec<Ended>, Arc<Plan>), Fault> {
     let until = Instant::now() + ground.wait_lock;
     let (mut ticket, shelf) = (None, Arc::new(Shelf::default()));
@@ -82,7 +83,8 @@ pub(crate) async fn deploy_if(
                 continue;
             }
         };
-        if !wanted.await {
+        let queued = walk.drives.values().any(|drive| drive.now().queued);
+        if !wanted(queued).await {
             abandon(&walk.drives.values().cloned().collect::<Vec<_>>()).await;
             ground.part(&prepared.survey.far).await;
             return Err(Fault::Interrupted);

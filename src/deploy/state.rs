@@ -17,6 +17,8 @@ pub(super) struct HostState {
     pub proven: BTreeSet<usize>,
     /// Our place in the host's queue, to be used again when the run must begin anew.
     pub ticket: Option<String>,
+    /// Whether somebody else had the lock when it was asked for.
+    pub queued: bool,
     /// How the run ended on the host.
     pub end: Option<HostEnd>,
     /// The host cannot be followed any more, and why. The run goes on there by its own rules.

@@ -197,7 +197,10 @@ impl Tale {
         let text = holder.to_string();
         self.ground.tell(Event::Waiting { host: self.host.clone(), holder: text.clone() });
         let run = RunId::try_from(holder.run.as_str()).ok();
-        self.state.send_modify(|state| state.lock = Lock::Waiting { holder: text, run });
+        self.state.send_modify(|state| {
+            state.lock = Lock::Waiting { holder: text, run };
+            state.queued = true;
+        });
     }
 
     /// A failure is told when its evidence is complete.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::deploy::{Far, Fault, Ground, Selection, select};
 use crate::heal::analyze::patient;
-use crate::heal::observe::await_needs;
+use crate::heal::observe::join_needs;
 use crate::heal::playbook::Library;
 use crate::heal::{Observation, Observed, Patience, Problem, Sight, World, look_names, observe};
 use crate::model::{HostName, ServiceName};
@@ -40,7 +40,7 @@ pub(super) async fn look(
 
 /// Judges what was observed by a look that began then.
 pub(super) fn judge(ground: &Ground, at: Instant, mut observations: Vec<Observation>, library: &Library) -> Diagnosis {
-    await_needs(&mut observations);
+    join_needs(&mut observations);
     let problems = patient(&world(ground), &mut observations, library);
     Diagnosis { at, observations, problems }
 }

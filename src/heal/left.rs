@@ -30,7 +30,8 @@ pub(super) fn aside(ground: &Ground, seen: &Diagnosis) -> BTreeSet<HostName> {
 /// Whether the next look may see what was not seen: what is away, starts, hung, was ended or had no time is no lasting lack.
 #[must_use]
 pub fn may_pass(one: &Observation) -> bool {
-    one.look == "reach"
+    // Who is at work there is done some time.
+    ["reach", "runs"].contains(&one.look.as_str())
         || one.is_starting()
         || came_too_late(one)
         || [MUTE, ENDED].iter().any(|why| one.says.contains(why))

@@ -13,7 +13,7 @@ pub mod playbook;
 mod sight;
 mod solve;
 
-pub use analyze::{Pattern, Problem, World, analyze};
+pub use analyze::{Pattern, Problem, World, analyze, is_own};
 pub use diagnose::{Diagnosis, unknown_looks};
 pub use left::may_pass;
 pub use news::{News, word as news_word};

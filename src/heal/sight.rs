@@ -42,6 +42,9 @@ pub struct Observation {
 /// The `state` of what was started just now and is not there yet: unseen, and looked at again by the next pass.
 pub(super) const STARTING: &str = "starting";
 
+/// What `there` says of a need that is well where it runs, and refuses who needs it.
+pub(super) const WELL: &str = "well";
+
 impl Observation {
     /// Something good about a host.
     #[must_use]
@@ -56,6 +59,11 @@ impl Observation {
             values: BTreeMap::new(),
             lines: Vec::new(),
         }
+    }
+
+    /// Whether it is bad, and not because of the way to something that is well itself.
+    pub(super) fn is_ill_there(&self) -> bool {
+        self.sight == Sight::Bad && self.values.get("there").is_none_or(|there| there != WELL)
     }
 
     /// Something good about a service on a host.

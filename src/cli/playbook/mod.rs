@@ -10,8 +10,8 @@ use std::path::Path;
 
 pub(super) use list::learned_document;
 
-use crate::cli::{Exit, Face, Failure, verbs};
-use crate::heal::playbook::{Learned, Library, Origin};
+use crate::cli::{Exit, Face, Failure, safe, verbs};
+use crate::heal::playbook::{LEARNED, Learned, Library, Origin};
 use crate::model::FailureKind;
 use crate::registry::Faults;
 
@@ -41,15 +41,28 @@ impl Playbook {
     }
 }
 
-/// The playbooks of the program, and those beside the registry in this file. Those that cannot be read end the verb: a problem
-/// that is not recognized is worse than a fault that is told.
-pub(super) fn library(_: &Face, registry: &Path) -> Result<Library, Failure> {
-    Library::load(registry.parent().unwrap_or(Path::new("."))).map_err(|(_, faults)| failure(&faults))
+/// The playbooks of the program, and those beside the registry in this file. One that was learned and cannot be read, as a merge may
+/// leave it, is told and left out.
+///
+/// # Errors
+/// The faults of those that a person wrote: a problem that is not recognized is worse than a fault that is told.
+pub(super) fn library(face: &Face, registry: &Path) -> Result<Library, Failure> {
+    let folder = registry.parent().unwrap_or(Path::new("."));
+    Library::load(folder).or_else(|(rest, faults)| {
+        if !faults.iter().all(|faults| faults.file.parent().is_some_and(|at| at.ends_with(LEARNED))) {
+            return Err(failure(&faults));
+        }
+        for line in faults.iter().flat_map(|faults| faults.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
+            face.warn(safe(&format!("left out: {line}")));
+        }
+        Ok(rest)
+    })
 }
 
-/// The same, where there need not be a registry.
+/// The same, where there need not be a registry; nothing is left out.
 fn anywhere(face: &Face) -> Result<Library, Failure> {
-    library(face, &face.registry_path().unwrap_or_else(|_| "registry.yml".into()))
+    let registry = face.registry_path().unwrap_or_else(|_| "registry.yml".into());
+    Library::load(registry.parent().unwrap_or(Path::new("."))).map_err(|(_, faults)| failure(&faults))
 }
 
 /// A playbook that was learned, and its file.
@@ -67,7 +80,14 @@ fn learned<'a>(library: &'a Library, name: &str) -> Result<(&'a Learned, &'a Pat
 fn failure(faults: &[Faults]) -> Failure {
     let count: usize = faults.iter().map(|faults| faults.list.len()).sum();
     let lines = faults.iter().map(ToString::to_string).collect();
-    Failure::say(FailureKind::Invalid, format!("the playbooks have {count} faults")).lines(lines)
+    Failure::say(
+        FailureKind::Invalid,
+        match count {
+            1 => "the playbooks have 1 fault".to_owned(),
+            count => format!("the playbooks have {count} faults"),
+        },
+    )
+    .lines(lines)
 }
 
 /// The failure of a name that no playbook has.

@@ -22,6 +22,7 @@ use words::Style;
 pub(super) use live::{aside, screen, shows};
 pub(super) use measure::{duration, short};
 pub use safe::{safe, safe_json, write_json};
+pub(super) use words::heals;
 
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(100);

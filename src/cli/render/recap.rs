@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cli::render::board::{Board, Fault};
 use crate::cli::render::measure::duration;
 use crate::cli::render::safe;
-use crate::cli::render::words::{Style, now};
+use crate::cli::render::words::{Style, heals, now};
 use crate::model::{FailureKind, Outcome};
 
 /// How many lines of evidence are shown of a failure without `-v`; the last ones tell most.
@@ -35,13 +35,13 @@ pub(super) fn recap(board: &Board, style: Style, has: impl Fn(&str) -> bool) -> 
         lines.push(String::new());
     }
     // What never became a run failed for one reason, which its error tells.
-    let begun = board.run.is_some() || !failures.is_empty();
+    let begun = !failures.is_empty() || if heals(&board.verb) { board.touched } else { board.run.is_some() };
     if (code != 0 && begun) || (code == 0 && !style.quiet) {
         lines.push(verdict(board, code, took, style));
     }
-    if let (Some(run), true) = (&board.run, code != 0) {
+    if let (Some(run), true) = (&board.run, code != 0 && begun) {
         let refused = FailureKind::of_code(code) == Some(FailureKind::Refused);
-        let left = !refused && board.count(Some(Outcome::NotTouched)) + board.count(None) > 0;
+        let left = !refused && !heals(&board.verb) && board.count(Some(Outcome::NotTouched)) + board.count(None) > 0;
         let resume = (left && has("resume")).then(|| format!("portoser resume {run}"));
         let show = has("history").then(|| format!("portoser history show {run}"));
         lines.extend(show.into_iter().chain(resume).map(|next| format!("next: {next}")));

@@ -190,6 +190,11 @@ fn settled(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Whether the runs of a verb are remedies.
+pub(in crate::cli) fn heals(verb: &str) -> bool {
+    matches!(verb, "heal" | "sweep" | "watch" | "fix")
+}
+
 /// What state a service on a host is in now.
 pub(super) fn now(row: &Row, verb: &str) -> String {
     let release = row.after.as_ref().map(short);
@@ -201,8 +206,10 @@ pub(super) fn now(row: &Row, verb: &str) -> String {
         ("reload", Some(Outcome::Committed)) => "reloaded, and healthy",
         ("stop" | "drain", Some(Outcome::Committed)) => "stopped",
         ("remove", Some(Outcome::Committed)) => "removed",
-        ("heal" | "sweep", Some(Outcome::Committed)) => "remedy kept: a second look says that it helped",
-        ("heal" | "sweep", Some(Outcome::RolledBack | Outcome::Unhealthy)) => "remedy undone: it did not help",
+        (verb, Some(Outcome::Committed)) if heals(verb) => "remedy kept: a second look says that it helped",
+        (verb, Some(Outcome::RolledBack | Outcome::Unhealthy)) if heals(verb) => {
+            "it did not help; what has a way back was undone"
+        }
         _ => "",
     };
     if !turned.is_empty() {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use crate::heal::analyze::{Problem, World};
+use crate::heal::playbook::is_request;
 use crate::heal::{Observation, Sight};
 use crate::model::{hex, sha256};
 
@@ -34,6 +35,12 @@ const RUNS: &[&str] = &["unit", "process", "container", "port", "restarts", "sta
 
 /// How lines begin that systemd says of any unit.
 const SYSTEMD: &[&str] = &["Starting ", "Started ", "Stopping ", "Stopped ", "Failed to start "];
+
+/// Whether a line of a log is the service's own, and not what systemd says of any unit.
+#[must_use]
+pub fn is_own(line: &str) -> bool {
+    !line.contains(".service: ") && !SYSTEMD.iter().any(|begin| line.starts_with(begin))
+}
 
 /// What is the same of a failure on every host and day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,15 +71,15 @@ impl Pattern {
         let whole = |one: &&Observation| one.look == "log" && one.values.get("part").is_none_or(|part| part != "end");
         let lines = || here().filter(whole).flat_map(|one| &one.lines);
         // What systemd says of a unit is the same for all failures.
-        let own = |line: &&String| !line.contains(".service: ") && !SYSTEMD.iter().any(|begin| line.starts_with(begin));
+        let own = || lines().filter(|line| is_own(line) && !is_request(line));
         let telling = |line: &&String| TELLING.as_ref().is_some_and(|telling| telling.is_match(line));
-        let own = lines().filter(own).rfind(telling).or(lines().rfind(own));
         let names = names(world, here(), problem);
-        let said = own.map(|line| template(line, names.iter().copied())).unwrap_or_else(|| {
-            // Silence is the same for all services, so it is known with the service's name.
-            let answer = bad().find(|one| one.look == "check").map_or("", |one| one.says.as_str());
-            let answer = template(answer, std::iter::empty());
-            problem.service.as_ref().map_or_else(String::new, |service| format!("{service}: {answer}"))
+        let said = own().rfind(telling).map(|line| template(line, names.iter().copied())).unwrap_or_else(|| {
+            // Silence, and words that tell of no failure, are the same for many services, so they are known with the service's name.
+            let answer = || bad().find(|one| one.look == "check").map_or("", |one| one.says.as_str());
+            let words = own().next_back().map_or_else(answer, String::as_str);
+            let words = template(words, std::iter::empty());
+            problem.service.as_ref().map_or_else(String::new, |service| format!("{service}: {words}"))
         });
         Self {
             engine: engine.map_or("host", String::as_str).to_owned(),
@@ -190,6 +197,29 @@ mod tests {
         assert_eq!(print("shop", "two", "store-db", "error: the clerk of store-db at db-host lost shop on two"), said);
         // Another failure stays another one.
         assert_ne!(print("web", "one", "db", "error: the porter of db at one lost web on one"), said);
+    }
+
+    #[test]
+    fn words_that_tell_of_no_failure_make_no_two_services_the_same() {
+        let host = HostName::try_from("one").expect("a name");
+        let said = |service: &str, lines: &[&str]| {
+            let service = ServiceName::try_from(service).expect("a name");
+            let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+            let seen = [
+                Observation::service("check", &host, &service).bad("status 503, not 200"),
+                Observation::service("log", &host, &service).saying(lines).good("lines"),
+            ];
+            let library = Library::load(std::path::Path::new("/nowhere")).unwrap_or_else(|_| panic!("they are valid"));
+            Pattern::of(&World::default(), &seen, &analyze(&World::default(), &seen, &library)[0]).said
+        };
+        // What a client asked for, our own check among them, is nobody's failure, whatever words are in it.
+        let asked = ["ready", "INFO: 127.0.0.1:4242 - \"GET /fatal-error HTTP/1.1\" 503 Service Unavailable"];
+        assert_eq!(said("orders", &asked), "orders: ready");
+        assert_eq!(said("billing", &asked[1..]), "billing: status <number>, not <number>");
+        assert_eq!(
+            said("billing", &["health portoser/9 failed", "error: the queue is stuck", asked[1]]),
+            "error: the queue is stuck"
+        );
     }
 
     #[test]

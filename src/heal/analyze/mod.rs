@@ -12,7 +12,7 @@ use crate::heal::playbook::{Deed, Library, Risk};
 use crate::heal::{Observation, Sight};
 use crate::model::{HostName, ServiceName};
 
-pub use fingerprint::Pattern;
+pub use fingerprint::{Pattern, is_own};
 pub(super) use roots::is_down;
 pub(super) use waits::patient;
 

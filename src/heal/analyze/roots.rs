@@ -105,7 +105,7 @@ pub(in crate::heal) fn is_down(world: &World, seen: &[Observation], (need, effec
 /// Whether a need was tried from the host of the one that needs it, and did not accept, be it that it only starts.
 fn refuses(seen: &[Observation], need: &ServiceName, effect: &Problem) -> bool {
     let tried = |one: &&Observation| one.look == "need" && one.host == effect.host && one.service == effect.service;
-    seen.iter().filter(tried).any(|one| one.of == need.as_str() && (one.sight == Sight::Bad || one.is_starting()))
+    seen.iter().filter(tried).any(|one| one.of == need.as_str() && (one.is_ill_there() || one.is_starting()))
 }
 
 /// Roots first, what breaks something before what does not, then by place and name.

@@ -90,7 +90,7 @@ mod tests {
         // Another need that refuses is not the one that starts.
         let host = HostName::try_from("one").expect("a name");
         let refuses = Observation::service("need", &host, &service("api")).of("cache").with("need", "cache");
-        let refuses = refuses.with("answer", "refused").bad("cache refuses connections");
+        let refuses = refuses.with("there", "unknown").with("answer", "refused").bad("cache refuses connections");
         let (problems, bad) = found(STARTING, vec![refuses]);
         assert!(problems.contains(&"need-refused".to_owned()), "{problems:?}");
         assert!(bad.contains(&"need cache".to_owned()), "{bad:?}");

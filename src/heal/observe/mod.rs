@@ -21,7 +21,7 @@ use crate::host::look::{Beside, Question};
 use crate::model::{Check, Event, HostName, ServiceName, quote, spread};
 use crate::registry::{Host, Mask, Registry, Service};
 use looks::ALL;
-pub(super) use looks::{await_needs, silence};
+pub(super) use looks::{join_needs, silence};
 use scene::{About, Heard, Placed, Scene, Way};
 
 const PRELUDE: &str = include_str!("prelude.sh");

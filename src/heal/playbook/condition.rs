@@ -13,6 +13,12 @@ static REQUEST: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r#"\b{verb}["']?,? +["']?/|(?i:\bmethod)["']?\s*[:=]\s*["']?{verb}\b"#)).ok()
 });
 
+/// Whether a line tells what a client asked for, a check of ours among them: that is the client's word, and not the service's.
+pub(in crate::heal) fn is_request(line: &str) -> bool {
+    REQUEST.as_ref().is_some_and(|request| request.is_match(line))
+        || line.contains(concat!("portoser/", env!("CARGO_PKG_VERSION")))
+}
+
 /// What must have been observed.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
@@ -86,9 +92,7 @@ impl Condition {
             capture(pattern, &seen.says, &mut captured)?;
         }
         if let Some(pattern) = &self.lines {
-            // What a client asked for is its word, and not the service's.
-            let asked = |line: &&String| REQUEST.as_ref().is_some_and(|request| request.is_match(line));
-            let lines: Vec<&str> = seen.lines.iter().filter(|line| !asked(line)).map(String::as_str).collect();
+            let lines: Vec<&str> = seen.lines.iter().filter(|line| !is_request(line)).map(String::as_str).collect();
             // The newest line that fits tells how it is now.
             match lines.iter().rev().find(|line| pattern.is_match(line)) {
                 Some(line) => capture(pattern, line, &mut captured)?,

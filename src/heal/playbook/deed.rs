@@ -142,7 +142,7 @@ const ROWS: &[Row] = {
             "take the host out of deploys and remedies, and stop its services, which other hosts carry",
             "start them, and take it in again",
         ),
-        ("hook", "", Ask, "run the hook", "the hook's own"),
+        ("hook", "", Disruptive, "run the hook", "the hook's own"),
         WORDS,
     ]
 };

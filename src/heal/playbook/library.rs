@@ -9,7 +9,10 @@ use crate::registry::{Fault, Faults};
 include!(concat!(env!("OUT_DIR"), "/playbooks.rs"));
 
 /// The folders beside the registry that are searched, the strongest last.
-const FOLDERS: &[&str] = &["playbooks/learned", "playbooks"];
+const FOLDERS: &[&str] = &[LEARNED, "playbooks"];
+
+/// Where what was learned lies, beside the registry.
+pub const LEARNED: &str = "playbooks/learned";
 
 /// Where a playbook comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,10 +17,11 @@ use crate::heal::{Observation, Sight};
 use condition::{Captured, Condition};
 use example::Example;
 
+pub(super) use condition::is_request;
 pub use deed::{Deed, Risk};
 pub use example::Tried;
 pub use learned::{Learned, Record, Source, State, word};
-pub use library::{Library, Origin, shipped};
+pub use library::{LEARNED, Library, Origin, shipped};
 pub use settle::{read, schema};
 
 /// A known problem.

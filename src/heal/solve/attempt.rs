@@ -64,12 +64,15 @@ impl Healer {
         if self.cure.only_look {
             return Ok(Came::Held(would(&self.ground, &remedy).await));
         }
-        self.told.tell(Event::Note {
-            host: Some(problem.host.clone()),
-            text: format!("remedy: {}; {}", candidate.says, problem.because),
-        });
-        // What stopped in the middle is settled before anything is planned.
+        let announce = || {
+            let text = format!("remedy: {}; {}", candidate.says, problem.because);
+            self.told.tell(Event::Note { host: Some(problem.host.clone()), text });
+        };
+        // What stopped in the middle is settled before anything is planned; nothing else is begun before its plan says that it can be.
         let settling = remedy.ways.iter().any(|way| settles(way).is_some());
+        if settling {
+            announce();
+        }
         let place = place(problem, candidate);
         let since = self.tried_since(&place)?;
         let (mut began, mut begun, mut kept) = (Instant::now(), None, None);
@@ -84,12 +87,15 @@ impl Healer {
                 return self.came((problem, seen), candidate, number, ended, (began.elapsed(), since));
             }
         };
-        if let Some(over) = self.over().filter(|_| !settling) {
-            return Ok(Came::Held(over.into()));
+        if !settling {
+            if let Some(over) = self.over() {
+                return Ok(Came::Held(over.into()));
+            }
+            announce();
         }
-        let wanted = async {
+        let wanted = async |queued: bool| {
             if !settling {
-                let old = self.is_old(&place.host, seen);
+                let old = queued || self.is_old(&place.host, seen);
                 kept = self.against(problem, candidate, old.then_some(seen)).await.transpose();
             }
             if kept.is_none() {

@@ -129,7 +129,7 @@ async fn carried(
     name: &str,
 ) -> Result<(Duration, Verdict, Option<String>), FixFault> {
     let (mut began, mut passed, mut begun) = (Instant::now(), false, None);
-    let wanted = async {
+    let wanted = async |_| {
         passed = !healer.look_near(problem, seen).await.roots().any(|root| root.is_same(problem));
         if !passed {
             began = Instant::now();

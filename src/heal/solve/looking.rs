@@ -154,8 +154,15 @@ impl Healer {
         last
     }
 
-    /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated.
-    pub(super) async fn sure(&self, mut last: Diagnosis) -> (Vec<Problem>, Diagnosis) {
+    /// The roots that all looks agree on, in the order of the first. A blip is gone before it is treated. What became something else
+    /// between two looks, as what loops until its supervisor gives it up, is looked at once more as what it is now.
+    pub(super) async fn sure(&self, first: Diagnosis) -> (Vec<Problem>, Diagnosis) {
+        let (roots, last) = self.agreed(first).await;
+        let apart = roots.is_empty() && last.roots().any(|root| self.concerns(&last, root));
+        if apart { self.agreed(last).await } else { (roots, last) }
+    }
+
+    async fn agreed(&self, mut last: Diagnosis) -> (Vec<Problem>, Diagnosis) {
         let mut roots: Vec<Problem> = last.roots().filter(|root| self.concerns(&last, root)).cloned().collect();
         let services = roots.iter().map(|root| self.of(root));
         let (mut looks, mut apart) = (1, Duration::ZERO);

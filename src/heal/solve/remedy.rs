@@ -119,12 +119,12 @@ pub(super) async fn overhear<T, W: Future<Output = T>>(
 }
 
 impl Ready {
-    /// Applies the remedy, if it is still wanted when the host is ours, and looks again. A fault is what kept it from being done at
+    /// Applies the remedy, if it is still wanted when the host is ours (it is told whether somebody was waited for), and looks again. A fault is what kept it from being done at
     /// all.
     pub(super) async fn carry(
         self,
         ground: &Arc<Ground>,
-        wanted: impl Future<Output = bool>,
+        wanted: impl AsyncFnOnce(bool) -> bool,
     ) -> Result<(Verdict, Option<String>), Fault> {
         let Self { prepared, terms, amiss } = self;
         let mut words = None;

@@ -48,7 +48,7 @@ mod venv;
 
 use crate::heal::observe::scene::Look;
 
-pub(in crate::heal) use need::wait as await_needs;
+pub(in crate::heal) use need::join as join_needs;
 pub(in crate::heal) use reach::silence;
 pub(super) use reach::{NAME as REACH, reach};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::heal::observe::looks::port;
 use crate::heal::observe::scene::{About, Heard, Look, Scene, Way, none};
-use crate::heal::sight::STARTING;
+use crate::heal::sight::{STARTING, WELL};
 use crate::heal::{Observation, Sight};
 use crate::model::{HostName, ServiceName};
 
@@ -28,7 +28,8 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             });
             let Some(way) = best else { continue };
             let place = format!("{}:{}", way.address, way.port);
-            let one = one.with("at", &way.at).with("port", way.port);
+            let one =
+                one.with("at", &way.at).with("address", &way.address).with("port", way.port).with("there", UNKNOWN);
             found.push(match &way.open {
                 Ok(true) => one.good(format!("{need} accepts connections at {place}")),
                 Ok(false) => one.with("answer", "refused").bad(format!("{need} refuses connections at {place}")),
@@ -42,11 +43,46 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     found
 }
 
+/// What is known of a need on its own host, where it is not `WELL` there.
+const UNKNOWN: &str = "unknown";
+
+/// What of a need only all observations together tell.
+pub(in crate::heal) fn join(all: &mut [Observation]) {
+    wait(all);
+    tell_well(all);
+}
+
+/// The service, the host and the port that an observation is about.
+fn place(one: &Observation) -> Option<(ServiceName, HostName, String)> {
+    Some((one.service.clone()?, one.host.clone(), one.values.get("port")?.clone()))
+}
+
+/// Tells of what refuses whether it listens and is well on its own host: then it is the way there that is closed, and may have been
+/// so for as long as nobody goes that way.
+fn tell_well(all: &mut [Observation]) {
+    let listens = |one: &&Observation| {
+        one.look == port::LOOK.name
+            && one.sight == Sight::Good
+            && one.values.get("state").is_some_and(|state| state == "own")
+    };
+    let mut well: BTreeSet<(ServiceName, HostName, String)> = all.iter().filter(listens).filter_map(place).collect();
+    for ill in all.iter().filter(|one| one.look == "check" && one.sight != Sight::Good) {
+        well.retain(|(service, host, _)| ill.service.as_ref() != Some(service) || ill.host != *host);
+    }
+    for one in all.iter_mut().filter(|one| one.look == LOOK.name && one.sight == Sight::Bad) {
+        let get = |key: &str| one.values.get(key).map(String::as_str).unwrap_or_default();
+        let is = |(need, at, port): &(ServiceName, HostName, String)| {
+            (need.as_str(), at.as_str(), port.as_str()) == (get("need"), get("at"), get("port"))
+        };
+        let there = if well.iter().any(is) { WELL } else { UNKNOWN };
+        one.values.insert("there".into(), there.into());
+    }
+}
+
 /// Takes back that a need refuses where that very port was seen to be starting: on another host, mostly, so that only all
 /// observations together tell.
-pub(in crate::heal) fn wait(all: &mut [Observation]) {
+fn wait(all: &mut [Observation]) {
     let starts = |one: &&Observation| one.look == port::LOOK.name && one.is_starting();
-    let place = |one: &Observation| Some((one.service.clone()?, one.host.clone(), one.values.get("port")?.clone()));
     let starting: BTreeSet<(ServiceName, HostName, String)> = all.iter().filter(starts).filter_map(place).collect();
     if starting.is_empty() {
         return;
@@ -82,13 +118,15 @@ mod tests {
             let need = Observation::service("need", &one, &api).of("db").with("need", "db").with("answer", "refused");
             let need = need.with("at", "two").with("port", 5432).bad("db refuses connections at 192.0.2.2:5432");
             let mut seen = vec![need, port];
-            wait(&mut seen);
+            join(&mut seen);
             let problems = analyze(&World::default(), &seen, &library);
             (seen[0].is_starting(), problems.iter().map(|one| one.name.clone()).collect::<Vec<_>>())
         };
         assert_eq!(found(&two, STARTING), (true, vec![]));
         // What starts elsewhere, or listens, is no excuse.
         assert_eq!(found(&one, STARTING), (false, vec!["need-refused".to_owned()]));
-        assert_eq!(found(&two, "own"), (false, vec!["need-refused".to_owned()]));
+        assert_eq!(found(&two, "stranger"), (false, vec!["need-refused".to_owned()]));
+        // There it is well, and nobody knows whether the way was ever gone.
+        assert_eq!(found(&two, "own"), (false, vec!["need-unreachable".to_owned()]));
     }
 }
