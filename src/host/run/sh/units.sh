@@ -84,7 +84,9 @@ undo_reload_units() { :; }
 do_unit() { # SCOPE UNIT CHANGE
   [ "$looked" = "$1 $2" ] || look "$1" "$2" || return
   runs || note rested
-  if [ "$launchd" != yes ] && [ "$active" = failed ]; then system "$1" reset-failed -- "$2"; fi
+  # systemd (252, as of Debian 12) goes on counting where a restart meets what waits to be started again, and what runs well by then
+  # would pass for a loop.
+  case $launchd.$active.$sub in yes.*) ;; *.failed.* | *.auto-restart*) system "$1" reset-failed -- "$2" ;; esac
   # What waits to be started again is not started any sooner, and whoever asks for it waits, too.
   case $3:$sub in start:auto-restart*) set -- "$1" "$2" restart ;; esac
   change_unit "$1" "$2" "$3" || change_again "$1" "$2" "$3" || {
