@@ -24,11 +24,11 @@ pub(super) struct Run {
     /// On this host; may be given several times
     #[arg(long, value_name = "HOST")]
     host: Vec<HostName>,
-    /// On hosts that carry this label; may be given several times
+    /// On hosts that carry this label, of those that `--host` names; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
     /// On every host of the registry
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["host", "label"])]
     all: bool,
     /// As the login user, whatever the registry says
     #[arg(long)]
@@ -83,19 +83,21 @@ impl Run {
                 return Err(crate::cli::registry::unknown("host", name.as_str(), known));
             }
         }
-        let labelled = |host: &&crate::registry::Host| {
-            let carries = self.label.iter().all(|(key, value)| host.labels.get(key) == Some(value));
-            self.all || self.host.contains(&host.name) || (!self.label.is_empty() && carries)
-        };
-        let hosts: Vec<_> = registry.hosts.values().filter(labelled).map(|host| host.name.clone()).collect();
-        if hosts.is_empty() && !self.label.is_empty() {
-            let all: Vec<String> = self.label.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            let says = format!("no host carries the labels {}", all.join(", "));
-            return Err(Failure::say(FailureKind::Usage, says).hint("see `portoser list --hosts`"));
-        }
-        if hosts.is_empty() {
+        if registry.hosts.is_empty() || !(self.all || !self.host.is_empty() || !self.label.is_empty()) {
             return Err(Failure::say(FailureKind::Usage, "no host is meant")
                 .hint("give --host, --label or --all; `portoser list --hosts` shows the hosts"));
+        }
+        // As for `deploy`, each flag leaves out more.
+        let meant = |host: &&crate::registry::Host| {
+            let carries = self.label.iter().all(|(key, value)| host.labels.get(key) == Some(value));
+            carries && (self.host.is_empty() || self.host.contains(&host.name))
+        };
+        let hosts: Vec<_> = registry.hosts.values().filter(meant).map(|host| host.name.clone()).collect();
+        if hosts.is_empty() {
+            let all: Vec<String> = self.label.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let which = if self.host.is_empty() { "no host carries" } else { "none of these hosts carries" };
+            let says = format!("{which} the labels {}", all.join(", "));
+            return Err(Failure::say(FailureKind::Usage, says).hint("see `portoser list --hosts`"));
         }
         Ok(hosts)
     }
