@@ -22,7 +22,9 @@ impl Show {
             Thing::Service(service) => {
                 let users = Graph::of(&registry).needed_by(&service.name);
                 let users: Vec<_> = users.iter().map(|name| name.as_str().to_owned()).collect();
-                ("services", service.name.as_str(), write_service(service), ("needed by", users))
+                let mut written = write_service(service);
+                written["protected"] = json!(service.protected || registry.protected);
+                ("services", service.name.as_str(), written, ("needed by", users))
             }
             Thing::Host(host) => {
                 let services = services_on(&registry, &host.name);
