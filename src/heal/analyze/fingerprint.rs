@@ -29,6 +29,11 @@ static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)error|fatal|panic|exception|fail|cannot|can't|could not|unable|refused|denied|invalid|missing|not found|no such").ok()
 });
 
+/// What any service says while nothing is wrong with it, or as it is told to stop.
+static ORDINARY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:listening|serving|ready|running|start(?:ed|ing|up)|connected|waiting|loaded|stopp(?:ed|ing)|shut(?:ting)? ?down|exit(?:ed|ing)|bye|ok)\b").ok()
+});
+
 /// The looks that tell whether it runs. Which of them are bad at a moment depends on the moment: what is started again and
 /// again runs now and then.
 const RUNS: &[&str] = &["unit", "process", "container", "port", "restarts", "start_limit"];
@@ -40,6 +45,12 @@ const SYSTEMD: &[&str] = &["Starting ", "Started ", "Stopping ", "Stopped ", "Fa
 #[must_use]
 pub fn is_own(line: &str) -> bool {
     !line.contains(".service: ") && !SYSTEMD.iter().any(|begin| line.starts_with(begin))
+}
+
+/// Whether a line is more than a word, and not what any service says.
+fn is_particular(line: &str) -> bool {
+    let words = line.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count();
+    words > 1 && !ORDINARY.as_ref().is_some_and(|ordinary| ordinary.is_match(line))
 }
 
 /// What is the same of a failure on every host and day.
@@ -74,12 +85,12 @@ impl Pattern {
         let own = || lines().filter(|line| is_own(line) && !is_request(line));
         let telling = |line: &&String| TELLING.as_ref().is_some_and(|telling| telling.is_match(line));
         let names = names(world, here(), problem);
-        let said = own().rfind(telling).map(|line| template(line, names.iter().copied())).unwrap_or_else(|| {
-            // Silence, and words that tell of no failure, are the same for many services, so they are known with the service's name.
-            let answer = || bad().find(|one| one.look == "check").map_or("", |one| one.says.as_str());
-            let words = own().next_back().map_or_else(answer, String::as_str);
-            let words = template(words, std::iter::empty());
-            problem.service.as_ref().map_or_else(String::new, |service| format!("{service}: {words}"))
+        let said = own().rfind(telling).or(own().rfind(|line| is_particular(line)));
+        let said = said.map(|line| template(line, names.iter().copied())).unwrap_or_else(|| {
+            // Silence is the same for all services, so it is known with the service's name.
+            let answer = bad().find(|one| one.look == "check").map_or("", |one| one.says.as_str());
+            let answer = template(answer, std::iter::empty());
+            problem.service.as_ref().map_or_else(String::new, |service| format!("{service}: {answer}"))
         });
         Self {
             engine: engine.map_or("host", String::as_str).to_owned(),
@@ -213,8 +224,11 @@ mod tests {
             Pattern::of(&World::default(), &seen, &analyze(&World::default(), &seen, &library)[0]).said
         };
         // What a client asked for, our own check among them, is nobody's failure, whatever words are in it.
-        let asked = ["ready", "INFO: 127.0.0.1:4242 - \"GET /fatal-error HTTP/1.1\" 503 Service Unavailable"];
-        assert_eq!(said("orders", &asked), "orders: ready");
+        let asked = ["", "INFO: 127.0.0.1:4242 - \"GET /fatal-error HTTP/1.1\" 503 Service Unavailable"];
+        for ordinary in ["Application startup complete.", "listening on 8080", "shutting down", "x"] {
+            assert_eq!(said("orders", &[ordinary, asked[1]]), "orders: status <number>, not <number>", "{ordinary}");
+        }
+        assert_eq!(said("orders", &["the cellar is flooded", asked[1]]), "the cellar is flooded");
         assert_eq!(said("billing", &asked[1..]), "billing: status <number>, not <number>");
         assert_eq!(
             said("billing", &["health portoser/9 failed", "error: the queue is stuck", asked[1]]),
