@@ -244,7 +244,13 @@ fn show(face: &Face, healing: &Healing, news: bool) {
 
 /// What is said where nothing is left to tell.
 fn calm(healing: &Healing) -> String {
+    let off: Vec<&str> = healing.off.iter().map(String::as_str).collect();
     match healing.before.problems {
+        0 if !off.is_empty() => {
+            let rest =
+                if healing.last.observations.is_empty() { "nothing was looked at" } else { "nothing else is wrong" };
+            format!("{} not looked at, as healing is off there; {rest}", off.join(", "))
+        }
         _ if healing.is_partial() => "it was over before all was looked at".to_owned(),
         0 => format!("nothing is wrong, score {} of 100", healing.last.score()),
         _ => "what was wrong passed by itself".to_owned(),
@@ -307,6 +313,7 @@ pub(super) fn document(healing: &Healing) -> Value {
         "unseen": healing.unseen().count(),
         "blind": blind.collect::<Vec<_>>(),
         "cordoned": healing.aside,
+        "off": healing.off,
     })
 }
 
@@ -324,7 +331,7 @@ mod tests {
         let seen = |one: Observation| Diagnosis { at, observations: vec![one], problems: Vec::new() };
         let stopped = |last: Diagnosis| {
             let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
-            Healing { before: Before::of(&last), last, treated, refrained, aside, cut: true }
+            Healing { before: Before::of(&last), last, treated, refrained, aside, off: BTreeSet::new(), cut: true }
         };
         let disk = || Observation::host("disk", &host);
         assert_eq!(calm(&stopped(seen(disk().good("there is room")))), "nothing is wrong, score 100 of 100");
@@ -343,8 +350,15 @@ mod tests {
         let last = Diagnosis { at, observations, problems };
         // The looks did not agree on it: nothing was decided.
         let aside = BTreeSet::new();
-        let apart =
-            Healing { before: Before::of(&last), last, treated: Vec::new(), refrained: Vec::new(), aside, cut: false };
+        let apart = Healing {
+            before: Before::of(&last),
+            last,
+            treated: Vec::new(),
+            refrained: Vec::new(),
+            aside,
+            off: BTreeSet::new(),
+            cut: false,
+        };
         for (news, healing) in [(true, &apart), (false, &apart), (true, &Healing { cut: true, ..apart.clone() })] {
             let ended = judge(healing, news).expect_err("it is not well");
             assert_eq!(ended.kind(), FailureKind::Unhealthy);
@@ -371,7 +385,8 @@ mod tests {
         let problems = analyze(&World::default(), &observations, &library);
         let last = Diagnosis { at: std::time::Instant::now(), observations, problems };
         let (treated, refrained, aside) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let healing = Healing { before: Before::of(&last), last, treated, refrained, aside, cut: false };
+        let off = BTreeSet::new();
+        let healing = Healing { before: Before::of(&last), last, treated, refrained, aside, off, cut: false };
         let ended = judge(&healing, true).expect_err("it is not well");
         assert_eq!(ended.kind(), FailureKind::Unhealthy);
         let says = "2 problems are left, and 1 of 4 looks could not be taken: check http :80/ of db on web1: the host did not answer";

@@ -17,7 +17,7 @@ use crate::registry::{HealPolicy, Registry, parse_duration};
 /// As `heal`, with what the registry allows and nothing more. Prints nothing when nothing is wrong and all was seen, and nothing
 /// that it printed the last time, unless a day has passed or `-v` asks for it: cron mails only news. One sweep of a registry at a
 /// time: a second one ends at once with 7. Ends with 8 when something is still wrong, and else with 4 when something could not be
-/// seen; what is LATENT and hosts that are cordoned do not count.
+/// seen; what is LATENT, hosts that are cordoned and services that were stopped on purpose do not count.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sweep {
     /// Services or hosts; everything, if none is named

@@ -7,7 +7,7 @@ use crate::deploy::Ground;
 use crate::heal::observe::came_too_late;
 use crate::heal::{Diagnosis, Healing, Observation, Problem, Refrained, Sight};
 use crate::host::look::{ENDED, MUTE};
-use crate::model::HostName;
+use crate::model::{HostName, ServiceName};
 
 /// Whether a look saw that its host is out of service.
 pub(super) fn cordons(one: &Observation) -> bool {
@@ -38,13 +38,20 @@ pub fn may_pass(one: &Observation) -> bool {
 }
 
 impl Healing {
-    /// Whether a problem is on a host that is out of service, and is felt on none that is in service.
+    /// Whether a problem is of what a person took out of service, a host or a service there, and is felt by nothing that is in service.
     #[must_use]
     pub fn is_aside(&self, problem: &Problem) -> bool {
         let all = &self.last.problems;
         let felt =
             all.iter().position(|one| one.is_same(problem)).map(|at| self.last.brings_about(at)).unwrap_or_default();
-        self.aside.contains(&problem.host) && felt.iter().all(|at| self.aside.contains(&all[*at].host))
+        let away = |one: &Problem| self.is_away(&one.host, one.service.as_ref());
+        away(problem) && felt.iter().all(|at| away(&all[*at]))
+    }
+
+    /// Whether the host is out of service, or the service was stopped there on purpose.
+    pub(super) fn is_away(&self, host: &HostName, service: Option<&ServiceName>) -> bool {
+        let stopped = |one: &Observation| service.is_some() && one.values.contains_key("stopped");
+        self.aside.contains(host) || self.last.seen_by("release", host, service).any(stopped)
     }
 
     /// The root problems that are left, and count.

@@ -81,7 +81,7 @@ fn healed(healing: &Healing, now: Timestamp, after: &mut Vec<Trouble>, all: &mut
         // A second look proved the remedy.
         let proven = !says.is_empty();
         // Taking a host out of service heals nothing.
-        let aside = !proven && healing.aside.contains(&one.host);
+        let aside = !proven && healing.is_away(&one.host, one.service.as_ref());
         if !aside && (one.healed.is_none() || proven) && well(one, &healing.last, proven) {
             one.healed = Some(now);
             all.push(tell(NewsKind::Healed, one, says));
@@ -121,7 +121,7 @@ pub(super) fn stands(one: &Trouble, healing: &Healing) -> bool {
     !healing.cut
         && !healing.last.is_lost(&one.host)
         && place.any(|seen| seen.service == one.service)
-        && (one.healed.is_some() || wrong && !healing.aside.contains(&one.host))
+        && (one.healed.is_some() || wrong && !healing.is_away(&one.host, one.service.as_ref()))
 }
 
 /// Whether an observation of the same host has to do with the trouble.

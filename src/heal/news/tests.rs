@@ -38,7 +38,15 @@ fn seen(observations: Vec<Observation>) -> Healing {
     let problems = analyze(&world, &observations, &SHIPPED);
     let last = Diagnosis { at: std::time::Instant::now(), observations, problems };
     let refrained = last.roots().map(|one| Refrained { problem: one.clone(), why: Vec::new() }).collect();
-    Healing { before: Before::of(&last), last, treated: Vec::new(), refrained, aside: BTreeSet::new(), cut: false }
+    Healing {
+        before: Before::of(&last),
+        last,
+        treated: Vec::new(),
+        refrained,
+        aside: BTreeSet::new(),
+        off: BTreeSet::new(),
+        cut: false,
+    }
 }
 
 fn down(line: &str) -> Vec<Observation> {

@@ -101,6 +101,8 @@ pub struct Healing {
     pub refrained: Vec<Refrained>,
     /// The hosts that are out of service.
     pub aside: BTreeSet<HostName>,
+    /// What was not looked at, as its healing is off: services and hosts.
+    pub off: BTreeSet<String>,
     /// Whether it was stopped before it was over: what is left was not looked at as often as it has to be.
     pub cut: bool,
 }
@@ -126,6 +128,8 @@ pub(super) struct Healer {
     pub hosts: BTreeSet<HostName>,
     /// The services of which only what a deploy would stumble over is healed; nothing: whatever is wrong is.
     pub way_for: Option<BTreeSet<ServiceName>>,
+    /// What is not looked at.
+    pub off: BTreeSet<String>,
     /// The connections to hosts where something is wrong.
     pub kept: Mutex<BTreeMap<HostName, Far>>,
 }
@@ -148,6 +152,7 @@ impl Healer {
             services,
             hosts,
             way_for: None,
+            off: BTreeSet::new(),
             kept: Mutex::default(),
         })
     }
@@ -221,10 +226,12 @@ impl Healer {
             return self;
         }
         let registry = self.ground.registry.clone();
-        let off = |what: &dyn std::fmt::Display, is_off: bool| {
-            if is_off && !self.cure.again {
-                self.told
-                    .tell(Event::Note { host: None, text: format!("{what} is not looked at: its healing is off") });
+        let (mut all, told) = (BTreeSet::new(), (!self.cure.again).then(|| self.told.clone()));
+        let mut off = |what: &dyn std::fmt::Display, is_off: bool| {
+            if is_off {
+                all.insert(what.to_string());
+                let text = format!("{what} is not looked at: its healing is off");
+                told.iter().for_each(|told| told.tell(Event::Note { host: None, text: text.clone() }));
             }
             !is_off
         };
@@ -232,6 +239,7 @@ impl Healer {
         let service_off = |name: &ServiceName| Some(registry.services.get(name)?.heal.policy == HealPolicy::Off);
         self.hosts.retain(|name| off(name, host_off(name) == Some(true)));
         self.services.retain(|name| off(name, service_off(name) == Some(true)));
+        self.off = all;
         self
     }
 
@@ -276,7 +284,7 @@ impl Healer {
         let late = |one: &Refrained| one.why.iter().any(|(_, why)| why == LATE);
         let decided = |root: &Problem| refrained.iter().any(|one| one.problem.is_same(root) && !late(one));
         cut |= self.ground.stop.is_cancelled() || self.cure.is_over() && !last.roots().all(decided);
-        Ok(Healing { before, last, treated, refrained, aside, cut })
+        Ok(Healing { before, last, treated, refrained, aside, off: self.off.clone(), cut })
     }
 
     /// Applies the first remedy that may be applied on each host, hosts side by side.

@@ -199,6 +199,7 @@ pub async fn fix(
     };
     let cut = ground.stop.is_cancelled();
     let aside = aside(ground, &last);
-    let healing = Healing { before, last, treated: vec![treated], refrained: Vec::new(), aside, cut };
+    let healing =
+        Healing { before, last, treated: vec![treated], refrained: Vec::new(), aside, off: Default::default(), cut };
     Ok(Fixed { problem, verdict, took, says, steps, noted, healing })
 }
