@@ -134,7 +134,9 @@ pub(super) fn go(
             None => prepare(&ground, request).await,
         };
         let mut prepared = planned().await;
-        if let (Some(healers), Err(Fault::Refused(_) | Fault::Closed(_))) = (&healers, &prepared) {
+        if let (Some(healers), Err(fault)) = (&healers, &prepared)
+            && fault.is_of_host()
+        {
             // A host whose docker does not answer, say, may be mended; one whose disk is mounted read-only, by what was learned there.
             healers.clear_way(&ground, &request.selection).await;
             prepared = planned().await;

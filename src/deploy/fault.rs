@@ -118,6 +118,16 @@ impl Fault {
         }
     }
 
+    /// Whether it may be over when a host is healed.
+    #[must_use]
+    pub fn is_of_host(&self) -> bool {
+        match self {
+            Self::Closed(_) => true,
+            Self::Refused(all) => all.iter().any(|(_, _, why)| why.host),
+            _ => false,
+        }
+    }
+
     /// One line for each thing that is wrong, where there are several.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

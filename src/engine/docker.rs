@@ -202,7 +202,8 @@ impl Engine for Docker {
         } else {
             "see `systemctl status docker` on the host"
         };
-        Some(Refused::new(format!("docker does not answer on the host: {}", why.replace('\n', " ")), hint))
+        let what = format!("docker does not answer on the host: {}", why.replace('\n', " "));
+        Some(Refused::new(what, hint).of_host())
     }
 }
 

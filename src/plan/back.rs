@@ -8,7 +8,7 @@ use crate::model::{HostName, ReleaseId, ServiceName};
 use crate::plan::change::{Action, Change, Plan};
 use crate::plan::diff::differences;
 use crate::plan::engine::{Engine, Refused};
-use crate::plan::make::{RefusedAt, altered, same_project};
+use crate::plan::make::{RefusedAt, altered, edited, same_project};
 use crate::plan::once;
 use crate::registry::Registry;
 
@@ -153,10 +153,7 @@ fn change(
     // Files of a release stay in their folder; what lies elsewhere is written over.
     let units: Vec<&str> = found.drift.iter().map(String::as_str).filter(|line| line.starts_with('/')).collect();
     if !units.is_empty() && !inputs.overwrite {
-        return Err(Refused::new(
-            format!("files were changed on the host since the last deploy: {}", units.join("; ")),
-            "keep a copy of the edits, and give --overwrite to lose them",
-        ));
+        return Err(edited(&units, "keep a copy of the edits, and give --overwrite to lose them"));
     }
     if let Some(blind) = engine.blind(seen) {
         return Err(blind);
@@ -240,6 +237,17 @@ mod tests {
             assert_eq!(proven_before(&found), expected.map(id).as_ref(), "{current} after {proven}");
         }
         assert_eq!(proven_before(&SeenService::default()), None);
+    }
+
+    #[test]
+    fn only_what_healing_may_mend_is_of_the_host() {
+        assert!(!no_way_back(&found('1', "1", "1")).host);
+        for (lines, host) in [
+            (["/etc/a: was changed", "/etc/b: was changed"], false),
+            (["/etc/a: was changed", "/etc/b: is missing"], true),
+        ] {
+            assert_eq!(edited(&lines, "").host, host, "{lines:?}");
+        }
     }
 
     #[test]

@@ -35,12 +35,19 @@ pub struct Wanted {
 pub struct Refused {
     pub what: String,
     pub hint: Option<String>,
+    /// Whether it is how the host stands, which healing may mend, and not what is asked for.
+    pub host: bool,
 }
 
 impl Refused {
     /// A refusal with its hint.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: Some(hint.into()) }
+        Self { what: what.into(), hint: Some(hint.into()), host: false }
+    }
+
+    /// The same, as one that is over when the host is well.
+    pub(crate) fn of_host(self) -> Self {
+        Self { host: true, ..self }
     }
 }
 

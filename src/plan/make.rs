@@ -212,7 +212,7 @@ fn room(seen: &BTreeMap<HostName, Seen>, changes: &[Change]) -> Vec<RefusedAt> {
             ),
             "make room there: `docker image prune` takes images that no container or release needs",
         );
-        (!names.is_empty()).then(|| (change.service.clone(), change.host.clone(), why))
+        (!names.is_empty()).then(|| (change.service.clone(), change.host.clone(), why.of_host()))
     };
     changes.iter().filter_map(short).collect()
 }
@@ -230,15 +230,20 @@ fn in_the_way(found: &SeenService, wanted: &Record, overwrite: bool) -> Result<(
         return Err(Refused::new(
             format!("whether its files are as they were written could not be seen: {why}"),
             "see what is the matter on the host, or give --overwrite to lose edits that may be there",
-        ));
+        )
+        .of_host());
     }
     if !found.drift.is_empty() && !overwrite {
-        return Err(Refused::new(
-            format!("files were changed on the host since the last deploy: {}", found.drift.join("; ")),
-            "bring the edits into the source and deploy, or give --overwrite to lose them",
-        ));
+        let lines: Vec<&str> = found.drift.iter().map(String::as_str).collect();
+        return Err(edited(&lines, "bring the edits into the source and deploy, or give --overwrite to lose them"));
     }
     altered(found, overwrite)
+}
+
+/// The refusal of writing over files that are not as they were written. What is missing healing may bring back; an edit stays.
+pub(super) fn edited(lines: &[&str], hint: &str) -> Refused {
+    let why = Refused::new(format!("files were changed on the host since the last deploy: {}", lines.join("; ")), hint);
+    if lines.iter().all(|line| line.ends_with(": was changed")) { why } else { why.of_host() }
 }
 
 /// Refuses to write over containers that somebody made anew or changed.

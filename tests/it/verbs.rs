@@ -152,6 +152,9 @@ fn an_unhealthy_restart_stays_and_says_so(place: &Place) -> Outcome {
     let status = place.document(8, &["status", "above"])?;
     let one = &status["services"][0];
     assert_eq!((&one["health"], &one["units"][0]["active"]), (&Value::from("bad"), &Value::from("active")), "{one}");
+    // Nothing that healing could mend brings a release that never was: nobody looks for it.
+    let back = place.want(9, &["rollback", "above"])?;
+    assert!(back.err.contains("nothing was proven here before") && !back.err.contains("in the way:"), "{}", back.err);
     place.want(0, &["stop", "above"])?;
     place.want(0, &["remove", "--all", "--yes"])?;
     Ok(())

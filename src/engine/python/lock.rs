@@ -30,7 +30,7 @@ pub(super) fn kind(subject: &Subject<'_>, python: &Python) -> Result<Lock, Refus
             "they stand in `uv.lock` and `pyproject.toml`; take the keys away",
         )),
         Ok(lock) => Ok(lock),
-        Err((what, hint)) => Err(Refused { what, hint: hint.map(str::to_owned) }),
+        Err((what, hint)) => Err(Refused { what, hint: hint.map(str::to_owned), host: false }),
     }
 }
 
