@@ -30,6 +30,7 @@ pub(super) fn add(face: &Face, given: &Given, origin: Origin, manner: &Manner) -
     let around = Around {
         file: &given.file,
         folder: given.folder.clone(),
+        from: given.from.as_ref(),
         there: given.there.as_deref(),
         settings: given.settings.as_deref(),
         registry: &absolute,

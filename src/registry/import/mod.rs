@@ -42,6 +42,8 @@ pub struct Around<'a> {
     pub file: &'a Path,
     /// The folder on this machine where the files are that it names; none when it came from elsewhere.
     pub folder: Option<PathBuf>,
+    /// The host that the file came from; none when it is of this machine.
+    pub from: Option<&'a HostName>,
     /// The folder on its host that the file came from; none when it is of this machine.
     pub there: Option<&'a str>,
     /// The lines of the `.env` beside it there that name its project.
@@ -200,6 +202,7 @@ mod tests {
         let around = Around {
             file: Path::new("in.yml"),
             folder: Some(PathBuf::from("/nowhere")),
+            from: None,
             there: None,
             settings: None,
             registry: Path::new("/nowhere/registry.yml"),

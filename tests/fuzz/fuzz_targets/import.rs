@@ -16,6 +16,7 @@ fuzz_target!(|text: &str| {
     let around = Around {
         file: Path::new("in.yml"),
         folder: Some(PathBuf::from("/nowhere")),
+        from: more.then(|| &hosts[0]),
         there: more.then_some("/srv/app"),
         settings: None,
         registry: Path::new("/nowhere/registry.yml"),

@@ -78,6 +78,7 @@ mod tests {
         let around = Around {
             file: Path::new("stack/compose.yml"),
             folder: Some("/srv/reg/stack".into()),
+            from: None,
             there: None,
             settings: None,
             registry: Path::new("/srv/reg/registry.yml"),
@@ -89,6 +90,36 @@ mod tests {
         let entries = import.entries.iter().map(|entry| (entry.name.clone(), fit::value(entry))).collect();
         let lost = import.notes.iter().filter(|note| note.is_lost()).map(|note| note.path.clone()).collect();
         (entries, lost)
+    }
+
+    #[test]
+    fn what_lies_beside_a_file_on_its_host_stays_there() {
+        let text = "services: { web: { image: a, volumes: [./data:/d, '../all:/a:ro', { type: bind, source: conf, target: /c }, ~/x:/x] } }";
+        let hosts = ["h", "other"].map(|name| HostName::try_from(name).expect("a name"));
+        let volumes = |there, hosts: &[HostName]| {
+            let around = Around {
+                file: Path::new("h:compose.yml"),
+                folder: None,
+                from: Some(&hosts[0]),
+                there,
+                settings: None,
+                registry: Path::new("/srv/reg/registry.yml"),
+                hosts,
+                variables: None,
+                whole: false,
+            };
+            let import = import(Origin::Compose, text, Format::Yaml, &around).expect("a compose file");
+            let lost =
+                import.notes.iter().filter(|note| note.is_lost()).map(|note| note.path.clone()).collect::<Vec<_>>();
+            (fit::value(&import.entries[0])["volumes"].clone(), lost)
+        };
+        let (stay, lost) = volumes(Some("/srv/shop"), &hosts[..1]);
+        assert_eq!(stay, json!(["/srv/shop/data:/d", "/srv/all:/a:ro", "/srv/shop/conf:/c"]));
+        assert_eq!(lost, ["services.web.volumes[3]"]);
+        // They lie on neither host for sure.
+        for (there, hosts) in [(None, &hosts[..1]), (Some("/srv/shop"), &hosts)] {
+            assert_eq!(volumes(there, hosts).0, Value::Null);
+        }
     }
 
     const SHOP: &str = "

@@ -25,6 +25,8 @@ pub(super) struct Project {
     networks: BTreeMap<String, String>,
     /// Whether somebody else is on the network of those that name none.
     together: bool,
+    /// The folder of the file on the hosts of its services; or why it is not there.
+    folder: Result<String, (&'static str, &'static str)>,
 }
 
 impl Project {
@@ -56,7 +58,24 @@ impl Project {
                 "give it a `name:` there",
             );
         }
-        Self { name, networks, together }
+        Self { name, networks, together, folder: folder(around) }
+    }
+
+    /// A path beside the file as one of the hosts; or why there is none, and what to do.
+    pub(super) fn beside(&self, path: &str) -> Result<String, (&'static str, &'static str)> {
+        let folder = self.folder.as_ref().map_err(|why| *why)?;
+        if path.starts_with('~') {
+            return Err(("whose home folder it means is not known", "write the whole path there"));
+        }
+        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        Ok(format!("/{}", parts.join("/")))
     }
 
     /// The network on which those are that name none; none where nobody else is on it.
@@ -99,6 +118,22 @@ pub(super) fn stays(project: Option<&str>, name: &str, volume: &Item<'_>) -> Str
     let external = volume.get("external").is_some_and(|item| item.flag() != Some(false)).then(|| name.to_owned());
     let real = own.or(external).unwrap_or_else(|| format!("{}_{name}", project.unwrap_or("PROJECT")));
     format!("its data stays in the volume `{real}` of the host, and is not taken along")
+}
+
+/// Where the file is on the hosts of its services; or why it is not there, and what to do.
+fn folder(around: &Around<'_>) -> Result<String, (&'static str, &'static str)> {
+    match (around.from, around.there) {
+        (None, _) => Err(("a folder beside the compose file is not there on the host", KEEP)),
+        (Some(host), _) if around.hosts.iter().any(|one| one != host) => Err((
+            "it lies beside the compose file, and the service runs on another host",
+            "bring it there, and name its whole path",
+        )),
+        (_, None) => Err((
+            "in which folder of the host the file lies is not known",
+            "name the file by its whole path: `HOST:/PATH`",
+        )),
+        (_, Some(folder)) => Ok(folder.to_owned()),
+    }
 }
 
 /// What the `.env` beside a file calls its project, which goes before what the file says. Nothing else of it is read.

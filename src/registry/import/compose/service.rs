@@ -70,7 +70,7 @@ fn set(key: &str, item: &Item<'_>, (entry, project): (&mut Entry, &Project), not
         },
         "ports" => ports::ports(item, entry, notes),
         "environment" => environment(item, entry, notes),
-        "volumes" => mounts(item, entry, notes),
+        "volumes" => mounts(item, (entry, project), notes),
         "networks" => networks(item, (entry, project), notes),
         "labels" => labels(item, entry, notes),
         "depends_on" => depends(item, entry, notes),
@@ -124,8 +124,8 @@ fn environment(item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
     }
 }
 
-/// Named volumes and folders of the host. Relative folders begin at the compose file, which is not on the host any more.
-fn mounts(item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
+/// Named volumes and folders of the host. Relative folders begin at the compose file: they stay where they are if that is on the host.
+fn mounts(item: &Item<'_>, (entry, project): (&mut Entry, &Project), notes: &mut Notes) {
     for item in item.items() {
         let short = match item.text() {
             Some(text) => Some(text.to_owned()),
@@ -139,14 +139,17 @@ fn mounts(item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
             }
             continue;
         };
-        let Some((source, _)) = short.split_once(':') else {
+        let Some((source, rest)) = short.split_once(':') else {
             notes.lost(&item, "a volume without a name is lost with its container", "give it a name: `NAME:/path`");
             continue;
         };
-        if source.starts_with(['.', '~']) {
-            notes.lost(&item, "a folder beside the compose file is not there on the host", KEEP);
-        } else {
+        if !source.starts_with(['.', '~']) {
             entry.push(&item, "volumes", short, notes);
+            continue;
+        }
+        match project.beside(source) {
+            Ok(path) => entry.push(&item, "volumes", format!("{path}:{rest}"), notes),
+            Err((why, hint)) => notes.lost(&item, why, hint),
         }
     }
 }
@@ -163,7 +166,9 @@ fn long_mount(item: &Item<'_>) -> Option<String> {
     }
     let (source, target) = (item.get("source")?, item.get("target")?);
     let mode = if item.get("read_only").and_then(|item| item.flag()) == Some(true) { ":ro" } else { "" };
-    Some(format!("{}:{}{mode}", source.text()?, target.text()?))
+    // A folder may be named here without `./`, which a volume would be in the short form.
+    let bare = kind.text() == Some("bind") && !source.text()?.starts_with(['/', '.', '~', '$']);
+    Some(format!("{}{}:{}{mode}", if bare { "./" } else { "" }, source.text()?, target.text()?))
 }
 
 /// A list of names, or a mapping whose values say more.
