@@ -56,7 +56,11 @@ pub(super) fn read(subject: &Subject<'_>, python: &Python, lock: Lock) -> Result
 /// What `uv.lock` says, for uv and pip; what only uv can install needs uv on the host.
 fn locked(subject: &Subject<'_>, python: &Python) -> Result<Packages, Refused> {
     let alone = python.index.is_none() && python.wheels.is_none() && subject.facts.tools.contains("uv");
-    match uv_lock::requirements(text(subject, "uv.lock")?, &python.extras, &python.groups) {
+    let lock = text(subject, "uv.lock")?;
+    if let Some((kind, name)) = uv_lock::lacks(lock, &python.extras, &python.groups) {
+        return Err(absent("uv.lock", kind, name));
+    }
+    match uv_lock::requirements(lock, &python.extras, &python.groups) {
         Ok(text) => Ok(Packages::Made(text)),
         Err(_) if alone => Ok(Packages::File("uv.lock".into())),
         Err(why) => {
@@ -173,7 +177,7 @@ fn project(text: &str, python: &Python) -> Result<String, Refused> {
     let extras = project.get("optional-dependencies").and_then(Value::as_table);
     for name in &python.extras {
         let extra = extras.and_then(|extras| find(extras, name));
-        all.extend(texts(Some(extra.ok_or_else(|| absent("extra", name))?)));
+        all.extend(texts(Some(extra.ok_or_else(|| absent("pyproject.toml", "extra", name))?)));
     }
     let groups = table.get("dependency-groups").and_then(Value::as_table);
     for name in &python.groups {
@@ -197,7 +201,7 @@ fn group(
     if !known.insert(normal(name)) {
         return Ok(());
     }
-    let found = groups.and_then(|groups| find(groups, name)).ok_or_else(|| absent("group", name))?;
+    let found = groups.and_then(|groups| find(groups, name)).ok_or_else(|| absent("pyproject.toml", "group", name))?;
     all.extend(texts(Some(found)));
     for item in found.as_array().into_iter().flatten() {
         if let Some(other) = item.get("include-group").and_then(Value::as_str) {
@@ -211,8 +215,9 @@ fn find<'a>(table: &'a Table, name: &str) -> Option<&'a Value> {
     table.iter().find(|(key, _)| normal(key) == normal(name)).map(|(_, value)| value)
 }
 
-fn absent(kind: &str, name: &str) -> Refused {
-    Refused::new(format!("`pyproject.toml` has no {kind} `{name}`"), format!("correct `{kind}s` in the registry"))
+fn absent(file: &str, kind: &str, name: &str) -> Refused {
+    let more = if file == "uv.lock" { ", or run `uv lock` in the source" } else { "" };
+    Refused::new(format!("`{file}` has no {kind} `{name}`"), format!("correct `{kind}s` in the registry{more}"))
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {

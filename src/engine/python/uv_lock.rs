@@ -15,23 +15,41 @@ const MOST: usize = 64;
 
 /// The requirements of the project with these extras and groups, sorted, one a line; or why pip cannot have them.
 pub(super) fn requirements(text: &str, extras: &[String], groups: &[String]) -> Result<String, String> {
-    let table: Table = text.parse().map_err(|error: toml::de::Error| format!("it is not TOML: {}", error.message()))?;
-    if table.get("version").and_then(Value::as_integer) != Some(1) {
-        return Err("its version is not 1".into());
-    }
+    let table = read(text)?;
     let lock = Lock { packages: list(table.get("package")) };
-    let root = lock.packages.iter().position(|package| own(package).is_some_and(|path| path == "."));
-    let root = root.ok_or("it has no package for the project itself")?;
+    let root = lock.root().ok_or("it has no package for the project itself")?;
     let mut needs = Needs { lock: &lock, ways: BTreeMap::new(), rest: VecDeque::new() };
     needs.follow(lock.packages[root].get("dependencies"), &always())?;
     for (key, names) in [("optional-dependencies", extras), ("dev-dependencies", groups)] {
         for name in names {
-            let found = part(lock.packages[root], key, name);
-            needs.follow(Some(found.ok_or_else(|| format!("it has no extra or group `{name}`"))?), &always())?;
+            // One without packages stands in the metadata alone.
+            needs.follow(part(lock.packages[root], key, name), &always())?;
         }
     }
     needs.all()?;
     needs.lines(root)
+}
+
+/// The first of these extras and groups that the project does not have: `extra` or `group`, and its name.
+pub(super) fn lacks<'a>(text: &str, extras: &'a [String], groups: &'a [String]) -> Option<(&'static str, &'a str)> {
+    let table = read(text).ok()?;
+    let lock = Lock { packages: list(table.get("package")) };
+    let root = lock.packages[lock.root()?];
+    let metadata = root.get("metadata").and_then(Value::as_table);
+    let provided = metadata.and_then(|metadata| metadata.get("provides-extras")).and_then(Value::as_array);
+    let provided: BTreeSet<String> = provided.into_iter().flatten().filter_map(Value::as_str).map(normal).collect();
+    let extra =
+        |name: &&String| part(root, "optional-dependencies", name).is_none() && !provided.contains(&normal(name));
+    let dev = |name: &str| metadata.is_some_and(|metadata| part(metadata, "requires-dev", name).is_some());
+    let group = |name: &&String| part(root, "dev-dependencies", name).is_none() && !dev(name);
+    let extra = extras.iter().find(extra).map(|name| ("extra", name.as_str()));
+    extra.or_else(|| groups.iter().find(group).map(|name| ("group", name.as_str())))
+}
+
+fn read(text: &str) -> Result<Table, String> {
+    let table: Table = text.parse().map_err(|error: toml::de::Error| format!("it is not TOML: {}", error.message()))?;
+    let known = table.get("version").and_then(Value::as_integer) == Some(1);
+    known.then_some(table).ok_or_else(|| "its version is not 1".into())
 }
 
 fn always() -> Ways {
@@ -40,6 +58,13 @@ fn always() -> Ways {
 
 struct Lock<'a> {
     packages: Vec<&'a Table>,
+}
+
+impl Lock<'_> {
+    /// The package that is the project itself.
+    fn root(&self) -> Option<usize> {
+        self.packages.iter().position(|package| own(package).is_some_and(|path| path == "."))
+    }
 }
 
 /// A package, or what one of its extras adds.
@@ -238,6 +263,11 @@ dependencies = [{ name = "a" }]
 Win-Dows = [{ name = "b" }]
 [package.dev-dependencies]
 dev = [{ name = "g" }]
+[package.metadata]
+provides-extras = ["win-dows", "None"]
+[package.metadata.requires-dev]
+dev = [{ name = "g" }]
+empty = []
 "#;
 
     #[test]
@@ -253,7 +283,19 @@ dev = [{ name = "g" }]
         let told = requirements(LOCK, &["win_dows".into()], &[]).expect("requirements");
         assert!(told.contains("\nb==2.0 --hash"), "{told}");
         assert!(requirements(LOCK, &[], &["dev".into()]).is_err_and(|why| why.contains("`g`")));
-        assert!(requirements(LOCK, &["no".into()], &[]).is_err());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            requirements(LOCK, &names(&["none"]), &names(&["Empty"])),
+            requirements(LOCK, &[], &[]),
+            "those without packages are no fault"
+        );
+        for (extras, groups, lacking) in [
+            (&["win_dows", "none"][..], &["dev", "empty"][..], None),
+            (&["win_dows", "dev"], &["dev"], Some(("extra", "dev"))),
+            (&[], &["dev", "no"], Some(("group", "no"))),
+        ] {
+            assert_eq!(lacks(LOCK, &names(extras), &names(groups)), lacking);
+        }
         assert!(requirements("version = 2", &[], &[]).is_err());
     }
 }
