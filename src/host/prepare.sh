@@ -37,13 +37,23 @@ find_python() { # VERSION: sets $python
   return 1
 }
 
+by_root() { # WHAT
+  [ "$(id -u)" = 0 ] || { echo "$1 by root only: set \`become: sudo\`"; return 1; }
+}
+
+update() { # lists that were never fetched, or are old, name packages that are gone
+  by_root "packages can be installed" || return
+  [ -n "$fresh" ] || { apt-get update -q && fresh=yes; }
+}
+
+offers() { # PACKAGE, by the lists
+  apt-cache show "$1" >/dev/null 2>&1
+}
+
 install() { # PACKAGE...
-  [ "$(id -u)" = 0 ] || { echo "packages can be installed by root only: set \`become: sudo\`"; return 1; }
+  by_root "packages can be installed" || return
   case $manager in
-  apt-get)
-    # Lists that were never fetched, or are old, name packages that are gone.
-    [ -n "$fresh" ] || { apt-get update -q && fresh=yes; } || return
-    apt-get install -q -y --no-install-recommends "$@" ;;
+  apt-get) update && apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@" ;;
   apk) apk add "$@" ;;
   dnf) dnf install -y "$@" ;;
   zypper) zypper --non-interactive install "$@" ;;
@@ -53,6 +63,7 @@ install() { # PACKAGE...
 }
 
 bring_user() { # NAME: one that owns a service's data and cannot log in
+  by_root "users can be made" || return
   if is useradd; then useradd --system --user-group --no-create-home --home-dir /nonexistent --shell "$(nologin)" "$1"
   elif is adduser; then adduser -S -D -H -s "$(nologin)" "$1"
   else echo "neither useradd nor adduser is here"; return 1; fi
@@ -83,7 +94,8 @@ bring_python() {
 
 bring_docker() {
   case $manager in
-  apt-get) install docker.io docker-cli || install docker.io ;; # one package until Debian 12
+  # One package until Debian 12.
+  apt-get) update || return; if offers docker-cli; then install docker.io docker-cli; else install docker.io; fi ;;
   dnf) install moby-engine || install docker ;;
   *) install docker ;;
   esac || return
@@ -93,7 +105,7 @@ bring_docker() {
 
 bring_compose() {
   case $manager in
-  apt-get) install docker-compose-v2 || install docker-compose ;;
+  apt-get) update || return; if offers docker-compose-v2; then install docker-compose-v2; else install docker-compose; fi ;;
   apk) install docker-cli-compose ;;
   *) install docker-compose ;;
   esac
@@ -115,7 +127,7 @@ shift
 for thing; do
   if has "$thing"; then [ "$how" = look ] || echo "$thing is there"; continue; fi
   if [ "$how" = look ]; then echo "lacks $thing"; continue; fi
-  echo "bringing $thing"
+  echo "bringing ${thing%:}"
   # What a package manager says with 0 is not believed.
-  bring "$thing" </dev/null 2>&1 && has "$thing" || { echo "$thing could not be brought" >&2; exit 1; }
+  bring "$thing" </dev/null 2>&1 && has "$thing" || { echo "${thing%:} could not be brought" >&2; exit 1; }
 done
