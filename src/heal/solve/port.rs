@@ -58,8 +58,9 @@ pub(super) fn take(found: &Found<'_>) -> Result<Step, String> {
     let (unit, name) = (found.value("holder_unit").unwrap_or_default(), found.value("holder").unwrap_or_default());
     let stem = unit.strip_suffix(".service").unwrap_or(unit).split('@').next().unwrap_or_default();
     if matches!(name, "docker-proxy" | "conmon" | "rootlessport") {
-        let port = found.value("port").unwrap_or("PORT");
-        return Err(format!("a container holds it; `docker ps --filter publish={port}` there names it"));
+        // Podman knows no filter by port, and `docker ps` does not tell the ports of the host there.
+        let ask = "docker inspect -f '{{.Name}} {{.NetworkSettings.Ports}}' $(docker ps -q)";
+        return Err(format!("a container holds it; `{ask}` there names it"));
     }
     if stem.starts_with("portoser-") {
         return Err(format!("{unit} is a service of portoser's own; give one of them another port"));
@@ -124,8 +125,8 @@ mod tests {
             take(&Found { problem, seen: &seen, scope: Scope::System, terms }).map(|step| step.to_string())
         };
         for (name, unit, says) in [
-            ("docker-proxy", "docker.service", "--filter publish=80"),
-            ("conmon", "", "--filter publish=80"),
+            ("docker-proxy", "docker.service", "docker inspect"),
+            ("conmon", "", "docker inspect"),
             ("dockerd", "docker.service", "never stopped"),
             ("sshd", "ssh.service", "never stopped"),
             ("sshd", "", "never ended"),
