@@ -1,4 +1,4 @@
-//! What hosts install packages from, beside a `uv.lock`. What a host with uv installs packages from, beside a `uv.lock`: `requirements.txt` with the index that uv is told, an index of the
+//! What a host with uv installs packages from, beside a `uv.lock`: `requirements.txt` with the index that uv is told, an index of the
 //! registry's, and a folder of wheels where no index can be reached.
 
 use crate::fixture::wheel;
