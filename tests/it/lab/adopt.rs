@@ -47,7 +47,7 @@ impl Drop for Gone<'_> {
     }
 }
 
-fn one(machine: &Machine) {
+pub(super) fn one(machine: &Machine) {
     docker::image(machine);
     let bench = Bench::new("adopt", std::slice::from_ref(machine));
     let (id, ports, host) = (bench.id.clone(), [port(), port()], machine.name.as_str());
@@ -65,10 +65,10 @@ fn one(machine: &Machine) {
     wait("the project answers", PATIENCE, || !bench.answer(machine, ports[0]).is_empty());
     wait("the unit answers", PATIENCE, || !bench.answer(machine, ports[1]).is_empty());
     // One that was started again by the engine is as good as another.
-    machine.inside(&format!(
-        "kill -9 $(docker inspect -f '{{{{.State.Pid}}}}' $(docker ps -q --filter publish={}))",
-        ports[0]
-    ));
+    let web = format!(
+        "$(docker ps -q --filter label=com.docker.compose.project={id} --filter label=com.docker.compose.service=web)"
+    );
+    machine.inside(&format!("kill -9 $(docker inspect -f '{{{{.State.Pid}}}}' {web})"));
     wait("it is up again", PATIENCE, || !bench.answer(machine, ports[0]).is_empty());
     let runs = || {
         machine.inside(&format!(
@@ -131,10 +131,9 @@ fn one(machine: &Machine) {
     kept();
     // What goes by itself once it is stopped is no reason to stay, and a network of others is not for us to take away.
     machine.inside(&format!(
-        "docker network create {id}-other; docker network connect {id}-other $(docker ps -q --filter publish={}); \
+        "docker network create {id}-other; docker network connect {id}-other {web}; \
          docker run -d --rm --stop-signal SIGKILL --label com.docker.compose.project={id} --label com.docker.compose.oneoff=True \
-         trial/http:1 sleep 100000",
-        ports[0]
+         trial/http:1 sleep 100000"
     ));
     let gone = bench.run(&["remove", &id, "--yes"]).exits(0);
     assert_eq!(machine.inside(&format!("docker ps -aq --filter label=com.docker.compose.project={id}")), "");

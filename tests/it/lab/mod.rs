@@ -38,6 +38,7 @@ mod outlives;
 mod own_scope;
 mod passed;
 mod patience;
+mod podman;
 mod port;
 mod prepare;
 mod properties;
@@ -105,6 +106,7 @@ pub fn trials() -> Vec<Trial> {
         own_scope::trials(),
         passed::trials(),
         patience::trials(),
+        podman::trials(),
         port::trials(),
         outlives::trials(),
         prepare::trials(),

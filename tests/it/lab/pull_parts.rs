@@ -76,27 +76,38 @@ impl Shop {
 
 fn parts(machines: Vec<Machine>) -> Result<(), Failed> {
     side_by_side(&chosen(&machines, "trixie"), |machine| {
-        image(machine);
-        let shop = Shop::new(machine);
-        let (bench, store) = (&shop.bench, &shop.store);
-        store.push("app:1", "one", 1000);
-        store.push("base:1", "base", 1000);
-        let told = shop.fetches();
-        assert!(told[0]["bytes"].as_u64().is_some_and(|bytes| bytes > 1000), "{told}");
-        assert!(told[1]["image"] == "the image of made" && told[1]["bytes"].is_null(), "{told}");
-        bench.run(&["deploy", "--all"]).exits(0);
-        shop.answers("one");
-        let made = || containers(machine, bench).lines().find(|line| line.contains("made")).map(str::to_owned);
-        let before = made();
-        assert!(before.is_some(), "{}", containers(machine, bench));
-        // A newer image under the same name is a change of that part.
-        store.push("app:1", "two", 1000);
-        bench.run(&["deploy", "--all"]).exits(0);
-        shop.answers("two");
+        let shop = fetched_and_built(machine);
         if super::kit::full() {
             refused_and_killed(machine, &shop);
         }
     })
+}
+
+/// One part is fetched and another is built, each with a login; then a newer image is a change of the first alone.
+fn fetched_and_built(machine: &Machine) -> Shop {
+    image(machine);
+    let shop = Shop::new(machine);
+    let (bench, store) = (&shop.bench, &shop.store);
+    store.push("app:1", "one", 1000);
+    store.push("base:1", "base", 1000);
+    let told = shop.fetches();
+    assert!(told[0]["bytes"].as_u64().is_some_and(|bytes| bytes > 1000), "{told}");
+    assert!(told[1]["image"] == "the image of made" && told[1]["bytes"].is_null(), "{told}");
+    bench.run(&["deploy", "--all"]).exits(0);
+    shop.answers("one");
+    let made = || containers(machine, bench).lines().find(|line| line.contains("made")).map(str::to_owned);
+    let before = made();
+    assert!(before.is_some(), "{}", containers(machine, bench));
+    // A newer image under the same name is a change of that part.
+    store.push("app:1", "two", 1000);
+    bench.run(&["deploy", "--all"]).exits(0);
+    shop.answers("two");
+    shop
+}
+
+/// The same on an engine of another kind.
+pub(super) fn one(machine: &Machine) {
+    drop(fetched_and_built(machine));
 }
 
 /// What has no room is refused; and the controller dies while the host is signed in.

@@ -1,4 +1,5 @@
-//! A real image registry on a lab host, of its own for each trial: engines take it without TLS, as it is on the loopback address.
+//! A real image registry on a lab host, of its own for each trial: engines take it without TLS, as it is on the loopback address, and
+//! Podman is told to.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -62,7 +63,9 @@ impl Store {
             "mkdir -p /var/tmp/{id}; echo '{HTPASSWD}' >/var/tmp/{id}/htpasswd; cat >/var/tmp/{id}/config.yml <<'END'\n\
              version: 0.1\nlog: {{ level: error, accesslog: {{ disabled: true }} }}\n\
              storage: {{ filesystem: {{ rootdirectory: /var/tmp/{id}/files }} }}\n\
-             http: {{ addr: \"127.0.0.1:{port}\" }}\n{auth}\nEND\n",
+             http: {{ addr: \"127.0.0.1:{port}\" }}\n{auth}\nEND\n\
+             p=/etc/containers/registries.conf.d; [ ! -d $p ] || {{ systemctl stop podman\n\
+             printf '[[registry]]\\nlocation = \"127.0.0.1:{port}\"\\ninsecure = true\\n' >$p/{id}.conf; }}\n",
         ));
         store.start();
         store
@@ -129,7 +132,7 @@ impl Drop for Store {
     fn drop(&mut self) {
         let id = &self.id;
         self.machine.inside(&format!(
-            "systemctl stop {id}; rm -rf /var/tmp/{id}; \
+            "systemctl stop {id}; rm -rf /var/tmp/{id} /etc/containers/registries.conf.d/{id}.conf; \
              docker images --digests --format '{{{{.Repository}}}}:{{{{.Tag}}}} {{{{.Repository}}}}@{{{{.Digest}}}}' | \
              sed 's/^[^ ]*:<none> //; s/ .*//' | grep '^{}/' | xargs -r docker rmi",
             self.name()
