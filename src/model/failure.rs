@@ -77,7 +77,7 @@ impl FailureKind {
             Self::Internal => "internal: a fault of portoser or of this machine",
             Self::Usage => "usage: the command line is wrong",
             Self::Invalid => "the registry or a playbook is invalid",
-            Self::Unreachable => "a host could not be reached",
+            Self::Unreachable => "a host could not be reached, or not all of it seen",
             Self::RolledBack => "failed; the old version is back and proven",
             Self::RollbackFailed => "failed; the old version is not proven back",
             Self::Locked => "another run holds the lock",

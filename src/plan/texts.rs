@@ -173,7 +173,10 @@ struct Differences<'r> {
 
 impl<'r> Differences<'r> {
     /// Begins with the units.
-    fn new(before: &'r Record, after: &'r Record, environments: [Environments; 2]) -> Self {
+    fn new(before: &'r Record, after: &'r Record, mut environments: [Environments; 2]) -> Self {
+        // The name of the release stands in paths, and is told elsewhere.
+        let values = environments[0].values_mut().flat_map(BTreeMap::values_mut);
+        values.for_each(|value| *value = value.replace(before.release.as_str(), after.release.as_str()));
         let variables = environments.iter().flat_map(BTreeMap::values).flatten();
         let mask = Mask::of_variables(variables.map(|(name, value)| (name.as_str(), value.clone())));
         let environment = environment(&environments);
@@ -190,7 +193,7 @@ impl<'r> Differences<'r> {
     }
 
     fn add(&mut self, path: &str, old: &str, new: &str) {
-        // The name of the release stands in many lines, and is told elsewhere.
+        // As in environments.
         let old = old.replace(self.before.release.as_str(), self.after.release.as_str());
         if old != new {
             self.all.push(TextChange { path: path.to_owned(), diff: self.mask.text(&unified(&old, new)) });

@@ -150,7 +150,7 @@ fn unit(container: &SeenContainer, now: Option<(i64, Duration)>) -> SeenUnit {
     };
     let result = match () {
         () if container.oom_killed => "oom-kill",
-        () if active == "failed" => "exit-code",
+        () if active == "failed" || sub == "auto-restart" && container.exit_code != 0 => "exit-code",
         () => "",
     };
     SeenUnit {
