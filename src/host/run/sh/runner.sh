@@ -140,13 +140,12 @@ end_hand() {
   kill -9 "-$pid" "$pid" 2>/dev/null
 }
 
-takes() { # NAME: whether the disk takes a file of 64 KiB
-  why=$({ head -c 65536 /dev/zero >"$run/$1"; } 2>&1)
+takes() { # NAME: whether the disk takes a file of 64 KiB, which no file system can store as less
+  why=$({ head -c 65536 /dev/urandom >"$run/$1"; } 2>&1) || { rm -f "$run/$1"; return 1; }
 }
 
 evidence() { # the last lines that the step said; on a full disk it could not say any
-  takes room || say evidence "${why:-cannot write in $run}"
-  rm -f "$run/room"
+  if takes room; then rm -f "$run/room"; else say evidence "${why:-cannot write in $run}"; fi
   tail -n 20 "$run/out" | cut -c 1-1000 | tr -d '\000\r' >"$run/tail"
   while IFS= read -r text || [ -n "$text" ]; do say evidence "$text"; done <"$run/tail"
   case $(tr '[:upper:]' '[:lower:]' <"$run/tail") in
