@@ -86,7 +86,10 @@ do_unit() { # SCOPE UNIT CHANGE
   runs || note rested
   # systemd (252, as of Debian 12) goes on counting where a restart meets what waits to be started again, and what runs well by then
   # would pass for a loop.
-  case $launchd.$active.$sub in yes.*) ;; *.failed.* | *.auto-restart*) system "$1" reset-failed -- "$2" ;; esac
+  case $launchd.$3.$active.$sub in
+  yes.*) ;;
+  no.restart.* | *.failed.* | *.auto-restart*) system "$1" reset-failed -- "$2" 2>/dev/null ;;
+  esac
   # What waits to be started again is not started any sooner, and whoever asks for it waits, too.
   case $3:$sub in start:auto-restart*) set -- "$1" "$2" restart ;; esac
   change_unit "$1" "$2" "$3" || change_again "$1" "$2" "$3" || {
