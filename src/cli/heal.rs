@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::cli::bundle::leave;
 use crate::cli::diagnose::{place, selection, warn};
 use crate::cli::face::Format;
-use crate::cli::playbook::library;
+use crate::cli::playbook::quietly;
 use crate::cli::{Exit, Face, Failure, Flags, block_on, safe, session};
 use crate::deploy::{Ground, Selection};
 use crate::heal::playbook::Risk;
@@ -90,7 +90,7 @@ pub(super) fn go(
     let app = if cure.only_look { session::look(face)? } else { session::open(face)? };
     let selection = select(&app.registry)?;
     warn(face, &app.registry);
-    let library = Arc::new(library(face, &app.registry.file)?);
+    let library = Arc::new(quietly(face, &app, (news && !cure.only_look).then_some(REMIND))?);
     let run = app.run_id();
     let request = json!({
         "services": selection.services, "hosts": selection.hosts, "labels": selection.labels, "all": selection.all,

@@ -13,7 +13,7 @@ use crate::app::digest;
 use crate::cli::bundle::leave;
 use crate::cli::diagnose::{place, selection};
 use crate::cli::heal::{document, failed};
-use crate::cli::playbook::library;
+use crate::cli::playbook::whole;
 use crate::cli::sweep::lease;
 use crate::cli::watch::live::Board;
 use crate::cli::{Exit, Face, Failure, Flags, Stop, block_on, safe, session};
@@ -66,7 +66,7 @@ impl Watch {
         }
         let _lease = lease(face)?;
         block_on(async |stop| {
-            let mut books = Arc::new(library(face, &face.registry()?.file)?);
+            let mut books = Arc::new(whole(&face.registry()?.file)?);
             loop {
                 if matches!(self.passes(face, &stop, &mut books).await?, Over::Stopped) {
                     // Who supervises it hears of no failure; a person sees that it did not end by itself.
@@ -93,7 +93,7 @@ impl Watch {
                 let began = Instant::now();
                 board.looks();
                 // A file that is being written may not be valid yet: what was good last goes on.
-                match library(face, &file) {
+                match whole(&file) {
                     Ok(now) => (*books, complained) = (Arc::new(now), None),
                     Err(failure) if complained.as_ref() == Some(&failure.text()) => {}
                     Err(failure) => {

@@ -7,9 +7,11 @@ mod test;
 mod trust;
 
 use std::path::Path;
+use std::time::Duration;
 
 pub(super) use list::learned_document;
 
+use crate::app::App;
 use crate::cli::{Exit, Face, Failure, safe, verbs};
 use crate::heal::playbook::{LEARNED, Learned, Library, Origin};
 use crate::model::FailureKind;
@@ -45,24 +47,52 @@ impl Playbook {
 /// leave it, is told and left out.
 ///
 /// # Errors
-/// The faults of those that a person wrote: a problem that is not recognized is worse than a fault that is told.
+/// As `whole`, for those that a person wrote.
 pub(super) fn library(face: &Face, registry: &Path) -> Result<Library, Failure> {
-    let folder = registry.parent().unwrap_or(Path::new("."));
-    Library::load(folder).or_else(|(rest, faults)| {
-        if !faults.iter().all(|faults| faults.file.parent().is_some_and(|at| at.ends_with(LEARNED))) {
-            return Err(failure(&faults));
-        }
-        for line in faults.iter().flat_map(|faults| faults.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
-            face.warn(safe(&format!("left out: {line}")));
-        }
-        Ok(rest)
-    })
+    let (library, left_out) = readable(registry)?;
+    left_out.iter().for_each(|line| face.warn(line));
+    Ok(library)
 }
 
-/// The same, where there need not be a registry; nothing is left out.
+/// The same for who may hear only of news: what is left out is told when it was not told lately.
+pub(super) fn quietly(face: &Face, app: &App, lately: Option<Duration>) -> Result<Library, Failure> {
+    let Some(lately) = lately else { return library(face, &app.registry.file) };
+    let (library, left_out) = readable(&app.registry.file)?;
+    let about = format!("playbooks {}", app.registry.file.display());
+    if !left_out.is_empty() && app.journal.is_news(&about, &left_out.join("\n"), lately)? {
+        left_out.iter().for_each(|line| face.warn(line));
+    }
+    Ok(library)
+}
+
+/// The same, with what is to be told of those that are left out.
+fn readable(registry: &Path) -> Result<(Library, Vec<String>), Failure> {
+    let own = |faults: &Faults| faults.file.parent().is_none_or(|at| !at.ends_with(LEARNED));
+    match Library::load(folder(registry)) {
+        Ok(library) => Ok((library, Vec::new())),
+        Err((_, faults)) if faults.iter().any(own) => Err(failure(&faults)),
+        Err((rest, faults)) => {
+            let lines = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            Ok((rest, lines.lines().map(|line| safe(&format!("left out: {line}")).into_owned()).collect()))
+        }
+    }
+}
+
+/// The same, where nothing is left out.
+///
+/// # Errors
+/// The faults of those that cannot be read: a problem that is not recognized is worse than a fault that is told.
+pub(super) fn whole(registry: &Path) -> Result<Library, Failure> {
+    Library::load(folder(registry)).map_err(|(_, faults)| failure(&faults))
+}
+
+fn folder(registry: &Path) -> &Path {
+    registry.parent().unwrap_or(Path::new("."))
+}
+
+/// The same, where there need not be a registry.
 fn anywhere(face: &Face) -> Result<Library, Failure> {
-    let registry = face.registry_path().unwrap_or_else(|_| "registry.yml".into());
-    Library::load(registry.parent().unwrap_or(Path::new("."))).map_err(|(_, faults)| failure(&faults))
+    whole(&face.registry_path().unwrap_or_else(|_| "registry.yml".into()))
 }
 
 /// A playbook that was learned, and its file.
