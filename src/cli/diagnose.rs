@@ -108,9 +108,10 @@ fn show(face: &Face, found: &Diagnosis, outlook: &[Refrained]) {
         for one in evidence(found, root).filter(|one| !root.because.ends_with(&one.says)) {
             line(format!("  seen   {}: {}", one.look, one.says));
             // What systemd says of any unit that fails would take the place of the service's own last words.
-            let own = one.lines.iter().filter(|line| one.look == "log" && is_own(line));
-            let shown = own.rev().take(5).collect::<Vec<_>>().into_iter().rev();
-            shown.for_each(|said| line(format!("         | {said}")));
+            let lines: Vec<&String> = one.lines.iter().filter(|_| one.look == "log").collect();
+            let own: Vec<&String> = lines.iter().copied().filter(|line| is_own(line)).collect();
+            let shown = if own.is_empty() { lines } else { own };
+            shown.iter().rev().take(5).rev().for_each(|said| line(format!("         | {said}")));
         }
         for above in found.brings_about(number).into_iter().map(|number| &found.problems[number]) {
             line(format!("  brings about  {}: {}", place(&above.host, above.service.as_ref()), above.because));

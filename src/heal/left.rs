@@ -48,10 +48,11 @@ impl Healing {
         away(problem) && felt.iter().all(|at| away(&all[*at]))
     }
 
-    /// Whether the host is out of service, or the service was stopped there on purpose.
+    /// Whether the host is out of service, or the service was stopped there on purpose and rests.
     pub(super) fn is_away(&self, host: &HostName, service: Option<&ServiceName>) -> bool {
         let stopped = |one: &Observation| service.is_some() && one.values.contains_key("stopped");
-        self.aside.contains(host) || self.last.seen_by("release", host, service).any(stopped)
+        let runs = || self.last.seen_by("unit", host, service).any(|one| one.sight == Sight::Good);
+        self.aside.contains(host) || self.last.seen_by("release", host, service).any(stopped) && !runs()
     }
 
     /// The root problems that are left, and count.

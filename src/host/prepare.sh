@@ -47,7 +47,7 @@ update() { # lists that were never fetched, or are old, name packages that are g
 }
 
 offers() { # PACKAGE, by the lists
-  apt-cache show "$1" >/dev/null 2>&1
+  apt-cache show "$1" 2>/dev/null | grep -q '^Package:'
 }
 
 install() { # PACKAGE...

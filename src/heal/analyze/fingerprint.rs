@@ -26,7 +26,7 @@ static MASK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(MASKS).ok());
 
 /// A line that tells of an error.
 static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)error|fatal|panic|exception|fail|cannot|can't|could not|unable|refused|denied|invalid|missing|not found|no such").ok()
+    Regex::new(r"(?i)error|fatal|panic|exception|fail|cannot|can't|could not|unable|refused|denied|invalid|missing|not found|no such|timed? ?out|timeout").ok()
 });
 
 /// What any service says while nothing is wrong with it, or as it is told to stop.

@@ -158,8 +158,10 @@ impl Healer {
     /// between two looks, as what loops until its supervisor gives it up, is looked at once more as what it is now.
     pub(super) async fn sure(&self, first: Diagnosis) -> (Vec<Problem>, Diagnosis) {
         let (roots, last) = self.agreed(first).await;
-        let apart = roots.is_empty() && last.roots().any(|root| self.concerns(&last, root));
-        if apart { self.agreed(last).await } else { (roots, last) }
+        let agreed = |root: &Problem| roots.iter().any(|other| other.is_same(root));
+        let apart = last.roots().any(|root| self.concerns(&last, root) && !agreed(root));
+        let over = self.ground.stop.is_cancelled() || self.cure.is_over();
+        if apart && !over { self.agreed(last).await } else { (roots, last) }
     }
 
     async fn agreed(&self, mut last: Diagnosis) -> (Vec<Problem>, Diagnosis) {

@@ -29,7 +29,7 @@ pub(super) async fn settled(ground: &Arc<Ground>, remedy: &Remedy, left: &RunId)
         };
         overhear(ground, |own| async move { prepared(&own, remedy).await }, hear).await
     };
-    let touched = ended.is_some();
+    let touched = ended == Some(Outcome::RollbackFailed);
     let halted = |why| Halted { why, touched };
     match ended {
         Some(Outcome::RollbackFailed) => Err(halted(format!("run {left} could not be taken back whole"))),
