@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::ImageFault;
 use crate::host::push::{Image, is_digest};
-use crate::model::{hex, sha256};
+use crate::model::{hex, sha256, within};
 
 /// The longest text in an archive that is read: a manifest or a configuration.
 const TEXT: u64 = 16 << 20;
@@ -246,19 +246,6 @@ impl<'a> Store<'a> {
         let layers = layers.iter().map(|name| self.blob(name)).collect::<Result<_, _>>()?;
         Ok(Found { names, image, config: text, layers })
     }
-}
-
-/// A relative path from this folder of an archive.
-fn within(folder: &str, target: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 /// An image in the `manifest.json` of `docker save`.

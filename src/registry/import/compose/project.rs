@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use super::KEEP;
+use crate::model::within;
 use crate::registry::import::Around;
 use crate::registry::import::item::Item;
 use crate::registry::import::notes::Notes;
@@ -67,15 +68,7 @@ impl Project {
         if path.starts_with('~') {
             return Err(("whose home folder it means is not known", "write the whole path there"));
         }
-        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-        for part in path.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => drop(parts.pop()),
-                part => parts.push(part),
-            }
-        }
-        Ok(format!("/{}", parts.join("/")))
+        Ok(format!("/{}", within(folder, path)))
     }
 
     /// The network on which those are that name none; none where nobody else is on it.
