@@ -1,6 +1,6 @@
 //! Diagnosis bundles: all that was seen and concluded, as a file for a ticket. Who heals in vain leaves one in the state folder.
 
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,18 +18,23 @@ use crate::model::{FailureKind, RunId};
 /// So many bundles are kept in the state folder.
 const KEPT: usize = 20;
 
-/// Writes a bundle. It may tell much of the hosts, so nobody else may read it.
+/// Writes a bundle, wholly or not at all. It may tell much of the hosts, so nobody else may read it.
 pub(super) fn write(file: &Path, run: &RunId, diagnosis: Document<'_>, healing: Option<Value>) -> Result<(), Failure> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |error: &std::io::Error| {
         Failure::new(FailureKind::Internal, error).doing(format!("writing {}", file.display()))
     };
-    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    let to = open.map_err(|error| failed(&error).hint("name a file that is not there yet"))?;
-    let mut to = BufWriter::new(to);
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Made with mode 0600.
+    let mut new = tempfile::Builder::new().prefix(".bundle-").tempfile_in(folder).map_err(|error| failed(&error))?;
     let bundle = Bundle { portoser: env!("CARGO_PKG_VERSION"), run, diagnosis, healing };
+    let mut to = BufWriter::new(&mut new);
     let written = write_json(&mut to, &bundle, true).map_err(std::io::Error::from);
-    written.and_then(|()| writeln!(to)).and_then(|()| to.flush()).map_err(|error| failed(&error))
+    written.and_then(|()| writeln!(to)).and_then(|()| to.flush()).map_err(|error| failed(&error))?;
+    drop(to);
+    new.persist_noclobber(file).map(drop).map_err(|error| match error.error.kind() {
+        ErrorKind::AlreadyExists => failed(&error.error).hint("name a file that is not there yet"),
+        _ => failed(&error.error),
+    })
 }
 
 /// What is in the file.

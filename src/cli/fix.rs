@@ -140,22 +140,20 @@ fn failed(fault: FixFault) -> Failure {
 fn judge(fixed: &Fixed, undone: bool, started: bool) -> Result<(), Failure> {
     let at = place(&fixed.problem.host, fixed.problem.service.as_ref());
     let after = "where the service has to be started after the words, give `--restart`";
-    let hint = |failure: Failure, says: &str| match (started, says) {
-        (true, "") => failure,
-        (true, says) => failure.hint(says),
-        (false, "") => failure.hint(after),
-        (false, says) => failure.hint(format!("{says}; {after}")),
+    let hint = |failure: Failure, says: Option<&str>| {
+        let says: Vec<&str> = says.into_iter().chain((!started).then_some(after)).collect();
+        if says.is_empty() { failure } else { failure.hint(says.join("; ")) }
     };
     match fixed.verdict {
         Verdict::Helped => Ok(()),
         Verdict::NoHelp if undone => {
             let says = format!("{at}: it did not help, and was taken back");
-            Err(hint(Failure::say(FailureKind::RolledBack, says), ""))
+            Err(hint(Failure::say(FailureKind::RolledBack, says), None))
         }
         Verdict::NoHelp => {
             let says = format!("{at}: it did not help, and nothing was learned");
             let still = "what the words changed is still so; `--undo` takes it back the next time";
-            Err(hint(Failure::say(FailureKind::Unhealthy, says), still))
+            Err(hint(Failure::say(FailureKind::Unhealthy, says), Some(still)))
         }
         Verdict::Failed => {
             Err(Failure::say(FailureKind::RollbackFailed, format!("{at}: it could not be done to its end"))

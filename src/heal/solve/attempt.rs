@@ -28,11 +28,16 @@ enum Came {
 }
 
 impl Healer {
-    /// Applies the first remedy that may be applied.
-    pub(super) async fn on_host(&self, problems: Vec<Problem>, seen: &Diagnosis) -> Result<Round, JournalError> {
+    /// Applies the first remedy that may be applied. What is not as it was seen ends the round, so that the host is looked at again; what
+    /// had `passed` before and does so again keeps nobody from the others.
+    pub(super) async fn on_host(
+        &self,
+        problems: Vec<Problem>,
+        (seen, passed): (&Diagnosis, &[Problem]),
+    ) -> Result<Round, JournalError> {
         let mut round = Round::default();
         for problem in problems {
-            let mut why = Vec::new();
+            let (mut why, once) = (Vec::new(), passed.iter().any(|one| one.is_same(&problem)));
             for candidate in self.candidates(&problem, seen) {
                 match self.attempt(&problem, &candidate, seen).await? {
                     Came::Treated(one) => {
@@ -42,7 +47,9 @@ impl Healer {
                     Came::Held(held) => why.push((candidate.says, held)),
                     Came::Passed(held) => {
                         why.push((candidate.says, held));
-                        round.passed.push(problem.clone());
+                        if !once {
+                            round.passed.push(problem.clone());
+                        }
                         break;
                     }
                 }

@@ -163,7 +163,7 @@ impl Healer {
 pub(super) struct Round {
     pub treated: Vec<Treated>,
     pub refrained: Vec<Refrained>,
-    /// What is not as it was seen: it is judged by a new look.
+    /// What is not as it was seen, for the first time: it is judged by a new look.
     pub passed: Vec<Problem>,
 }
 
@@ -256,9 +256,8 @@ impl Healer {
             let once = |one: &Problem| passed.iter().any(|other| other.is_same(one));
             // What passes again and again keeps nobody from the others.
             sure.sort_by_key(once);
-            let mut round = self.clone().round(sure, &seen).await?;
+            let round = self.clone().round(sure, (&seen, &passed)).await?;
             refrained = round.refrained;
-            round.passed.retain(|one| !once(one));
             if round.treated.is_empty() && round.passed.is_empty() {
                 last = Arc::unwrap_or_clone(seen);
                 break;
@@ -288,7 +287,11 @@ impl Healer {
     }
 
     /// Applies the first remedy that may be applied on each host, hosts side by side.
-    async fn round(self: Arc<Self>, sure: Vec<Problem>, seen: &Arc<Diagnosis>) -> Result<Round, JournalError> {
+    async fn round(
+        self: Arc<Self>,
+        sure: Vec<Problem>,
+        (seen, passed): (&Arc<Diagnosis>, &[Problem]),
+    ) -> Result<Round, JournalError> {
         let mut hosts: BTreeMap<HostName, Vec<Problem>> = BTreeMap::new();
         for problem in sure {
             hosts.entry(problem.host.clone()).or_default().push(problem);
@@ -296,11 +299,11 @@ impl Healer {
         let seats = Arc::new(Semaphore::new(SEATS));
         let mut tasks = JoinSet::new();
         for (host, problems) in hosts {
-            let (healer, seats, seen) = (self.clone(), seats.clone(), seen.clone());
+            let (healer, seats, seen, passed) = (self.clone(), seats.clone(), seen.clone(), passed.to_vec());
             tasks.spawn(async move {
                 // It is never closed, so that there is a seat in the end.
                 let _seat = seats.acquire_owned().await;
-                (host, healer.on_host(problems, &seen).await)
+                (host, healer.on_host(problems, (&seen, &passed)).await)
             });
         }
         let mut all: BTreeMap<HostName, Round> = BTreeMap::new();

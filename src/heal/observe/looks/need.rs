@@ -28,8 +28,7 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
             });
             let Some(way) = best else { continue };
             let place = format!("{}:{}", way.address, way.port);
-            let one =
-                one.with("at", &way.at).with("address", &way.address).with("port", way.port).with("there", UNKNOWN);
+            let one = one.with("at", &way.at).with("address", &way.address).with("port", way.port);
             found.push(match &way.open {
                 Ok(true) => one.good(format!("{need} accepts connections at {place}")),
                 Ok(false) => one.with("answer", "refused").bad(format!("{need} refuses connections at {place}")),
@@ -42,9 +41,6 @@ fn judge(scene: &Scene<'_>, heard: &Heard) -> Vec<Observation> {
     }
     found
 }
-
-/// What is known of a need on its own host, where it is not `WELL` there.
-const UNKNOWN: &str = "unknown";
 
 /// What of a need only all observations together tell.
 pub(in crate::heal) fn join(all: &mut [Observation]) {
@@ -74,7 +70,7 @@ fn tell_well(all: &mut [Observation]) {
         let is = |(need, at, port): &(ServiceName, HostName, String)| {
             (need.as_str(), at.as_str(), port.as_str()) == (get("need"), get("at"), get("port"))
         };
-        let there = if well.iter().any(is) { WELL } else { UNKNOWN };
+        let there = if well.iter().any(is) { WELL } else { "unknown" };
         one.values.insert("there".into(), there.into());
     }
 }
