@@ -7,7 +7,7 @@ use std::process::Stdio;
 use libtest_mimic::{Failed, Trial};
 
 use super::kit::{Bench, Machine, port};
-use super::{trial, usual};
+use super::{pair, trial, usual};
 use crate::fixture::terminal::Terminal;
 
 pub fn trials() -> Vec<Trial> {
@@ -57,7 +57,7 @@ fn protected(machines: Vec<Machine>) -> Result<(), Failed> {
 
 /// It is asked for before any host is reached, once for all of them, and not shown.
 fn password(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let mut bench = Bench::new("sudo", machines);
     bench.user = "asks".into();
     let port = port();
@@ -100,7 +100,7 @@ fn overdue(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn session(machines: Vec<Machine>) -> Result<(), Failed> {
-    let [hop, one] = &usual(&machines)[..2] else { return Err("two hosts are needed".into()) };
+    let [hop, one] = &pair(&machines)[..] else { return Err("two hosts are needed".into()) };
     let mut bench = Bench::new("session", &[hop.clone(), one.clone()]);
     // On the hop, the lab's addresses are its own; hosts know each other by those of their containers.
     bench.doors.insert(one.name.clone(), (one.container_address.clone(), 22));

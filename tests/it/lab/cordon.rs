@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::kit::{Bench, Machine, port, wait};
-use super::{trial, usual};
+use super::{pair, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -18,7 +18,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn cordoned(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let (one, other) = (&machines[0], &machines[1]);
     let (mut bench, port) = (Bench::new("cordon", machines), port());
     let heal = "    heal: { policy: full, looks: 1 }\n";
@@ -65,7 +65,7 @@ fn cordoned(machines: Vec<Machine>) -> Result<(), Failed> {
 
 /// A run that stopped in the middle on a cordoned host is not settled; a cordoned host that is switched off stops nobody.
 fn apart(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let (one, other) = (&machines[0], &machines[1]);
     let (mut bench, ports) = (Bench::new("apart", machines), [port(), port()]);
     let names = [one.name.as_str(), other.name.as_str()];
@@ -137,7 +137,7 @@ fn playbook(bench: &Bench, verb: &str, risk: &str) -> Result<(), Failed> {
 }
 
 fn remedies(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let (one, other) = (&machines[0], &machines[1]);
     let (bench, ports) = (Bench::new("aside", machines), [port(), port(), port()]);
     let names = [one.name.as_str(), other.name.as_str()];
@@ -179,7 +179,7 @@ fn remedies(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn drained(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let (one, other) = (&machines[0], &machines[1]);
     let (bench, ports) = (Bench::new("drain", machines), [port(), port(), port()]);
     let names = [one.name.as_str(), other.name.as_str()];

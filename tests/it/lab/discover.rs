@@ -7,7 +7,7 @@ use crate::fixture::sshd::command;
 
 use super::docker::side_by_side;
 use super::kit::{Bench, Machine, port};
-use super::{trial, usual};
+use super::{suites, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -39,7 +39,7 @@ fn left(found: &Value, what: &str, why: &str) -> bool {
 }
 
 fn units_and_ports(machines: Vec<Machine>) -> Result<(), Failed> {
-    side_by_side(&usual(&machines), |machine| {
+    side_by_side(&suites(&machines), |machine| {
         let bench = Bench::new("found", std::slice::from_ref(machine));
         let (id, ports) = (bench.id.clone(), [port(), port(), port(), port()]);
         let _gone = Gone(|| {

@@ -9,7 +9,7 @@ use crate::fixture::delay_proxy::DelayProxy;
 use super::docker::side_by_side;
 use super::kit::{self, Bench, Machine, PATIENCE, Ran, port};
 use super::signals::Talk;
-use super::{kill, table, trial, usual};
+use super::{kill, pair, suites, table, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     let bare = Trial::ignorable_test("lab::a_host_without_tools_that_hangs_in_the_middle", || {
@@ -70,7 +70,7 @@ fn foreign(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn causes(machines: Vec<Machine>) -> Result<(), Failed> {
-    side_by_side(&usual(&machines), |machine| {
+    side_by_side(&suites(&machines), |machine| {
         let bench = Bench::new("cause", std::slice::from_ref(machine));
         let rows = [
             ("run: [/opt/none]", "hint: correct the first word of `run`"),
@@ -126,7 +126,7 @@ fn filled(machines: Vec<Machine>) -> Result<(), Failed> {
 
 /// It comes up, and dies while its check is asked; the unit's log says why.
 fn crashed(machines: Vec<Machine>) -> Result<(), Failed> {
-    side_by_side(&usual(&machines), |machine| {
+    side_by_side(&suites(&machines), |machine| {
         let (bench, port) = (Bench::new("crashed", std::slice::from_ref(machine)), port());
         bench.registry(&format!(
             "  {}-one:\n    type: native\n    host: {}\n    port: {port}\n    \
@@ -225,7 +225,7 @@ fn unreachable(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn skipped(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let world = tokio::runtime::Runtime::new()?;
     let target = format!("{}:{}", machines[1].address, machines[1].port).parse()?;
     let proxy = world.block_on(DelayProxy::start(target, Duration::ZERO));

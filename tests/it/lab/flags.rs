@@ -4,7 +4,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::kit::{Bench, Machine, PATIENCE, port, wait};
 use super::signals::Talk;
-use super::{trial, usual};
+use super::{pair, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -14,7 +14,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn chosen(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let [one, two] = machines else { return Err("two hosts are needed".into()) };
     let bench = Bench::new("flags", machines);
     let (db, api) = (port(), port());
@@ -63,7 +63,7 @@ fn chosen(machines: Vec<Machine>) -> Result<(), Failed> {
 
 /// What each host says comes as it is said, with who says it; not one host after the other.
 fn followed(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let [one, two] = machines else { return Err("two hosts are needed".into()) };
     let bench = Bench::new("follow", machines);
     // It repeats each line that is written into its pipe.

@@ -3,7 +3,7 @@
 use libtest_mimic::{Failed, Trial};
 
 use super::kit::{self, Bench, Machine, port};
-use super::{kill, table, trial, usual};
+use super::{kill, pair, table, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -125,7 +125,7 @@ fn opposite(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn rollback(machines: Vec<Machine>) -> Result<(), Failed> {
-    let fleet = Fleet::new("back", &usual(&machines)[..2]);
+    let fleet = Fleet::new("back", &pair(&machines)[..]);
     let service = format!("{}-one", fleet.bench.id);
     let mut releases = Vec::new();
     for version in ["one", "two", "three"] {
@@ -163,7 +163,7 @@ fn rollback(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn remove(machines: Vec<Machine>) -> Result<(), Failed> {
-    let fleet = Fleet::new("gone", &usual(&machines)[..2]);
+    let fleet = Fleet::new("gone", &pair(&machines)[..]);
     let service = format!("{}-one", fleet.bench.id);
     let folder = format!("{}/services/{service}", fleet.bench.base());
     fleet.write("one", "canary: 0");

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fixture::delay_proxy::DelayProxy;
 
 use super::kit::{Bench, Machine, Ran, port};
-use super::{trial, usual};
+use super::{pair, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("who_is_well_is_left_alone", harmless)]
@@ -19,7 +19,7 @@ pub fn trials() -> Vec<Trial> {
 const AT_ONCE: u64 = 4;
 
 fn harmless(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let count: u64 = if super::kit::full() { 500 } else { 20 };
     let world = tokio::runtime::Runtime::new()?;
     let mut bench = Bench::new("harmless", machines);

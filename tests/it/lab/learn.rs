@@ -7,7 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::kit::{Bench, Machine, Ran, port};
-use super::{trial, usual};
+use super::{pair, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("what_helped_once_helps_sooner_elsewhere", pairs)]
@@ -139,7 +139,7 @@ impl Place<'_> {
 }
 
 fn pairs(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let count = if super::kit::full() { PAIRS.len() } else { 1 };
     let bench = Bench::new("learn", machines);
     std::fs::write(bench.at("faulty.py"), program(PAIRS))?;

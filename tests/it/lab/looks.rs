@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::docker::side_by_side;
 use super::kit::{self, Bench, Machine, PATIENCE, Ran, port, wait};
-use super::{trial, usual};
+use super::{suites, trial};
 
 pub fn trials() -> Vec<Trial> {
     let busybox = Trial::ignorable_test("lab::a_host_of_busybox_is_seen", || {
@@ -22,9 +22,9 @@ pub fn trials() -> Vec<Trial> {
     });
     vec![
         busybox,
-        trial("a_look_that_hangs_costs_itself_alone", |machines| side_by_side(&usual(&machines), hangs)),
-        trial("a_file_that_hangs_costs_its_service_alone", |machines| side_by_side(&usual(&machines), silent)),
-        trial("a_flapping_service_is_left_alone", |machines| side_by_side(&usual(&machines), flaps)),
+        trial("a_look_that_hangs_costs_itself_alone", |machines| side_by_side(&suites(&machines), hangs)),
+        trial("a_file_that_hangs_costs_its_service_alone", |machines| side_by_side(&suites(&machines), silent)),
+        trial("a_flapping_service_is_left_alone", |machines| side_by_side(&suites(&machines), flaps)),
     ]
 }
 

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::docker::side_by_side;
 use super::kit::{self, Bench, Machine, PATIENCE, Ran, port, wait};
-use super::{trial, usual};
+use super::{suites, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("a_deadline_in_a_remedy_ends_what_follows", |machines| side_by_side(&usual(&machines), deadline)),
-        trial("what_a_remedy_has_started_is_waited_for", |machines| side_by_side(&usual(&machines), started)),
-        trial("who_needs_what_is_starting_is_not_given_up", |machines| side_by_side(&usual(&machines), waits)),
+        trial("a_deadline_in_a_remedy_ends_what_follows", |machines| side_by_side(&suites(&machines), deadline)),
+        trial("what_a_remedy_has_started_is_waited_for", |machines| side_by_side(&suites(&machines), started)),
+        trial("who_needs_what_is_starting_is_not_given_up", |machines| side_by_side(&suites(&machines), waits)),
     ]
 }
 

@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::docker::side_by_side;
 use super::kit::{Bench, Machine, port};
-use super::{trial, usual};
+use super::{suites, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("systemd_keeps_a_unit_to_what_the_registry_says", all)]
@@ -64,7 +64,7 @@ fn shown(machine: &Machine, unit: &str, keys: &[&str]) -> BTreeMap<String, Strin
 }
 
 fn all(machines: Vec<Machine>) -> Result<(), Failed> {
-    side_by_side(&usual(&machines), |machine| {
+    side_by_side(&suites(&machines), |machine| {
         let bench = Bench::new("props", std::slice::from_ref(machine));
         let (port, name) = (port(), format!("{}-one", bench.id));
         let unit = format!("portoser-{name}.service");
@@ -74,7 +74,7 @@ fn all(machines: Vec<Machine>) -> Result<(), Failed> {
         let told = shown(machine, &unit, &keys);
         let wanted: BTreeMap<String, String> = TOLD.iter().map(|(key, is)| ((*key).into(), (*is).into())).collect();
         assert_eq!(told, wanted, "on {}", machine.name);
-        // Or by name; what is usual does not come along.
+        // Or by name; what is suites does not come along.
         let chosen = WRITTEN.replace("harden: true", HARDENED);
         bench.registry(&bench.service("one", &[&machine.name], port, "one", &chosen));
         bench.run(&["deploy", "--all"]).exits(0);

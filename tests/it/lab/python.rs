@@ -10,7 +10,7 @@ use crate::fixture::sshd::command;
 use crate::fixture::wheel;
 
 use super::kit::{Bench, Machine, port};
-use super::{kill, trial, usual};
+use super::{kill, suites, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -78,12 +78,8 @@ impl Project<'_> {
 const RUN: &str = "    run: [python, ./app.py]\n";
 
 fn life(machines: Vec<Machine>) -> Result<(), Failed> {
-    let mut machines = usual(&machines);
-    if !super::kit::full() {
-        // Each host makes several virtual environments with its own pip, which takes its time; and what runs once needs another
-        // host on which it does not.
-        machines.truncate(2);
-    }
+    // What runs once needs another host on which it does not.
+    let machines = suites(&machines);
     let all = machines.len();
     let bench = Bench::new("py", &machines);
     let project = Project { bench: &bench, port: port() };

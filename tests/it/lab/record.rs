@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fixture::sshd::command;
 
 use super::kit::{Bench, Machine, Ran, port};
-use super::{trial, usual};
+use super::{pair, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -85,7 +85,7 @@ fn watched(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn resumed(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let port = port();
     let bench = Bench::new("resumed", machines);
     let names = machines.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
@@ -121,7 +121,7 @@ fn resumed(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn restarted(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let port = port();
     let bench = Bench::new("restarted", machines);
     let names = machines.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
@@ -156,7 +156,7 @@ fn restarted(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn history(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let port = port();
     let bench = Bench::new("history", machines);
     let names = machines.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();

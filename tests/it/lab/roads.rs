@@ -3,7 +3,7 @@
 use libtest_mimic::{Failed, Trial};
 
 use super::kit::{Bench, Machine, port};
-use super::{trial, usual};
+use super::{pair, trial, usual};
 use crate::fixture::mixed::SERVER;
 use crate::fixture::sshd::command;
 
@@ -13,7 +13,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// The registry names the way first, and then the user's ssh_config alone does.
 fn behind(machines: Vec<Machine>) -> Result<(), Failed> {
-    let [hop, far] = &usual(&machines)[..2] else { return Err("two hosts are needed".into()) };
+    let [hop, far] = &pair(&machines)[..] else { return Err("two hosts are needed".into()) };
     let mut bench = Bench::new("behind", &[hop.clone(), far.clone()]);
     // On the hop, the lab's addresses are its own; hosts know each other by those of their containers.
     bench.doors.insert(far.name.clone(), (far.container_address.clone(), 22));

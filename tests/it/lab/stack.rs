@@ -4,7 +4,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::counted::Counted;
 use super::kit::{Bench, Machine, port};
-use super::{kill, table, trial, usual};
+use super::{kill, pair, table, trial, usual};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -74,7 +74,7 @@ fn stack(machines: Vec<Machine>) -> Result<(), Failed> {
 }
 
 fn tells(machines: Vec<Machine>) -> Result<(), Failed> {
-    let machines = &usual(&machines)[..2];
+    let machines = &pair(&machines)[..];
     let bench = Bench::new("tells", machines);
     let hosts: Vec<&str> = machines.iter().map(|one| one.name.as_str()).collect();
     let port = port();
