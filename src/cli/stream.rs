@@ -20,10 +20,13 @@ pub(super) struct Lines(Vec<u8>);
 impl Lines {
     /// The lines that are whole now.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.0.extend_from_slice(bytes);
-        let Some(end) = self.0.iter().rposition(|&byte| byte == b'\n') else { return Vec::new() };
-        let rest = self.0.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.0, rest);
+        // What came before has no end of a line: to look through it again with each piece would take a long line's square.
+        let Some(end) = bytes.iter().rposition(|&byte| byte == b'\n') else {
+            self.0.extend_from_slice(bytes);
+            return Vec::new();
+        };
+        self.0.extend_from_slice(&bytes[..=end]);
+        let whole = std::mem::replace(&mut self.0, bytes[end + 1..].to_vec());
         String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect()
     }
 
@@ -104,5 +107,33 @@ async fn forward(input: Sender<Vec<u8>>) {
         if input.send(bytes[..length].to_vec()).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_where_they_end_however_they_come() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.push(b"a\nb\r\nc"), ["a", "b"]);
+        assert_eq!(lines.push(b""), Vec::<String>::new());
+        assert_eq!(lines.push(b"d\n"), ["cd"]);
+        assert_eq!(lines.rest(), None);
+        assert!(lines.push(b"e\xff").is_empty());
+        assert_eq!(lines.rest().as_deref(), Some("e\u{fffd}"));
+    }
+
+    #[test]
+    fn a_long_line_takes_as_long_as_it_is_long() {
+        let began = std::time::Instant::now();
+        let (mut lines, piece) = (Lines::default(), [b'x'; 1 << 10]);
+        // Looked through from the beginning with each piece, this is 128 GiB.
+        for _ in 0..16 << 10 {
+            assert!(lines.push(&piece).is_empty());
+        }
+        assert_eq!(lines.rest().map(|line| line.len()), Some(16 << 20));
+        assert!(began.elapsed().as_secs() < 20, "it took {:?}", began.elapsed());
     }
 }
