@@ -284,17 +284,17 @@ namesake() { # NAMES IMAGE: of a container that no compose made, the image in JS
 answers= lives= lived=
 life='{{.Id}} {{.State.StartedAt}} {{json (index .Config.Labels "com.docker.compose.project")}}'
 
-stray() { # NAME: with the units that its record names, as nobody else knows them
+stray() { # NAME: with the units that its record names, where nobody has `asked` for them: the registry may not know it, or mean others
   record=
   service "$1"
-  case $record in *'"supervisor":"compose"'*) return ;; esac
-  rest=$record scope=system
+  case $record in *'"supervisor":"compose"'* | *'"supervisor":"process"'*) return ;; esac
   # A quote inside of a text is escaped in JSON, so that no text can pass for these.
+  rest=${record%%'],"user":'*} scope=system
   case $record in *'"scope":"user"'*) scope=user ;; esac
   set --
   while :; do
     case $rest in *'{"name":"'*) rest=${rest#*'{"name":"'} ;; *) break ;; esac
-    set -- "$@" "${rest%%'"'*}"
+    case $asked in *" ${rest%%'"'*} "*) ;; *) set -- "$@" "${rest%%'"'*}" ;; esac
   done
   [ $# = 0 ] || units "$scope" "$@"
 }

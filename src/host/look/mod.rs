@@ -98,6 +98,8 @@ pub fn script(question: &Question) -> String {
 pub fn script_beside(question: &Question, more: &str) -> String {
     let mut script = format!("{LIBRARY}{}", run::peek());
     script.push_str(if more.is_empty() { "" } else { GUARD });
+    let asked: Vec<_> = question.units.iter().map(|unit| unit.1.as_str()).collect();
+    script.push_str(&format!("asked={}\n", quote(&format!(" {} ", asked.join(" ")))));
     let mut call = |words: &[&str]| call(&mut script, words);
     call(&host_words(question.base.as_deref()));
     if question.versions {
@@ -107,7 +109,7 @@ pub fn script_beside(question: &Question, more: &str) -> String {
         call(&["pythons"].into_iter().chain(question.pythons.iter().map(String::as_str)).collect::<Vec<_>>());
     }
     for service in &question.services {
-        call(&["apart", "service", service.as_str()]);
+        call(&["apart", "stray", service.as_str()]);
         if question.past {
             call(&["past", service.as_str()]);
         }
