@@ -332,6 +332,7 @@ async fn conclude(
     match planned {
         Ok(mut plan) => {
             rested(ground, &aim, &mut plan, &survey);
+            tell_left(ground, &plan);
             if let Some(fault) = unfit(ground, (&plan, &survey), (strays, &hosts)) {
                 ground.part(&survey.far).await;
                 return Err(fault);
@@ -359,6 +360,16 @@ fn unfit(
     }
     let closed = closed(plan, &survey.seen);
     (!closed.is_empty()).then_some(Fault::Closed(closed))
+}
+
+/// Tells which units of the host are not managed any more.
+fn tell_left(ground: &Ground, plan: &Plan) {
+    for change in &plan.changes {
+        for unit in change.left() {
+            let text = format!("{}: {unit} belongs to the host, and stays as it is", change.service);
+            ground.tell(Event::Note { host: Some(change.host.clone()), text });
+        }
+    }
 }
 
 /// Tells what a way back does not take back, and for what there is none.

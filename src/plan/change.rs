@@ -8,6 +8,7 @@ use crate::host::push::Image;
 use crate::host::run::{Tree, TreeEntry};
 use crate::host::{Fetch, Record};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, UnitChange, quote};
+use crate::plan::diff::{left, theirs};
 use crate::plan::make::RefusedAt;
 use crate::plan::seal::seal;
 use crate::plan::texts::TextChange;
@@ -103,6 +104,16 @@ impl Change {
         let words: Vec<_> = before.once.as_ref()?.words.iter().map(|word| quote(word)).collect();
         let short = before.release.as_str().get(..8).unwrap_or_default();
         Some(format!("this goes back across `{}`, which ran with {short} and is not undone", words.join(" ")))
+    }
+
+    /// The units of the host's own that this service managed and does not any more: they stay as they are.
+    #[must_use]
+    pub fn left(&self) -> Vec<&str> {
+        match (&self.before_record, self.action) {
+            (Some(before), Action::Deploy) => left(before, &self.record).collect(),
+            (_, Action::Turn(Turn::Remove)) => theirs(&self.record).map(|unit| unit.name.as_str()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The trees to send, if any must be sent.

@@ -2,10 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{OURS, Record, Supervisor};
+use crate::host::{OURS, Record, Supervisor, UnitFile};
 
 /// The most lines that name single files; the rest is counted.
 const FILES: usize = 6;
+
+/// The units that a release manages and that are the host's own.
+pub(super) fn theirs(record: &Record) -> impl Iterator<Item = &UnitFile> {
+    let own = record.supervisor == Supervisor::Systemd;
+    record.units.iter().filter(move |unit| own && unit.path.is_none())
+}
+
+/// The units of the host's own that a release managed and the next one does not: nothing of ours stops them.
+pub(super) fn left<'a>(before: &'a Record, after: &'a Record) -> impl Iterator<Item = &'a str> {
+    let stays = |unit: &&UnitFile| !after.units.iter().any(|new| new.name == unit.name);
+    theirs(before).filter(stays).map(|unit| unit.name.as_str())
+}
 
 /// One line for each difference that matters.
 #[must_use]
@@ -19,6 +31,8 @@ pub fn differences(before: Option<&Record>, after: &Record) -> Vec<String> {
         let new = after.summary.get(key).unwrap_or(&none);
         if old != new && key == "user" && after.supervisor != Supervisor::Compose {
             lines.push(format!("user: {old} -> {new}; its shared folder goes along, what lies in it keeps its owner"));
+        } else if old != new && key == "unit" && left(before, after).any(|unit| unit == old) {
+            lines.push(format!("unit: {old} -> {new}; {old} belongs to the host, and stays as it is"));
         } else if old != new {
             lines.push(format!("{key}: {old} -> {new}"));
         }
