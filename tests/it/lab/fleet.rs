@@ -1,6 +1,7 @@
 //! Several hosts: who goes first, who goes back, who is left alone; and the ways back by hand.
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
 
 use super::kit::{self, Bench, Machine, port};
 use super::{kill, pair, table, trial, usual};
@@ -224,8 +225,22 @@ fn own_unit(machines: Vec<Machine>) -> Result<(), Failed> {
     bench.run(&["deploy", "--all"]).exits(0);
     assert_eq!((bench.answer(machine, port).as_str(), ours().as_str()), ("", "inactive\n0\n"));
     bench.run(&["status"]).exits(0);
-    bench.run(&["rollback", &name]).exits(0);
+    // The registry means another unit now, and what runs is seen all the same.
+    bench.registry(&bench.service("one", &[&machine.name], port, "one", ""));
+    let status: Value = serde_json::from_str(&bench.run(&["status", "--json"]).exits(8).out)?;
+    let seen = &status["services"][0]["units"][0];
+    assert_eq!((&seen["name"], &seen["active"]), (&json!(unit), &json!("active")), "{status}");
+    // It is the host's own: nobody stops it, and that is said.
+    let stays = format!("{unit} belongs to the host, and stays as it is");
+    let plan = bench.run(&["plan"]).exits(0);
+    assert!(plan.out.contains(&format!("unit: {unit} -> (none); {stays}")), "{}", plan.out);
+    let back = bench.run(&["rollback", &name]).exits(0);
+    assert!(back.err.contains(&format!("{name}: {stays}")), "{}", back.err);
     assert_eq!((bench.answer(machine, port).as_str(), ours().as_str()), ("one", "active\n1\n"));
+    assert_eq!(machine.inside(&format!("systemctl is-active {unit}")), "active\n");
+    bench.registry(&format!("  {name}:\n    type: native\n    host: {}\n    unit: no-{unit}\n", machine.name));
+    let none = bench.run(&["deploy", "--all", "--no-auto-heal"]).exits(5);
+    assert!(none.err.contains(&format!("the host has no unit `no-{unit}`")), "{}", none.err);
     Ok(())
 }
 
