@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::history::find::{Finder, Found};
 use crate::cli::{Exit, Face, Failure, safe};
-use crate::host::Record;
+use crate::host::{OURS, Record};
 use crate::journal::{Difference, JournalError, differences};
 use crate::model::{FailureKind, RunId};
 
@@ -44,8 +44,20 @@ impl Compare {
         if found.is_empty() {
             face.talk("they do not differ");
         }
+        let mut told = Vec::new();
         for difference in &found {
-            lines(difference).iter().for_each(|line| face.data(line));
+            told.extend(file(difference).map_or_else(|| lines(difference), |line| vec![safe(&line).into_owned()]));
+        }
+        // Several files of ours hold the environment.
+        told.dedup();
+        told.iter().for_each(|line| face.data(line));
+        if before.service == after.service && told.iter().any(|line| line.starts_with("~ file ")) {
+            face.flush();
+            let (service, release) = (&before.service, &before.release);
+            face.talk(format!(
+                "hint: where one of them is in force, `portoser rollback {service} --to {release} --dry-run` (or the other's id) shows \
+                 how their texts differ"
+            ));
         }
         Ok(finder.exit())
     }
@@ -65,6 +77,25 @@ fn release(finder: &mut Finder<'_>, prefix: &str) -> Result<Record, Failure> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A file that came, went or is another one, as a plan tells it: a hash says nothing to a person. None of what is no file with a hash.
+fn file(difference: &Difference) -> Option<String> {
+    let path = difference.what.strip_prefix("file ")?;
+    if path.strip_prefix(OURS).is_some_and(|rest| rest.starts_with("/env.")) {
+        return Some("~ environment".into());
+    }
+    let mark = |mark: &Option<String>| match mark.as_deref().map(|mark| mark.split_once(' ')) {
+        Some(Some(("->", _)) | None) => Err(()),
+        Some(Some((mode, hash))) => Ok(Some((mode.to_owned(), hash.to_owned()))),
+        None => Ok(None),
+    };
+    Some(match (mark(&difference.before).ok()?, mark(&difference.after).ok()?) {
+        (None, _) => format!("+ file {path}"),
+        (_, None) => format!("- file {path}"),
+        (Some((old, _)), Some((new, _))) if old != new => format!("~ file {path} (mode {old} -> {new})"),
+        _ => format!("~ file {path}"),
+    })
 }
 
 /// A difference in lines: short values on one line each, long texts by the lines in which they differ.
@@ -110,6 +141,21 @@ fn changed<'t>(before: &[&'t str], after: &[&'t str]) -> Vec<(char, &'t str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_told_without_their_hashes() {
+        let told = |what: &str, before: Option<&str>, after: Option<&str>| {
+            let [before, after] = [before, after].map(|mark| mark.map(str::to_owned));
+            file(&Difference { what: what.into(), before, after })
+        };
+        assert_eq!(told("file a b", Some("644 00"), Some("644 11")).as_deref(), Some("~ file a b"));
+        assert_eq!(told("file a", Some("644 00"), Some("600 00")).as_deref(), Some("~ file a (mode 644 -> 600)"));
+        assert_eq!(told("file a", None, Some("644 11")).as_deref(), Some("+ file a"));
+        assert_eq!(told("file a", Some("644 11"), None).as_deref(), Some("- file a"));
+        assert_eq!(told("file .portoser/env.2", None, Some("600 11")).as_deref(), Some("~ environment"));
+        assert_eq!(told("file a", Some("-> b"), Some("-> c")), None);
+        assert_eq!(told("port", Some("80"), Some("81")), None);
+    }
 
     #[test]
     fn only_the_lines_that_differ_are_shown() {
