@@ -1,6 +1,6 @@
 //! What this machine remembers of its runs: who did what to which service on which host, and how it ended; what each
 //! release was. One SQLite file in the state folder, which any number of portosers write at once.
-//! It is a memory, not the truth: that is on the hosts. It never holds a secret, and nothing is ever deleted from it.
+//! It is a memory, not the truth: that is on the hosts. It never holds a secret, and only the lines of old runs are ever deleted from it.
 
 mod cordon;
 mod database;
@@ -8,6 +8,7 @@ mod entry;
 mod error;
 mod folder;
 mod lease;
+mod prune;
 mod read;
 mod release;
 mod remedy;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rusqlite::types::Value;
 
 use super::*;
-use crate::model::{Event, HostName, Outcome, RunId, ServiceName};
+use crate::model::{Event, FixedClock, HostName, Outcome, RunId, ServiceName};
 
 fn start(number: u32, text: &[String], absent: bool) -> StartOfRun {
     let given = |at: usize| text.get(at).filter(|_| !absent).cloned();
@@ -68,6 +68,48 @@ fn a_remedy_is_told_while_it_runs_and_when_it_ended() {
     assert_eq!((all[0].verdict, all[0].problem.as_str()), (Some(Verdict::Helped), "port '1'"));
     assert!(all[0].ended >= Some(all[0].began) && all[1].service.is_none() && all[1].verdict.is_none());
     assert!(journal.remedies(all[0].began + jiff::SignedDuration::from_hours(1)).expect("readable").is_empty());
+}
+
+#[test]
+fn old_runs_lose_their_lines_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |days: i64| Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(days * 24);
+    let open = |days| Journal::open_with(folder.path(), Arc::new(FixedClock(at(days)))).expect("opens");
+    let journal = open(0);
+    let text = vec!["x".to_owned(); 6];
+    let kept = |outcome| {
+        let (host, service) =
+            (HostName::try_from("web1").expect("a name"), ServiceName::try_from("api").expect("a name"));
+        Event::Ended { host, service, outcome, release: None }
+    };
+    let end = |journal: &Journal, number, outcome| {
+        let (run, _) = told(journal, &start(number, &text, false), "x");
+        run.tell(&kept(outcome)).expect("told");
+        run.end(0).expect("ends");
+    };
+    // Replaced later; without an end; and what runs there still.
+    end(&journal, 1, Outcome::Committed);
+    drop(told(&journal, &start(2, &text, false), "x"));
+    end(&open(1), 3, Outcome::Committed);
+    end(&open(2), 4, Outcome::RolledBack);
+    let lines = |journal: &Journal| {
+        [1, 2, 3, 4].map(|number| journal.events(&RunId::new(Timestamp::UNIX_EPOCH, number)).expect("readable").len())
+    };
+    // Old, but among the newest.
+    let later = open(200);
+    end(&later, 5, Outcome::RolledBack);
+    assert!(lines(&later).iter().all(|lines| *lines >= 2), "{:?}", lines(&later));
+    for number in 0..u32::try_from(prune::RUNS).expect("a number") {
+        later.begin_run(&start(100 + number, &text, false)).expect("begins").end(0).expect("ends");
+    }
+    // Many, and not a day's first.
+    assert!(lines(&later).iter().all(|lines| *lines >= 2), "{:?}", lines(&later));
+    let last = open(201);
+    end(&last, 9999, Outcome::RolledBack);
+    let [replaced, open, standing, back] = lines(&last);
+    assert_eq!((replaced, back), (0, 0));
+    assert!(open >= 2 && standing >= 2);
+    assert_eq!(last.runs(2000).expect("readable").len(), 1006);
 }
 
 /// Where a row may be damaged.

@@ -131,7 +131,10 @@ impl OpenRun {
                 params![self.id.as_str(), ended, i64::from(code)],
             )
             .map(drop)
-            .map_err(|source| JournalError::sql(&self.journal.file, source))
+            .map_err(|source| JournalError::sql(&self.journal.file, source))?;
+        // It is no fault of this run when it does not work; the next day's first one tries again.
+        let _ = self.journal.prune();
+        Ok(())
     }
 
     fn write(&self, pending: &mut Pending) -> Result<(), JournalError> {

@@ -66,6 +66,9 @@ fn show_run(face: &Face, journal: &Journal, run: &Run) -> Result<(), Failure> {
     let read: Vec<_> =
         events.iter().filter_map(|(_, event)| serde_json::from_value::<Event>(event.clone()).ok()).collect();
     replay(&read, face.flags.verbose).iter().for_each(|line| face.data(line));
+    if events.is_empty() && run.end.is_some() {
+        face.talk("what happened line by line is not remembered any more");
+    }
     if read.len() < events.len() {
         face.warn(format!("{} events of another version of portoser are not shown", events.len() - read.len()));
     }
