@@ -14,7 +14,8 @@ use crate::transport::Lost;
 /// Bring to hosts what their services need: base folder, users, Python, uv, docker, compose
 ///
 /// What is lacking is shown and asked about first. Packages come from the host's own package manager, uv from there or from
-/// the package index that the host is set to. What is there already is left as it is. `--quiet` and `--json` need `--yes`.
+/// the package index that the host is set to. What is there already is left as it is. `--quiet` and `--json` need `--yes`. Ends with 5
+/// when something could not be brought, and with 4 when a host could not be seen.
 #[derive(Debug, clap::Args)]
 pub(super) struct Prepare {
     /// The hosts; all of the registry, if none is named
@@ -130,5 +131,6 @@ fn exit(found: &Lacking, looked: bool) -> Exit {
         return Exit(FailureKind::Unreachable.code());
     }
     let lacking = found.values().flatten().any(|things| !things.is_empty());
-    if lacking && !looked { Exit(FailureKind::Internal.code()) } else { Exit::DONE }
+    // No service was touched: what ran there runs as it did.
+    if lacking && !looked { Exit(FailureKind::RolledBack.code()) } else { Exit::DONE }
 }
