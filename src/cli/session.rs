@@ -192,6 +192,9 @@ pub(super) async fn carry(
         Err(failure) => failure.kind().code(),
     };
     let ended = open.end(code).map_err(|error| journal(&error)).and(ended);
+    if stop.soon.is_cancelled() {
+        leave(app, &stop).await;
+    }
     print(face, document, ended.map(Exit))
 }
 
