@@ -19,7 +19,7 @@ use crate::model::Outcome;
 #[derive(Debug, clap::Args)]
 pub(super) struct Runs {
     /// How many to list
-    #[arg(long, short = 'n', default_value_t = 20, value_name = "NUMBER")]
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Only runs without an end: still running, or their controller was lost
     #[arg(long)]

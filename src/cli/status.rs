@@ -39,7 +39,8 @@ impl Status {
         if face.flags.json || face.flags.events {
             face.document(&json!({ "services": all.iter().map(document).collect::<Vec<_>>() }));
         } else {
-            let heading = ["SERVICE", "HOST", "RELEASE", "STATE", "SINCE", "RESTARTS", "HEALTH", "DRIFT"];
+            // The last one is the longest, and makes no other wider.
+            let heading = ["SERVICE", "HOST", "RELEASE", "STATE", "SINCE", "RESTARTS", "DRIFT", "HEALTH"];
             table(face, heading, &all.iter().map(row).collect::<Vec<_>>());
             face.flush();
             hints(face, &all);
@@ -65,7 +66,7 @@ fn row(one: &Standing) -> [String; 8] {
     let host = one.host.to_string();
     let found = match &one.found {
         Ok(found) => found,
-        Err((why, _)) => return [service, host, dash(), "unseen".into(), dash(), dash(), why.clone(), dash()],
+        Err((why, _)) => return [service, host, dash(), "unseen".into(), dash(), dash(), dash(), why.clone()],
     };
     let Some(release) = &found.release else {
         let state = if one.service.is_some() { "not there" } else { "nothing is there" };
@@ -87,7 +88,7 @@ fn row(one: &Standing) -> [String; 8] {
     let ages = found.units.iter().filter_map(|(_, unit)| unit.as_ref()?.age(found.uptime));
     let since = ages.min().map_or_else(dash, |age| format!("{} ago", duration(age)));
     let health = if one.registered { health(found) } else { "not in the registry".into() };
-    [service, host, short(release).to_owned(), states.join(", "), since, restarts.to_string(), health, drift]
+    [service, host, short(release).to_owned(), states.join(", "), since, restarts.to_string(), drift, health]
 }
 
 fn health(found: &Found) -> String {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 
 use crate::cli::flags::{Color, Flags};
 use crate::cli::{Exit, Face, Failure};
@@ -47,6 +47,13 @@ pub(super) fn answer(error: &clap::Error, words: &[OsString]) -> u8 {
         // With a variable such as PORTOSER_STATE set, clap does not count the command line as empty.
         ErrorKind::MissingSubcommand if error.render().to_string().contains("'portoser' requires") => {
             bare(face, &crate::cli::command().render_help().to_string())
+        }
+        // The nearest name of a verb is `heal`, which is not meant.
+        ErrorKind::InvalidSubcommand
+            if error.get(ContextKind::InvalidSubcommand).is_some_and(|word| word.to_string() == "help") =>
+        {
+            let failure = Failure::say(FailureKind::Usage, "there is no verb `help`");
+            face.close(Err(failure.hint(format!("see `{} --help`", verb(words)))))
         }
         _ => face.close(Err(failure(&error.render().to_string(), &verb(words)))),
     }

@@ -86,8 +86,11 @@ fn version_needs_next_to_nothing() -> Result<(), Failed> {
 
 fn wrong_words_exit_with_2() -> Result<(), Failed> {
     let state = folder();
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["histroy"], "error: unrecognized subcommand `histroy`\nhint: "),
+        (&["help", "host", "add"], "error: there is no verb `help`\nhint: see `portoser host add --help`"),
+        (&["runs", "-n", "0"], "error: invalid value `0` for `--limit <NUMBER>`"),
+        (&["history", "-n", "0"], "error: invalid value `0` for `--limit <NUMBER>`"),
         (&["runs", "--limti", "3"], "error: unexpected argument `--limti` found\nhint: "),
         (&["runs", "--limit", "many"], "error: invalid value `many` for `--limit <NUMBER>`: "),
         (&["history", "No Such"], "error: invalid value `No Such` for `[SERVICE]`: \"No Such\" is not a service name"),

@@ -30,7 +30,7 @@ pub(super) struct History {
     #[arg(value_name = "SERVICE")]
     service: Option<ServiceName>,
     /// How many entries to show
-    #[arg(long, short = 'n', default_value_t = 50, value_name = "NUMBER")]
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Leave out what was in place already or not touched
     #[arg(long)]
