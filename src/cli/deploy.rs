@@ -30,7 +30,7 @@ pub(super) struct Reach {
     /// Every service of the registry
     #[arg(long)]
     pub(super) all: bool,
-    /// Services that carry this label; may be given several times
+    /// Services that carry this label, beside those that are named; given several times, those that carry all of them
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub(super) label: Vec<(String, String)>,
     /// Only on this host; may be given several times. One that has nothing to do is told

@@ -40,7 +40,7 @@ pub enum SelectFault {
     #[error("no service named `{0}` in the registry")]
     Service(ServiceName, Option<String>),
     #[error("no host named `{0}` in the registry")]
-    Host(HostName),
+    Host(HostName, Option<String>),
     #[error("no service is named")]
     Nothing,
     #[error("there is no service in the registry")]
@@ -56,14 +56,20 @@ impl SelectFault {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Service(_, Some(near)) => format!("did you mean `{near}`?"),
+            Self::Service(_, Some(near)) | Self::Host(_, Some(near)) => format!("did you mean `{near}`?"),
             Self::Service(..) | Self::Labels(_) => "see `portoser list`".into(),
-            Self::Host(_) => "see `portoser list --hosts`".into(),
+            Self::Host(..) => "see `portoser list --hosts`".into(),
             Self::Nowhere(_) => "`portoser list` shows what runs where".into(),
             Self::Nothing => "name services, or give --all or --label".into(),
             Self::Empty => "`portoser service add` adds one".into(),
         }
     }
+}
+
+/// The fault of a host that nobody knows, with the nearest one that is known.
+fn homeless(registry: &Registry, name: &HostName) -> SelectFault {
+    let near = nearest(name.as_str(), registry.hosts.keys().map(HostName::as_str));
+    SelectFault::Host(name.clone(), near.map(str::to_owned))
 }
 
 /// The fault of a name that nobody knows, with the nearest one that is known.
@@ -139,7 +145,7 @@ pub(super) fn select_with(
         return select(registry, selection);
     }
     if let Some(host) = selection.hosts.iter().find(|host| !registry.hosts.contains_key(*host)) {
-        return Err(SelectFault::Host(host.clone()));
+        return Err(homeless(registry, host));
     }
     let (mut services, hosts) = (strays.clone(), selection.hosts.iter().cloned().collect());
     let known: Vec<_> = selection.services.iter().filter(|name| is_placed(registry, name, &hosts)).cloned().collect();
@@ -170,7 +176,7 @@ pub fn select(
 ) -> Result<(BTreeSet<ServiceName>, BTreeSet<HostName>), SelectFault> {
     for host in &selection.hosts {
         if !registry.hosts.contains_key(host) {
-            return Err(SelectFault::Host(host.clone()));
+            return Err(homeless(registry, host));
         }
     }
     let mut names: BTreeSet<ServiceName> = BTreeSet::new();
@@ -180,10 +186,14 @@ pub fn select(
         }
         names.insert(name.clone());
     }
-    let labelled = |service: &&Service| {
-        let carried = selection.labels.iter().all(|(key, value)| service.labels.get(key) == Some(value));
-        selection.all || (!selection.labels.is_empty() && carried)
-    };
+    let carries =
+        |service: &Service| selection.labels.iter().all(|(key, value)| service.labels.get(key) == Some(value));
+    // Beside names, too, a label that nobody carries is a slip.
+    if !selection.labels.is_empty() && !registry.services.is_empty() && !registry.services.values().any(carries) {
+        let labels: Vec<_> = selection.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        return Err(SelectFault::Labels(labels.join(" ")));
+    }
+    let labelled = |service: &&Service| selection.all || (!selection.labels.is_empty() && carries(service));
     let here =
         |service: &Service| selection.hosts.is_empty() || service.hosts.iter().any(|h| selection.hosts.contains(h));
     let hosts_alone = names.is_empty() && !selection.all && selection.labels.is_empty() && !selection.hosts.is_empty();
@@ -193,12 +203,8 @@ pub fn select(
         if registry.services.is_empty() {
             return Err(SelectFault::Empty);
         }
-        if selection.labels.is_empty() {
-            let hosts: Vec<_> = selection.hosts.iter().map(ToString::to_string).collect();
-            return Err(if hosts.is_empty() { SelectFault::Nothing } else { SelectFault::Nowhere(hosts.join(", ")) });
-        }
-        let labels: Vec<_> = selection.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        return Err(SelectFault::Labels(labels.join(" ")));
+        let hosts: Vec<_> = selection.hosts.iter().map(ToString::to_string).collect();
+        return Err(if hosts.is_empty() { SelectFault::Nothing } else { SelectFault::Nowhere(hosts.join(", ")) });
     }
     if selection.with_needs {
         names = Graph::of(registry).with_needs(names);

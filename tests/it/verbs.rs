@@ -124,6 +124,11 @@ fn a_life_without_an_init_system(place: &Place) -> Outcome {
     let again = place.document(0, &["stop", "--all"])?;
     assert_eq!(outcomes(&again), ["nothing-to-do"; 2]);
     assert!(place.want(8, &["status"])?.out.contains("it does not run"));
+    // A slip does nothing, also beside what is right.
+    let slip = place.want(2, &["start", "above", "--label", "no=where"])?;
+    assert!(slip.err.contains("no service carries the labels no=where"), "{}", slip.err);
+    let slip = place.want(2, &["start", "above", "--host", "bx"])?;
+    assert!(slip.err.contains("no host named `bx` in the registry\nhint: did you mean `box`?"), "{}", slip.err);
     place.want(0, &["start", "above", "--with-needs"])?;
     place.want(0, &["restart", "--all"])?;
     place.want(0, &["status"])?;
