@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cli::{Exit, Face, Failure, session, stream};
+use crate::cli::{Exit, Face, Failure, safe, session, stream};
 use crate::deploy::{Selection, exec, unless_stopped};
-use crate::model::{FailureKind, HostName, ServiceName};
+use crate::model::{FailureKind, HostName, ServiceName, quote};
 use crate::registry::parse_duration;
 
 /// Run words in a service's release, with its environment and as its user
@@ -41,6 +41,7 @@ impl Exec {
             ..Selection::default()
         };
         let run = app.run_id();
+        let typed = self.words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
         session::passing(&app, async |stop| {
             let (ground, mut events) = app.ground(&run, "exec", stop.soon.clone());
             events.close();
@@ -52,7 +53,17 @@ impl Exec {
                     .hint(format!("run `portoser deploy {}`", self.service)));
             };
             words.cmd = words.cmd.within(self.timeout);
-            stream::through(face, &ground, &words, stop).await
+            let ended = stream::through(face, &ground, &words, stop).await;
+            // What runs there is a script of ours around these words, which names nothing to a person.
+            ended.map_err(|failure| {
+                if failure.kind() == FailureKind::RolledBack { overdue(&typed, self.timeout) } else { failure }
+            })
         })
     }
+}
+
+fn overdue(words: &str, after: Duration) -> Failure {
+    let says = safe(&format!("`{words}` ran longer than {} s, and was ended", after.as_secs_f64())).into_owned();
+    Failure::say(FailureKind::RolledBack, says)
+        .hint("see on the host what it waits for; `--timeout` gives it more time")
 }

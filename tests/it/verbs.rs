@@ -207,6 +207,8 @@ fn words_pass_through(place: &Place) -> Outcome {
     assert!(said.out.starts_with("input\nit's $(me)\n"), "{}", said.out);
     assert!(said.out.contains("base/services/above/releases/"), "{}", said.out);
     assert_eq!(said.err, "error\n");
+    let late = place.want(5, &["exec", "above", "--timeout", "1s", "--", "sh", "-c", "sleep 600"])?;
+    assert!(late.err.starts_with("error: `sh -c 'sleep 600'` ran longer than 1"), "{}", late.err);
     let said = place.with_input(&["ssh", "box", "--", "sh", "-c", "cat; exit 3"], "a\nb");
     assert_eq!((said.code, said.out.as_str()), (3, "a\nb"));
     let all = place.document(5, &["run", "--host", "box", "--", "sh", "-c", "echo $0; exit 5", "a b"])?;
