@@ -10,6 +10,7 @@ use crate::cli::deploy::Which;
 use crate::cli::{Exit, Face, Failure, safe, session};
 use crate::deploy::{Request, prepare, prepare_back};
 use crate::host::Fetch;
+use crate::journal::Journal;
 use crate::model::{HostName, ServiceName};
 use crate::plan;
 use crate::registry::{Mask, Registry};
@@ -58,7 +59,7 @@ pub(super) fn look_only(
     back: Option<&plan::Target>,
     steps: bool,
 ) -> Result<Arc<plan::Plan>, Failure> {
-    let app = session::open(face)?;
+    let app = session::look(face)?;
     let run = app.run_id();
     let prepared = session::looking(&app, async |stop| {
         let (ground, mut events) = app.ground(&run, "plan", stop.soon.clone());
@@ -76,7 +77,7 @@ pub(super) fn look_only(
     for (host, why) in &prepared.survey.cordoned {
         face.warn(safe(&format!("{host} is left out, as it is cordoned: {why}")));
     }
-    let (mask, pace) = (Mask::of(&registry), pace(face, &registry, &prepared.plan)?);
+    let (mask, pace) = (Mask::of(&registry), pace(&app.journal, &registry, &prepared.plan)?);
     if face.flags.json || face.flags.events {
         let mut document = shown(&prepared.plan, &registry, &mask, &pace);
         document["cordoned"] = json!(prepared.survey.cordoned);
@@ -91,8 +92,8 @@ pub(super) fn look_only(
 type Pace = BTreeMap<(ServiceName, HostName), Duration>;
 
 /// How long the services were interrupted the last time, as far as this machine knows.
-fn pace(face: &Face, registry: &Registry, plan: &plan::Plan) -> Result<Pace, Failure> {
-    let (journal, mut all) = (face.journal()?, Pace::new());
+fn pace(journal: &Journal, registry: &Registry, plan: &plan::Plan) -> Result<Pace, Failure> {
+    let mut all = Pace::new();
     for change in &plan.changes {
         let promise = plan::guarantee(change, registry.services.get(&change.service));
         if let Some(step) = promise.and_then(|promise| promise.interrupting)

@@ -333,6 +333,7 @@ fn the_past_is_asked_of_hosts_without_a_journal(place: &Place) -> Outcome {
         (0, &["attach", &run, "--host", "box"]),
         (0, &["attach", &run]),
         (0, &["status"]),
+        (0, &["plan"]),
     ] {
         let said = place.want(code, &[&["--state", &state], words].concat())?;
         assert!(said.err.contains("warning: what this machine remembers is left out"), "{words:?}: {}", said.err);
