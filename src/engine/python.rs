@@ -2,6 +2,7 @@
 //! The project itself is not installed; it runs from its release, so that a changed source file makes no new environment.
 
 mod lock;
+mod requires;
 mod uv_lock;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,10 @@ impl Engine for Python {
             return Err(Refused::new("it is no Python service", "see `portoser schema`"));
         };
         let version = interpreter(subject, python)?;
+        // Of one that uv fetches nobody knows the patch yet, and uv asks itself.
+        if let Some(exact) = subject.facts.pythons.get(python.version.as_deref().unwrap_or_default()) {
+            requires::holds(subject, exact)?;
+        }
         let kind = lock::kind(subject, python)?;
         let lock = lock::read(subject, python, kind)?;
         let mut files = vec![plan::ours("build.env", Content::secret(build_env(python)), 0o600)];

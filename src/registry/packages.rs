@@ -20,16 +20,15 @@ pub type NoLock = (String, Option<&'static str>);
 const FOREIGN: &[(&str, &str)] = &[
     ("poetry.lock", "convert it with `uvx migrate-to-uv`, or write `poetry export -o requirements.txt`"),
     ("Pipfile.lock", "write `pipenv requirements > requirements.txt`"),
+    ("Pipfile", "write `pipenv lock` and `pipenv requirements > requirements.txt`"),
     ("pdm.lock", "convert it with `uvx migrate-to-uv`, or write `pdm export -o requirements.txt`"),
-    (
-        "environment.yml",
-        "write what it takes from PyPI into requirements.txt; conda's own packages cannot be installed",
-    ),
-    (
-        "environment.yaml",
-        "write what it takes from PyPI into requirements.txt; conda's own packages cannot be installed",
-    ),
+    ("pixi.lock", CONDA),
+    ("conda-lock.yml", CONDA),
+    ("environment.yml", CONDA),
+    ("environment.yaml", CONDA),
 ];
+
+const CONDA: &str = "write what it takes from PyPI into requirements.txt; conda's own packages cannot be installed";
 
 /// The first of what names packages among the files at the top of a folder. The error is what is wrong, and what to do.
 pub fn lock_of(has: impl Fn(&str) -> bool) -> Result<Lock, NoLock> {

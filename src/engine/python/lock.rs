@@ -173,23 +173,50 @@ fn project(text: &str, python: &Python) -> Result<String, Refused> {
         let hint = "name the packages under `project.dependencies`, or write a requirements.txt";
         Refused::new("`pyproject.toml` has no `[project]`", hint)
     })?;
-    let mut all = texts(project.get("dependencies"));
-    let extras = project.get("optional-dependencies").and_then(Value::as_table);
-    for name in &python.extras {
-        let extra = extras.and_then(|extras| find(extras, name));
-        all.extend(texts(Some(extra.ok_or_else(|| absent("pyproject.toml", "extra", name))?)));
+    if texts(project.get("dynamic")).iter().any(|name| name == "dependencies") {
+        let hint = "name them under `project.dependencies`, write a requirements.txt, or run `uv lock` in the source";
+        return Err(Refused::new("`pyproject.toml` leaves its dependencies to its build (`dynamic`)", hint));
     }
+    let mut all = texts(project.get("dependencies"));
     let groups = table.get("dependency-groups").and_then(Value::as_table);
     for name in &python.groups {
         group(groups, name, &mut BTreeSet::new(), &mut all)?;
     }
-    let own = project.get("name").and_then(Value::as_str).map(normal);
-    // An extra may name others of the project itself; these must be named in the registry.
-    let lines = all.iter().filter(|line| own.as_deref() != Some(&normal(name_of(line))));
-    let mut lines: Vec<String> = lines.map(|line| line.replace(['\r', '\n'], " ")).collect();
+    extras(project, &python.extras, &mut all)?;
+    let mut lines: Vec<String> = all.iter().map(|line| line.replace(['\r', '\n'], " ")).collect();
     lines.sort();
     lines.dedup();
     Ok(lines.iter().map(|line| format!("{line}\n")).collect())
+}
+
+/// Adds the requirements of these extras, and of those that a requirement of the project's own name asks for (`all = ["me[a,b]"]`).
+/// A condition on such a requirement is not asked.
+fn extras(project: &Table, names: &[String], all: &mut Vec<String>) -> Result<(), Refused> {
+    let own = project.get("name").and_then(Value::as_str).map(normal);
+    let known = project.get("optional-dependencies").and_then(Value::as_table);
+    let (mut rest, mut done) = (names.to_vec(), BTreeSet::new());
+    loop {
+        all.retain(|line| {
+            let is_own = own.as_deref() == Some(&normal(name_of(line)));
+            if is_own {
+                let asked =
+                    line.split_once('[').and_then(|(_, more)| more.split_once(']')).map_or("", |(names, _)| names);
+                rest.extend(asked.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
+            }
+            !is_own
+        });
+        let Some(name) = rest.pop() else { return Ok(()) };
+        if done.insert(normal(&name)) {
+            let extra = known.and_then(|known| find(known, &name));
+            all.extend(texts(Some(extra.ok_or_else(|| absent("pyproject.toml", "extra", &name))?)));
+        }
+    }
+}
+
+/// What the project says of interpreters, if it says so.
+pub(super) fn requires(subject: &Subject<'_>) -> Option<String> {
+    let table: Table = text(subject, "pyproject.toml").ok()?.parse().ok()?;
+    table.get("project")?.get("requires-python")?.as_str().map(str::to_owned)
 }
 
 fn group(
@@ -270,7 +297,7 @@ mod tests {
     #[test]
     fn dependencies_extras_and_groups_are_gathered() {
         let text = "[project]\nname = 'My.App'\ndependencies = ['b>=1', 'a']\n[project.optional-dependencies]\n\
-                    Web_UI = ['c', 'my-app[x]']\n[dependency-groups]\nops = ['d', { include-group = 'more' }]\nmore = ['e']\n";
+                    Web_UI = ['c', 'my-app[x, all]']\nx = ['f']\nall = ['My_App[web_ui]', 'g']\n[dependency-groups]\nops = ['d', { include-group = 'more' }]\nmore = ['e']\n";
         let python = |extras: &[&str], groups: &[&str]| Python {
             words: Vec::new(),
             lock: Some(Lock::Project),
@@ -283,8 +310,10 @@ mod tests {
             once: None,
         };
         assert_eq!(project(text, &python(&[], &[])).as_deref(), Ok("a\nb>=1\n"));
-        assert_eq!(project(text, &python(&["web-ui"], &["ops"])).as_deref(), Ok("a\nb>=1\nc\nd\ne\n"));
+        assert_eq!(project(text, &python(&["web-ui"], &["ops"])).as_deref(), Ok("a\nb>=1\nc\nd\ne\nf\ng\n"));
         assert!(project(text, &python(&["no"], &[])).is_err());
         assert!(project("x = 1", &python(&[], &[])).is_err());
+        let built = project("[project]\nname = 'a'\ndynamic = ['version', 'dependencies']\n", &python(&[], &[]));
+        assert!(built.is_err_and(|why| why.what.contains("leaves its dependencies")));
     }
 }

@@ -60,10 +60,12 @@ pub(super) fn ways(bench: &Bench, machine: &Machine, index: u16) {
 const PROJECT: &str = r#"[project]
 name = "picky"
 version = "1.0"
+requires-python = ">=3.11"
 dependencies = ["idna==3.10"]
 [project.optional-dependencies]
 fast = ["h11==0.16.0"]
 slow = ["click==8.2.1"]
+quick = ["Picky[fast]"]
 [dependency-groups]
 ops = ["sniffio==1.3.1"]
 tools = ["annotated-types==0.7.0"]
@@ -93,7 +95,7 @@ pub(super) fn project(bench: &Bench, machines: &[Machine], index: u16) {
     let service = |(machine, port, python): &(&Machine, u16, &str)| {
         format!(
             "  {}-picky-{port}:\n    type: python\n    host: {}\n    source: picky\n    run: [python, ./show.py]\n    python: \"{python}\"\n    \
-             extras: [fast]\n    groups: [ops]\n    port: {port}\n    env: {{ PORT: \"${{PORT}}\", SEEN: \"yes\" }}\n    checks: [{{ http: / }}]\n    \
+             extras: [quick]\n    groups: [ops]\n    port: {port}\n    env: {{ PORT: \"${{PORT}}\", SEEN: \"yes\" }}\n    checks: [{{ http: / }}]\n    \
              build_env: {{ PIP_INDEX_URL: \"{index}\", UV_DEFAULT_INDEX: \"{index}\" }}\n",
             bench.id, machine.name
         )
@@ -106,6 +108,16 @@ pub(super) fn project(bench: &Bench, machines: &[Machine], index: u16) {
         assert_eq!(bench.answer(machine, *port), told, "{}", machine.name);
         assert_eq!(bench.amiss(machine), "", "{}", machine.name);
     }
+    // What the project asks of its interpreter, and packages that only its build would name, are known before.
+    for (from, to, told) in [
+        (">=3.11", ">=3.99", "wants Python >=3.99"),
+        ("dependencies = [\"idna==3.10\"]", "dynamic = [\"dependencies\"]", "leaves its dependencies to its build"),
+    ] {
+        std::fs::write(bench.at("picky/pyproject.toml"), PROJECT.replace(from, to)).expect("the project");
+        let refused = bench.run(&["deploy", "--all"]).exits(9);
+        assert!(refused.err.contains(told), "{}", refused.err);
+    }
+    std::fs::write(bench.at("picky/pyproject.toml"), PROJECT).expect("the project");
     // Only uv fetches an interpreter that a host does not have.
     write(&[(all[0].0, all[0].1, "3.8")]);
     let refused = bench.run(&["deploy", "--all"]).exits(9);
