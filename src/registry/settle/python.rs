@@ -34,6 +34,13 @@ pub(super) fn kind(
     }
     known.variables(&service.build_env, &at.key("build_env"), to);
     let wheels = service.wheels.given().map(|line| files::on_disk(site, line, Want::Folder, &at.key("wheels"), to));
+    let env = hosts::env(&service.build_env);
+    if let Some(index) = service.index.given()
+        && let Some(name) = INDEXES.iter().find(|name| env.contains_key(**name))
+    {
+        let fault = to.fault(index.place, &at.key("index"), format!("`{name}` of `build_env` goes before it"));
+        fault.hint("name the index in one of the two");
+    }
     let once = service.once.value().and_then(|written| hook(written, known, &at.key("once"), to));
     let lock = service.source.given().and_then(|source| lock(site, source, &at.key("source"), to));
     match lock {
@@ -55,12 +62,15 @@ pub(super) fn kind(
         version: service.python.value().map(|version| version.0.clone()),
         extras: names(&service.extras),
         groups: names(&service.groups),
-        build_env: hosts::env(&service.build_env),
+        build_env: env,
         index: service.index.value().map(|index| index.0.clone()),
         wheels,
         once,
     })
 }
+
+/// By these variables uv and pip know their index.
+const INDEXES: [&str; 2] = ["UV_DEFAULT_INDEX", "PIP_INDEX_URL"];
 
 /// Names that what is there does not know.
 fn unknown(place: Option<Place>, key: &str, at: &Trail<'_>, to: &mut Reader) {
