@@ -11,7 +11,7 @@ use crate::deploy::source;
 use crate::host::Seen;
 use crate::host::look::{Compared, Question};
 use crate::model::{HostName, ReleaseId, ServiceName};
-use crate::plan::{Action, Change, Plan, changed_back, compared_back};
+use crate::plan::{Action, Change, Plan, changed_back, compared_back, without_its_name};
 
 /// Adds the differences of texts to a plan of the way back. Which release a host goes back to follows from what all of them have said,
 /// so that one look cannot ask for both: it is one more question through the same connection. What cannot be had is left out.
@@ -33,7 +33,12 @@ pub(super) async fn compare(ground: &Arc<Ground>, plan: &mut Plan, seen: &BTreeM
     for change in &mut plan.changes {
         if let Some(before) = change.before_record.as_ref().filter(|_| change.action == Action::Deploy) {
             let texts = found.get(&change.host).and_then(|seen| seen.services.get(&change.service));
-            change.texts = changed_back(before, &change.record, &texts.cloned().unwrap_or_default());
+            let texts = texts.cloned().unwrap_or_default();
+            change.texts = changed_back(before, &change.record, &texts);
+            // Without any difference it may be that not all was brought.
+            if !change.texts.is_empty() {
+                without_its_name(&mut change.reasons, &change.texts, Some(before), &texts.texts);
+            }
         }
     }
 }

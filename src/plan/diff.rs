@@ -3,9 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::host::{OURS, Record, Supervisor, UnitFile};
+use crate::plan::texts::{self, TextChange};
 
 /// The most lines that name single files; the rest is counted.
 const FILES: usize = 6;
+
+/// That variables differ, or a release's own name in them.
+const ENVIRONMENT: &str = "~ environment";
+
+/// What differs where nothing else does.
+const UNIT: &str = "the text of its unit";
 
 /// The units that a release manages and that are the host's own.
 pub(super) fn theirs(record: &Record) -> impl Iterator<Item = &UnitFile> {
@@ -44,7 +51,7 @@ pub fn differences(before: Option<&Record>, after: &Record) -> Vec<String> {
         record.files.iter().filter(|(path, _)| env(path)).map(|(path, mark)| (path.clone(), mark.clone())).collect()
     };
     if all(before) != all(after) {
-        files.push("~ environment".to_owned());
+        files.push(ENVIRONMENT.to_owned());
     }
     let after = &after.files.iter().filter(|(path, _)| !env(path)).collect::<BTreeMap<_, _>>();
     let before = &before.files.iter().filter(|(path, _)| !env(path)).collect::<BTreeMap<_, _>>();
@@ -62,7 +69,50 @@ pub fn differences(before: Option<&Record>, after: &Record) -> Vec<String> {
         lines.push(format!("and {more} more files"));
     }
     if lines.is_empty() {
-        lines.push("the text of its unit".into());
+        lines.push(UNIT.into());
     }
     lines
+}
+
+/// A release's own name stands in its environment. Where the one before was brought, and no variable differs but for that, it is no reason.
+pub fn without_its_name(
+    reasons: &mut Vec<String>,
+    changes: &[TextChange],
+    before: Option<&Record>,
+    brought: &BTreeMap<String, String>,
+) {
+    let Some(before) = before else { return };
+    let mut paths = before.files.keys().filter(|path| texts::is_environment(path));
+    let known = paths.all(|path| brought.contains_key(path)) && texts::environments(texts::written(brought)).is_some();
+    if known && !changes.iter().any(|one| one.path == texts::ENVIRONMENT) {
+        reasons.retain(|reason| reason != ENVIRONMENT);
+        if reasons.is_empty() {
+            reasons.push(UNIT.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_release_in_its_environment_is_no_reason() {
+        const ENV: &str = ".portoser/env.sh";
+        let before = Record::parse(
+            r#"{"format":1,"service":"web","release":"1111111111111111","engine":"python","supervisor":"systemd","scope":"system","units":[],
+            "user":null,"checks":[],"hooks":{"before":[],"after":[]},"summary":{},"files":{".portoser/env.sh":"a","app.py":"b"}}"#,
+        )
+        .expect("a record");
+        let reasons = |brought: &[(&str, &str)], changes: &[TextChange]| {
+            let brought = brought.iter().map(|(path, text)| ((*path).into(), (*text).into())).collect();
+            let mut reasons = vec![ENVIRONMENT.to_owned(), "~ app.py".to_owned()];
+            without_its_name(&mut reasons, changes, Some(&before), &brought);
+            reasons.len()
+        };
+        let env = (ENV, "export PYTHONPATH=/r/1111111111111111\n");
+        assert_eq!(reasons(&[env], &[]), 1);
+        assert_eq!(reasons(&[env], &[TextChange { path: texts::ENVIRONMENT.into(), diff: "~A\n".into() }]), 2);
+        assert_eq!((reasons(&[], &[]), reasons(&[(ENV, "export 'A")], &[])), (2, 2), "nobody knows what it was");
+    }
 }

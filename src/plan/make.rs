@@ -8,7 +8,7 @@ use crate::host::run::TreeKind;
 use crate::host::{Fetch, Layout, OURS, Record, Seen, SeenService, Supervisor, room_for};
 use crate::model::{HostName, ReleaseId, ServiceName, Step, size};
 use crate::plan::change::{Action, Change, Plan};
-use crate::plan::diff::differences;
+use crate::plan::diff::{differences, without_its_name};
 use crate::plan::engine::{Engine, Refused, Subject, Wanted};
 use crate::plan::once;
 use crate::plan::projects;
@@ -119,7 +119,7 @@ fn change(
     once::keep(&mut wanted.record, found);
     in_the_way(found, &wanted.record, inputs.overwrite)?;
     let health = inputs.health.get(&(service.name.clone(), host.clone()));
-    let (action, reasons) = judge(engine, &wanted.record, found, seen, health);
+    let (action, mut reasons) = judge(engine, &wanted.record, found, seen, health);
     let layout = Layout::new(&seen.facts.base);
     let mut steps = steps(engine, action, &wanted, found, &layout);
     let send = match action {
@@ -130,6 +130,7 @@ fn change(
     let copied = if send { copied(service, &layout, found, &wanted, &mut steps) } else { BTreeSet::new() };
     let before = found.readable().filter(|_| action == Action::Deploy && !found.texts.is_empty());
     let texts = before.map(|before| changed(before, found, &wanted, inputs.sources)).unwrap_or_default();
+    without_its_name(&mut reasons, &texts, before, &found.texts);
     let mut after = Vec::new();
     if action != Action::Nothing {
         after.extend(engine.alone(&wanted.record, &layout));

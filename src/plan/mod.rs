@@ -24,7 +24,7 @@ mod turn;
 pub use back::{BackInputs, Target, back};
 pub use change::{Action, Change, Plan, Strays, Turn};
 pub use closed::{closed, shut};
-pub use diff::differences;
+pub use diff::{differences, without_its_name};
 pub use engine::{Engine, Refused, Subject, Wanted};
 pub use graph::{Graph, Reached, hosts_behind, services_on};
 pub use guarantee::{Guarantee, guarantee};

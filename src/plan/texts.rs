@@ -17,6 +17,9 @@ use crate::registry::{COMPOSE_FILES, COMPOSE_OVERRIDES, Kind, Mask, Project, Reg
 /// The most lines of one difference; the rest is counted.
 const LINES: usize = 120;
 
+/// What stands in no file of the user's.
+pub(super) const ENVIRONMENT: &str = "environment";
+
 /// How one text changes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TextChange {
@@ -143,20 +146,20 @@ fn env_file() -> String {
 }
 
 /// Whether a file of a release holds an environment. That of the first instance is written twice, and counts once.
-fn is_environment(path: &str) -> bool {
+pub(super) fn is_environment(path: &str) -> bool {
     let of = path.strip_prefix(OURS).and_then(|path| path.strip_prefix("/env."));
     of.is_some_and(|of| of == "sh" || of.parse::<u16>().is_ok_and(|instance| instance > 1))
 }
 
-fn written(texts: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &str)> {
+pub(super) fn written(texts: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &str)> {
     texts.iter().map(|(path, text)| (path, text.as_str()))
 }
 
 /// The variables of a release, by the file that they stand in.
-type Environments = BTreeMap<String, BTreeMap<String, String>>;
+pub(super) type Environments = BTreeMap<String, BTreeMap<String, String>>;
 
 /// None when nobody knows what one of them holds, and so what is to be masked.
-fn environments<'t>(texts: impl Iterator<Item = (&'t String, &'t str)>) -> Option<Environments> {
+pub(super) fn environments<'t>(texts: impl Iterator<Item = (&'t String, &'t str)>) -> Option<Environments> {
     let texts = texts.filter(|(path, _)| is_environment(path));
     texts.map(|(path, text)| Some((path.clone(), assignments(text)?))).collect()
 }
@@ -221,7 +224,7 @@ fn environment([old, new]: &[Environments; 2]) -> Option<TextChange> {
         signs.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| ((true, name.as_str()), '-')));
     }
     let diff: String = signs.iter().map(|((_, name), sign)| format!("{sign}{name}\n")).collect();
-    (!diff.is_empty()).then(|| TextChange { path: "environment".into(), diff })
+    (!diff.is_empty()).then(|| TextChange { path: ENVIRONMENT.into(), diff })
 }
 
 /// The assignments of a file that a shell or systemd reads: `export NAME='VALUE'` and `NAME="VALUE"`, where a value may go over several
