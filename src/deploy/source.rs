@@ -73,8 +73,15 @@ pub(super) fn read<'a>(
         if let Kind::Docker(docker) = &service.kind
             && let Project::Compose { path, .. } = &docker.project
         {
-            sources.trees.insert(service.name.clone(), tree(path)?);
-            for file in compose_files(path) {
+            let files = tree(path)?;
+            // What lies beside it says things to compose, too.
+            let settings = files.iter().filter(|entry| entry.path == ".env").filter_map(|entry| match &entry.kind {
+                TreeKind::File { from, .. } => Some(from.clone()),
+                _ => None,
+            });
+            let settings: Vec<_> = settings.collect();
+            sources.trees.insert(service.name.clone(), files);
+            for file in compose_files(path).into_iter().chain(settings) {
                 let read = text(&file)?;
                 sources.texts.insert(file, read);
             }

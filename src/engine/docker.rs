@@ -7,6 +7,7 @@ mod own;
 mod parts;
 mod render;
 mod sent;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

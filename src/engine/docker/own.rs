@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Rendered, caller, data, project_name, render, sent, tag};
+use super::{Rendered, caller, data, project_name, render, sent, settings, tag};
 use crate::host::push::Image;
 use crate::host::run::TreeEntry;
 use crate::host::{Layout, OURS};
@@ -47,10 +47,14 @@ pub(super) fn render(
         ));
     }
     own_to_compose(subject, &known, &name)?;
+    let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
+    named(&known, own_name, &name)?;
+    let called = adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned);
     let mut links = BTreeMap::new();
     if adopted.is_none() {
         // What an adopted project keeps and reads beside its file lies on the host, its `.env` too.
         defined(subject, &known, entries, &name)?;
+        settings::holds(subject, entries, &names, &called)?;
         links = data::links(&known, entries)?;
     }
     let origins = Origins { subject, docker, only: part, sent };
@@ -62,10 +66,8 @@ pub(super) fn render(
             over["services"][part]["volumes"] = mounts.into();
         }
     }
-    let own_name = document.get("name").and_then(Value::as_str).filter(|name| !name.contains('$'));
-    named(&known, own_name, &name)?;
     Ok(Rendered {
-        name: adopted.map(|one| one.name.as_str()).or(own_name).map_or_else(|| project_name(service), str::to_owned),
+        name: called,
         files: names.into_iter().chain([format!("{OURS}/override.yml")]).collect(),
         ours: vec![plan::ours("override.yml", Content::secret(render::yaml(&over)), 0o600)],
         links: links.into_values().collect(),

@@ -103,6 +103,18 @@ fn one_service(machines: Vec<Machine>) -> Result<(), Failed> {
             "{}",
             both.err
         );
+        // What lies beside the file and would have compose bring up something else is refused before anything is done.
+        for (line, told) in [
+            ("COMPOSE_PROFILES=debug", "parts with the profiles `debug`"),
+            ("COMPOSE_PROJECT_NAME=old", "calls the project `old`"),
+            ("COMPOSE_FILE=compose.yml:more.yml", "names the compose files `compose.yml:more.yml`"),
+            ("DOCKER_HOST=tcp://127.0.0.1:1", "another engine"),
+        ] {
+            std::fs::write(bench.at("one/.env"), format!("{line}\n")).expect("settings");
+            let refused = bench.run(&["deploy", &one]).exits(9);
+            assert!(refused.err.contains(told), "{}", refused.err);
+        }
+        std::fs::write(bench.at("one/.env"), format!("COMPOSE_PROJECT_NAME={own}\n")).expect("settings");
         bench.run(&["deploy", &one]).exits(0);
         let before = containers(machine, &bench);
         // Nobody looks at a service that is not asked for; what lies on the host is found there, before anything is done.
