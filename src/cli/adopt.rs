@@ -46,7 +46,9 @@ impl Adopt {
             return Ok(Exit::DONE);
         }
         confirm(face, &self.host, &entries)?;
-        let path = discover::add(face, &self.host, &entries)?;
+        let (Some(path), entries) = discover::add(face, &self.host, entries)? else {
+            return Err(Failure::say(FailureKind::Refused, "nothing was taken over"));
+        };
         for one in &entries {
             face.talk(safe(&format!("{}: added `{}`: {}", path.display(), one.name, one.seen)));
         }

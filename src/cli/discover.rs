@@ -31,11 +31,11 @@ impl Discover {
             let text = format!("the registry itself is changed, and not the overlay of `{env}`");
             return Err(Failure::say(FailureKind::Usage, text).hint("take `--env` away"));
         }
-        let offer = ask(face, &self.name)?;
-        let changed = match self.add && !offer.entries.is_empty() {
-            true => Some(add(face, &self.name, &offer.entries)?),
-            false => None,
-        };
+        let mut offer = ask(face, &self.name)?;
+        let mut changed = None;
+        if self.add {
+            (changed, offer.entries) = add(face, &self.name, offer.entries)?;
+        }
         show(face, &self.name, &offer, changed.as_deref());
         Ok(Exit::DONE)
     }
@@ -61,31 +61,56 @@ pub(super) fn ask(face: &Face, host: &HostName) -> Result<Offer, Failure> {
     Ok(offer(&app.registry, host, &found))
 }
 
-/// Adds entries to the registry, with the files that they need beside it. A file that is there and differs is left alone, and
-/// nothing is added.
-pub(super) fn add(face: &Face, host: &HostName, entries: &[Offered]) -> Result<PathBuf, Failure> {
+/// Adds entries to the registry, with the files that they need beside it, and gives back what it added. A file that is there and
+/// differs is left alone, and nothing is added.
+pub(super) fn add(
+    face: &Face,
+    host: &HostName,
+    entries: Vec<Offered>,
+) -> Result<(Option<PathBuf>, Vec<Offered>), Failure> {
     let path = face.registry_path()?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    for (there, here) in entries.iter().filter_map(|one| one.fetch.as_ref()) {
-        let (text, file) = (source::fetch(face, host, there)?, folder.join(here));
-        let failed = |error: std::io::Error| {
-            Failure::new(FailureKind::Usage, &error).doing(format!("writing {}", file.display()))
-        };
-        match std::fs::read_to_string(&file) {
-            Ok(known) if known == text => continue,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Ok(_) => {
-                let why = format!("{} is there already, and is not {there} of `{host}`", file.display());
-                return Err(Failure::say(FailureKind::Usage, why).hint("move it away, or add the entry by hand"));
+    let mut added = Vec::new();
+    for one in entries {
+        if let Some((there, here)) = &one.fetch {
+            let text = source::fetch(face, host, there)?;
+            if !is_compose(there, &text) {
+                // Its name stands in a label, which an image may bring along: any file of the host could be meant.
+                let why = format!("{there} of `{host}` is no compose file, though a container's labels say so");
+                face.warn(safe(&format!("`{}` is not added: {why}", one.name)));
+                continue;
             }
-            Err(error) => return Err(failed(error)),
+            write((there, host), &folder.join(here), text)?;
         }
-        std::fs::create_dir_all(file.parent().unwrap_or(folder))
-            .and_then(|()| std::fs::write(&file, text))
-            .map_err(failed)?;
+        added.push(one);
     }
-    registry::edit(&path, &edit(entries))?;
-    Ok(path)
+    if added.is_empty() {
+        return Ok((None, added));
+    }
+    registry::edit(&path, &edit(&added))?;
+    Ok((Some(path), added))
+}
+
+fn is_compose(name: &str, text: &str) -> bool {
+    let read = registry::compose_document(&[(name.to_owned(), text.to_owned())]);
+    read.is_ok_and(|document| document.get("services").and_then(Value::as_object).is_some_and(|all| !all.is_empty()))
+}
+
+/// Writes a file of a host beside the registry, unless it is there.
+fn write((there, host): (&str, &HostName), file: &Path, text: String) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(FailureKind::Usage, &error).doing(format!("writing {}", file.display()));
+    match std::fs::read_to_string(file) {
+        Ok(known) if known == text => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Ok(_) => {
+            let why = format!("{} is there already, and is not {there} of `{host}`", file.display());
+            return Err(Failure::say(FailureKind::Usage, why).hint("move it away, or add the entry by hand"));
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    let made = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(file, text)).map_err(failed)
 }
 
 fn edit(entries: &[Offered]) -> Edit {

@@ -42,7 +42,7 @@ impl Drop for Gone<'_> {
         let id = &self.1;
         self.0.inside(&format!(
             "systemctl stop {id}-unit; rm /etc/systemd/system/{id}-unit.service; systemctl daemon-reload; \
-             docker rm -f $(docker ps -aq --filter label=com.docker.compose.project={id}); rm -rf /srv/{id}"
+             docker rm -f $(docker ps -aq --filter label=com.docker.compose.project={id}) {id}-sly; rm -rf /srv/{id}"
         ));
     }
 }
@@ -91,6 +91,16 @@ pub(super) fn one(machine: &Machine) {
         "{found}"
     );
     let unit = format!("{id}-unit");
+    // An image may bring labels along, and they may name any file of the host.
+    machine.inside(&format!(
+        "docker run -d --name {id}-sly --label com.docker.compose.project={id}sly --label com.docker.compose.service=a \
+         --label com.docker.compose.project.working_dir=/etc --label com.docker.compose.project.config_files=/etc/shadow \
+         trial/http:1 sleep 100000"
+    ));
+    let sly = bench.run(&["adopt", host, &format!("{id}sly"), "--yes"]).exits(9);
+    assert!(sly.err.contains("/etc/shadow of") && sly.err.contains("is no compose file"), "{}", sly.err);
+    assert!(!bench.at(&format!("{id}sly")).exists(), "nothing of it is brought here");
+    machine.inside(&format!("docker rm -f {id}-sly"));
     // A file that was changed since is not what runs: nothing is touched, and nothing is taken over.
     let edit = |from: &str, to: &str| machine.inside(&format!("sed -i 's/{from}/{to}/' /srv/{id}/docker-compose.yml"));
     edit("100000", "99999");
