@@ -34,20 +34,29 @@ pub(super) fn run(app: &Item<'_>, around: &Around<'_>, entry: &mut Entry, notes:
     let named = interpreter.as_ref().and_then(Item::text);
     let ending = script.rsplit('/').next().unwrap_or_default().rsplit_once('.').map(|(_, ending)| ending);
     let usual = INTERPRETERS.iter().find(|(known, _)| Some(*known) == ending).map(|(_, program)| *program);
-    let program = named.or(usual).filter(|program| *program != "none");
+    let at = place(app, around);
+    let is_line = is_line(script, &at);
+    let shell = named.filter(|named| named.rsplit('/').next().is_some_and(|name| name.ends_with("sh")));
+    let program = match is_line {
+        true => Some(shell.unwrap_or("bash")),
+        false => named.or(usual).filter(|program| *program != "none"),
+    };
     words.extend(program);
     let options = list(app, "node_args")?;
-    if program.is_some() {
+    if program.is_some() && !is_line {
         words.extend(options.iter().map(String::as_str));
     }
-    let at = place(app, around);
-    if matches!(at, At::Nowhere) && !script.starts_with('/') && is_path(script) {
+    if matches!(at, At::Nowhere) && !script.starts_with('/') && !is_line && is_path(script) {
         return Err(format!("`{}` is neither on this machine nor at an absolute path", shown(script)));
     }
     let path = script_path(script, program.is_some(), &at);
-    words.push(&path);
     let arguments = list(app, "args")?;
-    words.extend(arguments.iter().map(String::as_str));
+    if is_line {
+        words.extend(["-c", script]);
+    } else {
+        words.push(&path);
+        words.extend(arguments.iter().map(String::as_str));
+    }
     if let Some(bad) = words.iter().find(|word| !is_word(word)) {
         return Err(format!("`{}` cannot be a word of a command", shown(bad)));
     }
@@ -68,8 +77,14 @@ pub(super) fn run(app: &Item<'_>, around: &Around<'_>, entry: &mut Entry, notes:
         // What PM2 sends, and what programs written for it wait for.
         entry.set("stop.signal", "SIGINT");
     }
-    tell(app, program.is_some(), &at, entry, notes);
+    tell(app, (program.is_some(), is_line), &at, entry, notes);
     Ok(())
+}
+
+/// Whether PM2 gives it to a shell: a script with a blank in it is a line for `bash -c`, whatever interpreter and arguments it has.
+fn is_line(script: &str, at: &At) -> bool {
+    let is_file = matches!(at, At::Here(_, folder) if folder.join(script).is_file());
+    script.contains(' ') && !is_file
 }
 
 /// Where a process runs.
@@ -126,11 +141,14 @@ fn list(app: &Item<'_>, key: &str) -> Result<Vec<String>, String> {
 }
 
 /// Says where the other values went.
-fn tell(app: &Item<'_>, interpreted: bool, at: &At, entry: &Entry, notes: &mut Notes) {
+fn tell(app: &Item<'_>, (interpreted, is_line): (bool, bool), at: &At, entry: &Entry, notes: &mut Notes) {
     let run = entry.key("run");
     for key in ["args", "interpreter", "node_args"] {
         let Some(item) = get(app, key) else { continue };
         match key {
+            "args" | "node_args" | "interpreter" if is_line => {
+                notes.needless(&item, "PM2 gives a script with a blank to a shell, without it")
+            }
             "node_args" if !interpreted => notes.needless(&item, "the script runs without an interpreter"),
             "interpreter" if entry.keys["type"] == "python" => {
                 notes.became(&item, format!("{}: python", entry.key("type")));

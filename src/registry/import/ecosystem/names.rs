@@ -5,7 +5,7 @@ use crate::registry::import::item::Item;
 /// The one name of a key.
 pub(super) fn canonical(key: &str) -> &str {
     match key {
-        "exec" => "script",
+        "exec" | "cmd" | "command" => "script",
         "exec_interpreter" => "interpreter",
         "interpreterArgs" | "interpreter_args" => "node_args",
         "out" | "output" | "out_log" => "out_file",
