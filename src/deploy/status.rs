@@ -125,6 +125,12 @@ fn found(ground: &Ground, survey: &Survey, service: &ServiceName, host: &HostNam
             let containers = names.iter().filter_map(|name| seen.containers.get(name));
             found.containers = containers.flatten().cloned().collect();
             found.units = names.into_iter().map(|name| (name.clone(), seen.units.get(&name).cloned())).collect();
+            // Its checks are those of another type, and nobody asked them.
+            let wanted = ground.registry.services.get(service).map(|service| &service.kind);
+            let served = engine(record).zip(wanted).is_none_or(|(engine, kind)| engine.serves(kind));
+            if !served {
+                found.health = Some(Health::Bad(format!("it is there as a {} service", record.engine)));
+            }
         }
         Some(Err(why)) => found.health = Some(Health::Unseen(why.clone())),
         None => {}

@@ -125,6 +125,11 @@ fn one_service(machines: Vec<Machine>) -> Result<(), Failed> {
             second.err
         );
         assert_eq!(containers(machine, &bench), before, "the first one is untouched");
+        // A service of another type does not run because these containers do.
+        bench.registry(&format!("  {one}:\n    type: native\n    host: {host}\n    run: [/bin/sleep, '1000']\n"));
+        let other = bench.run(&["status", &one]).exits(8);
+        assert!(other.out.contains("it is there as a docker service"), "{}", other.out);
+        bench.registry(&services);
         bench.run(&["remove", &one, "--yes"]).exits(0);
         bench.run(&["deploy", &two]).exits(0);
         bench.run(&["remove", &two, "--yes"]).exits(0);
