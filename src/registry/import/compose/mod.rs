@@ -3,6 +3,7 @@
 mod health;
 mod interpolate;
 mod limits;
+mod mounts;
 mod ports;
 mod project;
 mod service;
@@ -133,13 +134,14 @@ services:
     ports: ['8080:80', '127.0.0.1:9000:9000/udp', '443', { target: 81, published: 8081, mode: host }]
     environment: [A=1, B, 'C=x=y']
     depends_on: { db: { condition: service_healthy }, init: { condition: service_completed_successfully } }
-    volumes: [data:/data, ./conf:/etc/nginx:ro, /srv/x:/x, /anonymous, { type: bind, source: /a, target: /b, read_only: true }]
+    volumes: [data:/data, ./conf:/etc/nginx:ro, '/srv/x:/x:z,rw', /anonymous, { type: volume, source: data, target: /e, volume: { nocopy: true } }, { type: bind, source: /a, target: /b, read_only: true }]
     networks: { front: { aliases: [www] } }
     labels: { traefik.enable: 'true' }
     healthcheck: { test: curl -f localhost, interval: 1m30s, retries: 3 }
     deploy: { replicas: 2, resources: { limits: { memory: 512M, cpus: '0.50', pids: 100 }, reservations: { memory: 64M } } }
     stop_grace_period: 30s
     user: 1000:1000
+    pull_policy: always
   db:
     image: postgres:${PG}
   worker:
@@ -160,7 +162,8 @@ networks: { front: {} }
                 "command": ["nginx", "-g", "daemon off;"],
                 "ports": ["8080:80", "127.0.0.1:9000:9000/udp", "8081:81"],
                 "env": { "A": "1", "C": "x=y" },
-                "volumes": ["data:/data", "/srv/x:/x", "/a:/b:ro"],
+                "volumes": ["data:/data", "/srv/x:/x", "data:/e", "/a:/b:ro"],
+                "pull": "always",
                 "networks": ["shop-front"],
                 "labels": { "traefik.enable": "true" },
                 "healthcheck": { "test": ["CMD-SHELL", "curl -f localhost"], "interval": "1m30s", "retries": 3 },
@@ -179,7 +182,10 @@ networks: { front: {} }
             "services.Web_1.ports[3].mode",
             "services.Web_1.environment[1]",
             "services.Web_1.depends_on.init",
+            "services.Web_1",
             "services.Web_1.volumes[1]",
+            "services.Web_1.volumes[2]",
+            "services.Web_1.volumes[4].volume",
             "services.Web_1.volumes[3]",
             "services.Web_1.networks.front.aliases",
             "services.Web_1.deploy.resources.reservations",
@@ -189,7 +195,7 @@ networks: { front: {} }
         ] {
             assert!(told(path), "{path} is not told: {lost:?}");
         }
-        assert_eq!(lost.len(), 14, "{lost:?}");
+        assert_eq!(lost.len(), 17, "{lost:?}");
     }
 
     #[test]

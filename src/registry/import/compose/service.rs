@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::project::Project;
-use super::{KEEP, health, limits, place, ports};
+use super::{KEEP, health, limits, mounts, place, ports};
 use crate::registry::import::entry::Entry;
 use crate::registry::import::item::Item;
 use crate::registry::import::notes::Notes;
@@ -32,6 +32,10 @@ pub(super) fn entry(
         notes.leave_out(item, why, KEEP);
         return None;
     };
+    if item.get("entrypoint").is_some_and(|entrypoint| !entrypoint.is_null()) {
+        notes.leave_out(item, "its `entrypoint` says what it runs, and services of an image have no such key", KEEP);
+        return None;
+    }
     match image.text().filter(|text| Line::good(text)) {
         Some(text) => entry.put(&image, "image", text, notes),
         None => {
@@ -46,6 +50,11 @@ pub(super) fn entry(
     }
     unsaid(item, &mut entry, project, notes);
     notes.heading(item, format!("services.{slug}"));
+    if slug != name {
+        let hint =
+            format!("write `{slug}` where another container asks for `{name}`: in its variables, URLs and files");
+        notes.lost(item, format!("containers on its networks find it as `{slug}`, and no more as `{name}`"), hint);
+    }
     Some(entry)
 }
 
@@ -54,6 +63,9 @@ fn unsaid(item: &Item<'_>, entry: &mut Entry, project: &Project, notes: &mut Not
     let policy = item.get("deploy").is_some_and(|deploy| deploy.get("restart_policy").is_some());
     if item.get("restart").is_none() && !policy {
         entry.put(item, "restart.policy", "never", notes);
+    }
+    if item.get("stop_grace_period").is_none_or(|time| time.is_null()) {
+        entry.put(item, "stop.timeout", "10s", notes);
     }
     if let Some(network) = project.default(item) {
         entry.push(item, "networks", network, notes);
@@ -70,7 +82,7 @@ fn set(key: &str, item: &Item<'_>, (entry, project): (&mut Entry, &Project), not
         },
         "ports" => ports::ports(item, entry, notes),
         "environment" => environment(item, entry, notes),
-        "volumes" => mounts(item, (entry, project), notes),
+        "volumes" => mounts::mounts(item, (entry, project), notes),
         "networks" => networks(item, (entry, project), notes),
         "labels" => labels(item, entry, notes),
         "depends_on" => depends(item, entry, notes),
@@ -81,6 +93,11 @@ fn set(key: &str, item: &Item<'_>, (entry, project): (&mut Entry, &Project), not
         "mem_limit" => limits::memory(item, entry, notes),
         "cpus" => limits::cpus(item, entry, notes),
         "pids_limit" => limits::tasks(item, entry, notes),
+        "pull_policy" => match item.text() {
+            Some("if_not_present") => entry.put(item, "pull", "missing", notes),
+            Some(policy @ ("missing" | "always" | "never")) => entry.put(item, "pull", policy, notes),
+            _ => return false,
+        },
         "stop_grace_period" => health::time(item, "stop.timeout", entry, notes),
         "stop_signal" => match item.text() {
             Some(text) if text.starts_with("SIG") => entry.put(item, "stop.signal", text, notes),
@@ -122,53 +139,6 @@ fn environment(item: &Item<'_>, entry: &mut Entry, notes: &mut Notes) {
         };
         entry.variable(name, &Item { node: &node, place: item.place, path: item.path.clone() }, notes);
     }
-}
-
-/// Named volumes and folders of the host. Relative folders begin at the compose file: they stay where they are if that is on the host.
-fn mounts(item: &Item<'_>, (entry, project): (&mut Entry, &Project), notes: &mut Notes) {
-    for item in item.items() {
-        let short = match item.text() {
-            Some(text) => Some(text.to_owned()),
-            None => long_mount(&item),
-        };
-        let Some(short) = short else {
-            if item.is_map() {
-                notes.lost(&item, "only named volumes and folders of the host are mounted", KEEP);
-            } else {
-                notes.wrong(&item, "a volume");
-            }
-            continue;
-        };
-        let Some((source, rest)) = short.split_once(':') else {
-            notes.lost(&item, "a volume without a name is lost with its container", "give it a name: `NAME:/path`");
-            continue;
-        };
-        if !source.starts_with(['.', '~']) {
-            entry.push(&item, "volumes", short, notes);
-            continue;
-        }
-        match project.beside(source) {
-            Ok(path) => entry.push(&item, "volumes", format!("{path}:{rest}"), notes),
-            Err((why, hint)) => notes.lost(&item, why, hint),
-        }
-    }
-}
-
-/// `{ type: volume | bind, source, target, read_only }` in the short form, if it says no more.
-fn long_mount(item: &Item<'_>) -> Option<String> {
-    let known = ["type", "source", "target", "read_only"];
-    if item.entries().iter().any(|(key, _)| !known.contains(key)) {
-        return None;
-    }
-    let kind = item.get("type")?;
-    if !matches!(kind.text()?, "volume" | "bind") {
-        return None;
-    }
-    let (source, target) = (item.get("source")?, item.get("target")?);
-    let mode = if item.get("read_only").and_then(|item| item.flag()) == Some(true) { ":ro" } else { "" };
-    // A folder may be named here without `./`, which a volume would be in the short form.
-    let bare = kind.text() == Some("bind") && !source.text()?.starts_with(['/', '.', '~', '$']);
-    Some(format!("{}{}:{}{mode}", if bare { "./" } else { "" }, source.text()?, target.text()?))
 }
 
 /// A list of names, or a mapping whose values say more.
@@ -257,13 +227,16 @@ fn lost(key: &str, item: &Item<'_>, notes: &mut Notes) {
         "links" | "external_links" => ("containers find each other by networks", "give both the same of `networks`"),
         "profiles" => ("services are chosen by their labels here", "give it a label, and deploy with it"),
         "platform" => ("the platform of the host decides", KEEP),
-        "pull_policy" => ("images are pulled when the host lacks them", KEEP),
+        "pull_policy" => (
+            "it is none of `missing`, `always` and `never`",
+            "give one of these as `pull`, or import it with `--whole`",
+        ),
         "hostname" | "domainname" | "extra_hosts" | "dns" | "dns_search" | "network_mode" | "mac_address" => {
             ("names and networks of a container cannot be set up further here", KEEP)
         }
-        "entrypoint" | "working_dir" | "cap_add" | "cap_drop" | "devices" | "gpus" | "group_add" | "init" | "ipc"
-        | "pid" | "privileged" | "read_only" | "runtime" | "security_opt" | "shm_size" | "sysctls" | "tmpfs"
-        | "tty" | "stdin_open" | "ulimits" | "userns_mode" | "volumes_from" | "secrets" | "configs" | "extends"
+        "working_dir" | "cap_add" | "cap_drop" | "devices" | "gpus" | "group_add" | "init" | "ipc" | "pid"
+        | "privileged" | "read_only" | "runtime" | "security_opt" | "shm_size" | "sysctls" | "tmpfs" | "tty"
+        | "stdin_open" | "ulimits" | "userns_mode" | "volumes_from" | "secrets" | "configs" | "extends"
         | "oom_score_adj" | "mem_reservation" | "memswap_limit" | "cpu_shares" | "cpuset" | "post_start"
         | "pre_stop" | "isolation" | "cgroup_parent" | "credential_spec" | "blkio_config" | "cpu_quota"
         | "cpu_period" | "mem_swappiness" | "oom_kill_disable" | "storage_opt" | "annotations" | "uts" | "cgroup"
