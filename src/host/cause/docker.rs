@@ -43,8 +43,8 @@ pub(super) const DOCKER: &[(&str, &str, &str)] = &[
         "see `registries` of the registry: the user, and what the variable or the file of its password holds",
     ),
     (
-        r"(?i)pull access denied for ([^\s,]+)|manifest for (\S+) not found|(?:manifest unknown|repository does not exist|requested access to the resource is denied)",
-        "the registry does not have the image $1$2, or wants a login for it",
+        r"(?i)pull access denied for ([^\s,]+)[^\n]*|resolve source metadata for (\S+): [^\n]*(?:denied|not found)[^\n]*|manifest for (\S+) not found[^\n]*|(?:manifest unknown|repository does not exist|requested access to the resource is denied)(?s:.*)the image (\S+) was not fetched",
+        "the registry does not have the image `$1$2$3$4`, or wants a login for it",
         "see that name and tag are right; for a private registry give `registries`, with the user and where the password is",
     ),
     (
