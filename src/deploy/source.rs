@@ -52,8 +52,9 @@ pub(super) fn read<'a>(
     for service in services {
         let checkout = fetched.get(&service.name);
         let files = match (&service.source, checkout) {
+            (Some(Source::Here(source)), _) if matches!(service.kind, Kind::Python(_)) => Some(project(source)?),
             (Some(Source::Here(source)), _) => Some(tree(source)?),
-            (_, Some(checkout)) => Some(committed(&checkout.folder)?),
+            (_, Some(checkout)) => Some(committed(&checkout.folder, matches!(service.kind, Kind::Python(_)))?),
             _ => None,
         };
         sources.commits.extend(checkout.map(|checkout| (service.name.clone(), checkout.commit.clone())));
@@ -188,9 +189,27 @@ pub fn tree(source: &Path) -> Result<SourceTree, SourceFault> {
     entries(source, sent_of(source).build())
 }
 
+/// The tree of a Python project.
+fn project(source: &Path) -> Result<SourceTree, SourceFault> {
+    if source.is_file() { tree(source) } else { entries(source, without_made(sent_of(source))) }
+}
+
+/// Without virtual environments, which are made on the host and lead out of the folder here, and without what an interpreter keeps of
+/// its sources.
+fn without_made(mut walk: WalkBuilder) -> Walk {
+    walk.filter_entry(|entry| {
+        let is_environment = entry.depth() > 0 && entry.path().join("pyvenv.cfg").is_file();
+        let is_made = entry.file_name() == ".git" || entry.file_name() == "__pycache__";
+        !(is_environment || is_made)
+    });
+    walk.build()
+}
+
 /// The tree of a folder that git wrote: all that was committed, be it ignored or not.
-fn committed(source: &Path) -> Result<SourceTree, SourceFault> {
-    entries(source, WalkBuilder::new(source).standard_filters(false).follow_links(false).build()).map(opened)
+fn committed(source: &Path, python: bool) -> Result<SourceTree, SourceFault> {
+    let mut walk = WalkBuilder::new(source);
+    walk.standard_filters(false).follow_links(false);
+    entries(source, if python { without_made(walk) } else { walk.build() }).map(opened)
 }
 
 /// Files that are for everybody, whatever modes they happen to have here: git knows no others, and neither do packages.
@@ -324,6 +343,17 @@ mod tests {
         assert!(!open("compose.yml") && !open("inner/data"));
     }
 
+    #[test]
+    fn a_virtual_environment_of_this_machine_is_not_sent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in ["app.py", "in/b.py", "in/__pycache__/b.pyc", "in/.venv/pyvenv.cfg", "in/.venv/bin/python"] {
+            fs::create_dir_all(folder.path().join(path).parent().expect("a folder")).expect("made");
+            fs::write(folder.path().join(path), "x").expect("written");
+        }
+        let sent: Vec<_> = project(folder.path()).expect("a tree").into_iter().map(|entry| entry.path).collect();
+        assert_eq!(sent, ["app.py", "in", "in/b.py"]);
+    }
+
     #[cfg(unix)]
     #[test]
     fn what_is_closed_here_stays_so() {
@@ -347,7 +377,7 @@ mod tests {
         };
         let read = modes(tree(folder.path()).expect("read"));
         assert_eq!(read, [0o600, 0o640, 0o644, 0o700, 0o750, 0o755, 0o600]);
-        let git = modes(committed(folder.path()).expect("read"));
+        let git = modes(committed(folder.path(), false).expect("read"));
         assert_eq!(git, [0o644, 0o644, 0o644, 0o755, 0o755, 0o755, 0o644]);
     }
 

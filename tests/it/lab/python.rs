@@ -49,6 +49,13 @@ impl Project<'_> {
         for version in ["1.0", "2.0"] {
             wheel::write(&wheels, "greet", version);
         }
+        // As `python -m venv` leaves one here: it is not sent, and its links lead to this machine's interpreter.
+        let venv = app.join(".venv/bin");
+        if !venv.exists() {
+            std::fs::create_dir_all(&venv).expect("a folder");
+            std::fs::write(app.join(".venv/pyvenv.cfg"), "home = /usr/bin\n").expect("its settings");
+            std::os::unix::fs::symlink("/usr/bin/python3", venv.join("python")).expect("a link");
+        }
         std::fs::write(app.join("app.py"), APP.replace("@VERSION@", version)).expect("the source");
         std::fs::write(app.join("requirements.txt"), format!("greet=={package}\n")).expect("the lock");
     }
