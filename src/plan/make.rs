@@ -177,7 +177,7 @@ fn fetches(seen: &Seen, steps: &[Step], new: bool) -> Vec<(String, Result<Fetch,
     let one = |step: &Step| match step {
         Step::Image { reference, .. } => told(reference),
         Step::Part { part, .. } if new => {
-            let why = "compose builds it there, or fills in its name";
+            let why = "only compose knows it there: it is built, has a variable in its name, or stands in what the part extends";
             Some((format!("the image of {part}"), Err(why.to_owned())))
         }
         _ => None,
